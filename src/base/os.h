@@ -1,0 +1,51 @@
+/*
+ * os.h - the operating system: files, clock, processors, environment. Part of base; the only place that talks to libc about files.
+ */
+#ifndef LT_OS_H
+#define LT_OS_H
+
+#include "base/alloc.h"
+#include <lathe/base.h>
+#include <stdbool.h>
+
+/* A whole file in memory, mapped read-only or copied. */
+typedef struct lt_file {
+    const lathe_allocator *allocator;
+    const unsigned char *data;
+    size_t size;
+    bool mapped;
+} lt_file;
+
+lathe_status lt_file_map(lt_file *file, const char *path, lathe_diag *diag);  /* regular files only; size 0 gives data NULL */
+lathe_status lt_file_read(lt_file *file, const char *path, const lathe_allocator *allocator, lathe_diag *diag); /* any file, "-" is stdin */
+void lt_file_close(lt_file *file);
+/*
+ * Opens `name` under `folder` without leaving it: absolute names, "..", and links that lead out are refused by name (openat with O_NOFOLLOW per
+ * component). For external data of models.
+ */
+lathe_status lt_file_map_below(lt_file *file, const char *folder, const char *name, lathe_diag *diag);
+
+/* Writes to a temporary name beside path, flushes, renames. Nothing half-written is ever seen under `path`. */
+typedef struct lt_writer lt_writer;
+lathe_status lt_writer_open(lt_writer **out, const char *path, const lathe_allocator *allocator, lathe_diag *diag);
+lathe_status lt_writer_write(lt_writer *writer, const void *data, size_t size, lathe_diag *diag);
+lathe_status lt_writer_commit(lt_writer *writer, lathe_diag *diag); /* flush, rename, free; also frees on failure */
+void lt_writer_abort(lt_writer *writer);                            /* remove and free; NULL ok */
+lathe_status lt_file_write(const char *path, const void *data, size_t size, lathe_diag *diag);
+
+int64_t lt_now_ns(void);              /* monotonic */
+int lt_cpu_count(void);               /* affinity and cgroup quota, at least 1 */
+
+/* CPU features, by CPUID and XCR0 only. Bit numbers are stable: they are written into plans by name (lt_cpu_feature_name). */
+typedef enum lt_cpu_feature { LT_CPU_SSE42, LT_CPU_AVX2, LT_CPU_FMA, LT_CPU_F16C, LT_CPU_AVX512, LT_CPU_AVX512_VNNI, LT_CPU_AVX_VNNI, LT_CPU_AVX512_FP16, LT_CPU_AVX512_BF16, LT_CPU_AMX_INT8, LT_CPU_AMX_BF16, LT_CPU_FEATURES } lt_cpu_feature;
+uint64_t lt_cpu_features(void); /* bit i = feature i; AVX512 means F+BW+DQ+VL; AVX2 implies FMA and F16C are asked for separately */
+const char *lt_cpu_feature_name(lt_cpu_feature feature);
+/* "base", "avx2", "avx512", "vnni": the features that this ISA level may use (for LATHE_MAX_ISA); 0 when the name is unknown (base gives only bit 63). */
+uint64_t lt_cpu_level(const char *name);
+const char *lt_cpu_model(char *out, size_t size); /* brand string from CPUID */
+
+/* Environment: only names listed in env.def, only when the caller was told to look. NULL when unset. */
+const char *lt_env(const char *name);
+void lt_env_print(FILE *stream); /* the table, for help */
+
+#endif
