@@ -134,6 +134,25 @@ LATHE_API unsigned lathe_dtype_bits(lathe_dtype dtype);
 /* Tensors have at most this many dimensions. */
 #define LATHE_MAX_RANK 16
 
+/*
+ * A dense tensor in host memory, row-major. A view: whoever made `data` keeps it, for as long as the function that takes the tensor says.
+ * String tensors hold lathe_bytes elements. Sub-byte types are packed as ONNX does (element 0 in the low bits of byte 0).
+ */
+typedef struct lathe_tensor {
+    size_t struct_size;
+    lathe_dtype dtype;
+    int rank;
+    int64_t dims[LATHE_MAX_RANK];
+    void *data;   /* may be NULL when there are no elements */
+    size_t bytes; /* size of data; checked against dtype and dims wherever a tensor comes in */
+} lathe_tensor;
+
+/* Bytes with a length: an element of a string tensor, or a string attribute. Not NUL-terminated in general. */
+typedef struct lathe_bytes {
+    const char *data;
+    size_t length;
+} lathe_bytes;
+
 /* Severity of a message to the log callback. */
 typedef enum lathe_log_level {
     LATHE_LOG_ERROR = 0,

@@ -11,19 +11,9 @@
 #include <lathe/base.h>
 #include <stdbool.h>
 
-/* One element of a string tensor. Bytes, not necessarily text; not NUL-terminated. */
-typedef struct lt_string {
-    const char *data;
-    size_t length;
-} lt_string;
-
-typedef struct lt_tensor {
-    lathe_dtype dtype;
-    int rank;
-    int64_t dims[LATHE_MAX_RANK];
-    void *data;   /* lt_string[] for strings; may be NULL when there are no elements */
-    size_t bytes; /* lt_dtype_bytes(dtype, count) */
-} lt_tensor;
+/* The public structs serve inside as well; struct_size matters only at the API's border. */
+typedef lathe_bytes lt_string;
+typedef lathe_tensor lt_tensor;
 
 typedef enum lt_value_class { LT_TENSOR, LT_SEQUENCE, LT_OPTIONAL, LT_MAP } lt_value_class;
 
