@@ -1,0 +1,72 @@
+# The habits of the house; CMake does the work (CMakePresets.json, build folders under build/).
+PRESET ?= release
+JOBS   ?= $(shell nproc)
+PREFIX ?= /usr/local
+SECS   ?= 60
+
+.PHONY: build demo test check-peers layers bless asan tsan debug fuzz fmt install clean help deps-test
+
+define compile
+	@scripts/build.sh $(1) $(JOBS)
+endef
+# Quiet: a failing test shows its output, the last lines are ctest's summary.
+define suite
+	@ctest --test-dir build/$(1) --output-on-failure --no-tests=error --no-label-summary -j $(JOBS) $(2)
+endef
+
+build:  ## build the libraries and the command into build/release (installs missing Debian packages)
+	@scripts/deps.sh build
+	$(call compile,$(PRESET))
+
+demo:  ## build, then a tour on small trained models
+	@scripts/deps.sh build
+	$(call compile,release)
+	@./build/release/lathe demo
+
+test: deps-test  ## build and run the whole suite
+	$(call compile,$(PRESET))
+	$(call suite,$(PRESET),$(ARGS))
+
+asan: deps-test  ## the whole suite under AddressSanitizer and UBSan
+	$(call compile,asan)
+	$(call suite,asan,$(ARGS))
+
+tsan: deps-test  ## the threading tests under ThreadSanitizer
+	$(call compile,tsan)
+	$(call suite,tsan,-L threads $(ARGS))
+
+debug: deps-test  ## build without optimization, with assertions, into build/debug
+	$(call compile,debug)
+
+check-peers: deps-test  ## compare with ONNX Runtime and ONNX's reference (pinned PyPI packages in a virtual environment)
+	@scripts/deps.sh peers
+	$(call compile,release)
+	@scripts/peers.sh
+
+layers: deps-test  ## check folders, includes, globals and the link tests (docs/layers.txt)
+	$(call compile,$(PRESET))
+	$(call suite,$(PRESET),-L house)
+
+bless: deps-test  ## rewrite the expectations of golden pages; review reads the diff
+	$(call compile,$(PRESET))
+	@LATHE_BLESS=1 ctest --test-dir build/$(PRESET) --output-on-failure -j $(JOBS) -L bless
+
+fuzz: deps-test  ## fuzz one target: make fuzz F=onnx SECS=60
+	@scripts/deps.sh fuzz
+	@scripts/fuzz.sh "$(F)" $(SECS) $(JOBS)
+
+fmt:  ## format all C files
+	@scripts/deps.sh fmt
+	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
+
+install: build  ## install into PREFIX (default /usr/local)
+	@cmake --install build/$(PRESET) --prefix $(PREFIX)
+
+clean:  ## remove build/
+	@rm -rf build
+
+deps-test:
+	@scripts/deps.sh build test
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile

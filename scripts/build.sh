@@ -1,0 +1,14 @@
+#!/bin/sh
+# build.sh PRESET JOBS [TARGET]: configures build/PRESET if needed and builds it; prints only what went wrong.
+# LATHE_CMAKE_ARGS holds further options, for example -DLATHE_WERROR=ON.
+set -eu
+preset=$1
+jobs=$2
+if [ -n "${LATHE_CMAKE_ARGS:-}" ] || [ ! -f "build/$preset/build.ninja" ] ||
+    [ CMakePresets.json -nt "build/$preset/build.ninja" ]; then
+    mkdir -p build
+    log=build/configure-$preset.log
+    # shellcheck disable=SC2086
+    cmake --preset "$preset" ${LATHE_CMAKE_ARGS:-} >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+fi
+exec cmake --build "build/$preset" -j "$jobs" --target "${3:-all}" -- --quiet
