@@ -60,7 +60,7 @@ inside() {
         mount --rbind /dev "$system/dev" 2>/dev/null || true
         mount -t proc proc "$system/proc" 2>/dev/null || mount --rbind /proc "$system/proc" 2>/dev/null || true
         mount --rbind /sys "$system/sys" 2>/dev/null || true
-        exec chroot "$system" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
+        exec chroot "$system" /usr/bin/env -i HOME=/srv PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
             http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" "$@"' sh "$system" "$@" </dev/null
 }
 
@@ -82,9 +82,9 @@ failed=0
 for goal in $goals; do
     system=$top/$goal
     cp -a --reflink=auto "$base" "$system"
-    git clone --quiet --no-hardlinks "$repo" "$system/root/lathe"
+    git clone --quiet --no-hardlinks "$repo" "$system/srv/lathe"
     begin=$(date +%s)
-    if inside "$system" make -C /root/lathe "$goal" >"$top/$goal.log" 2>&1; then
+    if inside "$system" make -C /srv/lathe "$goal" >"$top/$goal.log" 2>&1; then
         tail -n 12 "$top/$goal.log"
         echo "PASS make $goal ($(($(date +%s) - begin)) s)"
     else
