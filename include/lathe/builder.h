@@ -1,0 +1,125 @@
+/*
+ * lathe/builder.h - from a network to a plan. Needs liblathe (which needs liblathe_rt).
+ *
+ *     lathe_network *net; lathe_plan *plan;
+ *     lathe_network_from_onnx_file("net.onnx", NULL, &net, diag);
+ *     lathe_build(net, NULL, &plan, diag);
+ *     lathe_plan_save(plan, "net.plan", diag);
+ *
+ * A network comes from ONNX, from text IR, or node by node; the same network gives the same plan bytes whichever way it came.
+ * Threads: a network and a plan belong to one thread at a time. Destroy functions accept NULL.
+ */
+#ifndef LATHE_BUILDER_H
+#define LATHE_BUILDER_H
+
+#include <lathe/problem.h>
+#include <lathe/runtime.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Networks ---- */
+
+typedef struct lathe_network lathe_network;
+
+/* A value inside a network under construction. 0 is "absent". */
+typedef uint64_t lathe_value;
+
+LATHE_API lathe_status lathe_network_from_onnx_file(const char *path, const lathe_allocator *allocator, lathe_network **out, lathe_diag *diag);
+/* folder: where external data may be read; NULL: nowhere. data may be freed afterwards. */
+LATHE_API lathe_status lathe_network_from_onnx(const void *data, size_t size, const char *folder, const lathe_allocator *allocator, lathe_network **out,
+                                               lathe_diag *diag);
+LATHE_API lathe_status lathe_network_from_text(const char *text, size_t length, const lathe_allocator *allocator, lathe_network **out, lathe_diag *diag);
+
+/* Node by node. Names: of values, unique; NULL gives a fresh one. */
+LATHE_API lathe_status lathe_network_create(const char *name, const lathe_allocator *allocator, lathe_network **out, lathe_diag *diag);
+/* dims[i] >= 0, or -1 with symbols[i] naming the dimension. symbols may be NULL when all are fixed. */
+LATHE_API lathe_status lathe_network_add_input(lathe_network *network, const char *name, lathe_dtype dtype, int rank, const int64_t *dims,
+                                               const char *const *symbols, lathe_value *out, lathe_diag *diag);
+/* Copies the data. */
+LATHE_API lathe_status lathe_network_add_constant(lathe_network *network, const char *name, const lathe_tensor *tensor, lathe_value *out, lathe_diag *diag);
+/*
+ * label: the node's name, may be NULL. domain "" is ai.onnx. inputs: 0 for absent optional ones. outputs gets n_outputs values whose names are
+ * output_names[i] (NULL array or entries: fresh). Types are inferred and checked now; attrs are copied.
+ */
+LATHE_API lathe_status lathe_network_add_node(lathe_network *network, const char *label, const char *domain, const char *op, const lathe_attr *attrs,
+                                              size_t n_attrs, const lathe_value *inputs, size_t n_inputs, const char *const *output_names,
+                                              lathe_value *outputs, size_t n_outputs, lathe_diag *diag);
+LATHE_API lathe_status lathe_network_mark_output(lathe_network *network, lathe_value value, lathe_diag *diag);
+LATHE_API lathe_status lathe_network_find(const lathe_network *network, const char *name, lathe_value *out, lathe_diag *diag);
+/* Runs a step of `device` "cpu" or "twin" for the node that makes this value (tests, mixed plans). */
+LATHE_API lathe_status lathe_network_place(lathe_network *network, lathe_value value, const char *device, lathe_diag *diag);
+LATHE_API void lathe_network_destroy(lathe_network *network);
+/* Text IR of the network; free with lathe_text_free. */
+LATHE_API lathe_status lathe_network_text(const lathe_network *network, char **text, size_t *length, lathe_diag *diag);
+LATHE_API void lathe_text_free(const lathe_network *network, char *text);
+LATHE_API size_t lathe_network_inputs(const lathe_network *network);
+LATHE_API size_t lathe_network_outputs(const lathe_network *network);
+LATHE_API lathe_status lathe_network_io(const lathe_network *network, size_t index, lathe_io *io, lathe_diag *diag); /* inputs, then outputs */
+
+/* ---- Building ---- */
+
+typedef struct lathe_shape_range {
+    const char *input;
+    int rank;
+    int64_t min[LATHE_MAX_RANK], opt[LATHE_MAX_RANK], max[LATHE_MAX_RANK];
+} lathe_shape_range;
+
+typedef struct lathe_profile { /* one range for each input that has one; others keep what the model says */
+    const lathe_shape_range *ranges;
+    size_t count;
+} lathe_profile;
+
+typedef struct lathe_progress {
+    size_t struct_size;
+    const char *phase;  /* "import", "passes", "tune", "pack", "write" */
+    const char *what;   /* the pass or step at hand */
+    uint64_t done, total;
+} lathe_progress;
+
+typedef struct lathe_build_options {
+    size_t struct_size;
+    const char *device;             /* "cpu" (NULL), "twin" */
+    const lathe_profile *profiles;
+    size_t n_profiles;              /* 0: one profile from the model's own shapes, free leading dims tuned at 1 */
+    const char *const *outputs;     /* keep only these outputs (any value of the network) */
+    size_t n_outputs;
+    const char *passes;             /* "-NAME,...", "-all" */
+    const char *max_isa;            /* NULL: this machine; "base", "avx2", "avx512", "vnni" */
+    int level;                      /* 0: static choice */
+    int threads;                    /* 0: affinity and cgroup quota */
+    int refit;                      /* 1: keep every initializer that feeds a recipe or a pack */
+    const char *const *refit_names; /* with refit 0: keep these only */
+    size_t n_refit_names;
+    const char *dump_dir;           /* numbered text IR of the passes */
+    int debug;
+    int explain;                    /* 1: keep every candidate for lathe_plan_explanation */
+    int (*progress)(void *user, const lathe_progress *progress); /* not 0: cancel; may be NULL */
+    void *progress_user;
+    lathe_log_fn log;
+    void *log_user;
+    const lathe_allocator *allocator;
+} lathe_build_options;
+
+typedef struct lathe_plan lathe_plan;
+
+/* options may be NULL. The network is left as it was. */
+LATHE_API lathe_status lathe_build(const lathe_network *network, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag);
+LATHE_API const void *lathe_plan_data(const lathe_plan *plan, size_t *size);
+LATHE_API lathe_status lathe_plan_save(const lathe_plan *plan, const char *path, lathe_diag *diag); /* written aside, then renamed */
+/* What was considered and why, as text (with options.explain); "" otherwise. Lives as long as the plan. */
+LATHE_API const char *lathe_plan_explanation(const lathe_plan *plan);
+LATHE_API void lathe_plan_destroy(lathe_plan *plan);
+
+/* Chooses tactics anew for this machine from the graph and weights inside a plan. options: as for lathe_build, NULL keeps the plan's own. */
+LATHE_API lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag);
+/* lathe_engine_load, and where that says LATHE_NEEDS_RETUNE: retune in memory and load that. *retuned (may be NULL) tells. */
+LATHE_API lathe_status lathe_engine_open(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, int *retuned,
+                                         lathe_diag *diag);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * lathe/runtime.h - load a plan, make contexts, bind inputs and outputs, run. Needs liblathe_rt only.
+ *
+ *     lathe_engine *engine; lathe_context *context;
+ *     lathe_engine_load(NULL, "net.plan", NULL, &engine, diag);
+ *     lathe_context_create(engine, NULL, &context, diag);
+ *     lathe_context_set_input(context, "x", &x, diag);
+ *     lathe_context_run(context, diag);
+ *     lathe_context_output(context, "y", &y, diag);
+ *
+ * Threads: a runtime and an engine are shared freely between threads; a context belongs to one thread at a time. Two contexts of one engine run at once.
+ * Lifetime: destroy contexts before their engine, engines before their runtime. Destroy functions accept NULL.
+ */
+#ifndef LATHE_RUNTIME_H
+#define LATHE_RUNTIME_H
+
+#include <lathe/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Runtime: thread pool, log, allocator. NULL stands for the process default (made on first use, never destroyed). ---- */
+
+typedef struct lathe_runtime lathe_runtime;
+
+typedef struct lathe_runtime_options {
+    size_t struct_size;
+    const lathe_allocator *allocator; /* NULL: malloc. Copied. */
+    int threads;                      /* of the pool, callers included; 0: affinity and cgroup quota */
+    lathe_log_fn log;                 /* NULL: silent. Called from the thread that works. */
+    void *log_user;
+    int read_environment;             /* 1: heed the variables of `lathe help environment`; 0: ignore them all */
+} lathe_runtime_options;
+
+/* options may be NULL for defaults. */
+LATHE_API lathe_status lathe_runtime_create(const lathe_runtime_options *options, lathe_runtime **out, lathe_diag *diag);
+LATHE_API void lathe_runtime_destroy(lathe_runtime *runtime);
+LATHE_API int lathe_runtime_threads(const lathe_runtime *runtime);
+
+/* ---- Engine: an immutable, loaded plan ---- */
+
+typedef struct lathe_engine lathe_engine;
+
+typedef struct lathe_load_options {
+    size_t struct_size;
+    int verify_full;  /* 1: also the SHA-256 over the whole file */
+    int copy;         /* 1: read the file into memory instead of mapping it (it may then be overwritten) */
+    const char *device; /* NULL: the plan's own; else "cpu", "twin": choose among its variants */
+} lathe_load_options;
+
+/* LATHE_BAD_PLAN: damaged or foreign; LATHE_NEEDS_RETUNE: no variant for this machine (builder.h has lathe_plan_retune and lathe_engine_open). */
+LATHE_API lathe_status lathe_engine_load(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, lathe_diag *diag);
+/* data must stay unchanged for the engine's life unless options->copy. */
+LATHE_API lathe_status lathe_engine_load_memory(lathe_runtime *runtime, const void *data, size_t size, const lathe_load_options *options,
+                                                lathe_engine **out, lathe_diag *diag);
+LATHE_API void lathe_engine_destroy(lathe_engine *engine);
+
+/* Inputs first (0 .. n_inputs-1), then outputs, in the model's order. */
+typedef struct lathe_io {
+    size_t struct_size;
+    const char *name;
+    int is_output;
+    int is_host;                        /* a host input whose contents are used as a shape */
+    int is_tensor;                      /* 0: sequence, optional or map */
+    lathe_dtype dtype;
+    int rank;                           /* -1: known only after a run */
+    int64_t dims[LATHE_MAX_RANK];       /* -1: symbolic */
+    const char *symbols[LATHE_MAX_RANK]; /* expression text of symbolic dims: "N", "2*height"; NULL for fixed ones */
+} lathe_io;
+LATHE_API size_t lathe_engine_inputs(const lathe_engine *engine);
+LATHE_API size_t lathe_engine_outputs(const lathe_engine *engine);
+LATHE_API lathe_status lathe_engine_io(const lathe_engine *engine, size_t index, lathe_io *io, lathe_diag *diag);
+LATHE_API lathe_status lathe_engine_io_find(const lathe_engine *engine, const char *name, lathe_io *io, lathe_diag *diag);
+
+/* Profiles: the shape ranges that the plan was made for. Shapes outside every profile still run, unplanned (slower to bind). */
+LATHE_API size_t lathe_engine_profiles(const lathe_engine *engine);
+/* Each of min, opt, max (may be NULL) gets the input's rank entries. */
+LATHE_API lathe_status lathe_engine_profile(const lathe_engine *engine, size_t profile, const char *input, int64_t *min, int64_t *opt, int64_t *max, lathe_diag *diag);
+
+typedef struct lathe_engine_info {
+    size_t struct_size;
+    const char *model_name, *device, *lathe_version;
+    uint64_t plan_bytes, weight_bytes;
+    uint64_t arena_bytes;   /* of the largest bucket with an upper bound */
+    uint32_t steps, threads;
+    int async;              /* 0: a run waits on the host inside; async_step names the step */
+    const char *async_step;
+    int retunable;
+    int refittable;         /* some initializers can be replaced */
+} lathe_engine_info;
+LATHE_API lathe_status lathe_engine_get_info(const lathe_engine *engine, lathe_engine_info *info, lathe_diag *diag);
+
+/*
+ * Refit: new values for named initializers. Re-runs the touched part of the init function, checks the assumptions that the builder recorded, and gives a
+ * new engine that shares everything else; the old one stays valid. Refused by name when an initializer was not kept (--refit) or an assumption breaks.
+ */
+LATHE_API lathe_status lathe_engine_refit(const lathe_engine *engine, const char *const *names, const lathe_tensor *tensors, size_t count,
+                                          lathe_engine **out, lathe_diag *diag);
+/* Names of initializers that refit can replace, in order; NULL past the end. */
+LATHE_API const char *lathe_engine_refit_name(const lathe_engine *engine, size_t index);
+
+/* ---- Context: activations and shape state of one stream of runs ---- */
+
+typedef struct lathe_context lathe_context;
+
+typedef struct lathe_context_options {
+    size_t struct_size;
+    const lathe_allocator *allocator; /* NULL: the runtime's */
+    int threads;                      /* 0: as planned, at most the runtime's */
+    uint64_t seed;                    /* of random operators */
+} lathe_context_options;
+
+LATHE_API lathe_status lathe_context_create(const lathe_engine *engine, const lathe_context_options *options, lathe_context **out, lathe_diag *diag);
+LATHE_API void lathe_context_destroy(lathe_context *context);
+
+/*
+ * Binds an input by name: dtype must match; dims are checked against the model. The data are read during each run and stay the caller's. Any element
+ * alignment. Binding new dims re-runs the shape program only.
+ */
+LATHE_API lathe_status lathe_context_set_input(lathe_context *context, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
+/* Gives memory for an output (NULL data: back to the context's own). Runs fail with LATHE_BAD_SHAPE when bytes is too small for the real extents. */
+LATHE_API lathe_status lathe_context_set_output(lathe_context *context, const char *name, void *data, size_t bytes, lathe_diag *diag);
+/* Profile to plan with; -1 (default): the first that holds the shapes. */
+LATHE_API lathe_status lathe_context_set_profile(lathe_context *context, int profile, lathe_diag *diag);
+
+/* LATHE_OK when everything is bound; LATHE_NOT_READY otherwise, with one record for each missing input. */
+LATHE_API lathe_status lathe_context_ready(lathe_context *context, lathe_diag *diag);
+/* Shape of an output for the bound inputs, before a run where that can be known; dims -1 where it cannot. */
+LATHE_API lathe_status lathe_context_output_shape(lathe_context *context, const char *name, int *rank, int64_t *dims, lathe_diag *diag);
+/* Runs once, blocking. In a steady state (same shapes, planned values) it allocates nothing. */
+LATHE_API lathe_status lathe_context_run(lathe_context *context, lathe_diag *diag);
+/* The result after a run: a view, valid until the next run or binding. Tensors only. */
+LATHE_API lathe_status lathe_context_output(lathe_context *context, const char *name, lathe_tensor *tensor, lathe_diag *diag);
+
+/* Per-step profile: while on, each run adds the times of its steps. */
+typedef struct lathe_step_profile {
+    size_t struct_size;
+    const char *name, *class_name, *tactic, *problem;
+    uint64_t calls;
+    double total_ms, min_ms;
+} lathe_step_profile;
+LATHE_API lathe_status lathe_context_profile(lathe_context *context, int on, lathe_diag *diag);
+LATHE_API size_t lathe_context_steps(const lathe_context *context); /* of the program that the bound shapes use */
+LATHE_API lathe_status lathe_context_step(const lathe_context *context, size_t index, lathe_step_profile *profile, lathe_diag *diag);
+
+/* Bytes held by the context: arena, scratch, own outputs. */
+LATHE_API uint64_t lathe_context_bytes(const lathe_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
