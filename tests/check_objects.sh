@@ -66,7 +66,7 @@ for name in lathe lathe_rt; do
     file=$build/lib$name.so
     [ -f "$file" ] || continue
     libraries="$libraries -l$name"
-    $nm -D --defined-only "$file" | awk '$NF ~ /@LATHE_0$|@@LATHE_0$/ { sub(/@.*/, "", $NF); print $NF }' |
+    $nm -D --defined-only "$file" | awk '$2 != "A" && $NF ~ /@LATHE_0$/ { sub(/@.*/, "", $NF); print $NF }' |
         while read -r symbol; do
             grep -qw "$symbol" "$work/headers" || echo "$symbol"
         done >"$work/undeclared"
