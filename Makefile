@@ -9,9 +9,9 @@ SECS   ?= 60
 define compile
 	@scripts/build.sh $(1) $(JOBS)
 endef
-# Quiet: a failing test shows its output, the last lines are ctest's summary.
+# The last lines are ctest's summary. ARGS goes to ctest: make test ARGS='-R unit'.
 define suite
-	@ctest --test-dir build/$(1) --output-on-failure --no-tests=error --no-label-summary -j $(JOBS) $(2)
+	@scripts/suite.sh $(1) $(JOBS) $(2)
 endef
 
 build:  ## build the libraries and the command into build/release (installs missing Debian packages)

@@ -4,8 +4,8 @@
 set -eu
 preset=$1
 jobs=$2
-if [ -n "${LATHE_CMAKE_ARGS:-}" ] || [ ! -f "build/$preset/build.ninja" ] ||
-    [ CMakePresets.json -nt "build/$preset/build.ninja" ]; then
+ninja=build/$preset/build.ninja
+if [ -n "${LATHE_CMAKE_ARGS:-}" ] || [ ! -f "$ninja" ] || [ -n "$(find CMakePresets.json -newer "$ninja")" ]; then
     mkdir -p build
     log=build/configure-$preset.log
     # shellcheck disable=SC2086
