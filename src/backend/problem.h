@@ -35,6 +35,7 @@ const char *lt_space_name(lathe_space space); /* "cpu" "twin" "cuda" */
 bool lt_space_from_name(const char *name, lathe_space *out);
 
 /* For tactics and the tile program. */
+int lt_pw_arity(lathe_pw_op op); /* values that it takes: 0 for LOAD, ROOT, CONST; -1 for numbers that are no operation */
 static inline bool lt_extent_fixed(const lathe_extent *e) { return e->min == e->max; }
 int lt_problem_epilogue(const lathe_problem *problem, const lathe_pw_instr **first); /* instructions with slot -1 */
 
