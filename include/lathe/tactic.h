@@ -25,11 +25,14 @@ typedef struct lathe_gang {
 /* Splits 0..total into count parts of near equal size, cut at multiples of grain; part `index` is [*begin, *end). */
 LATHE_API void lathe_gang_split(const lathe_gang *gang, int64_t total, int64_t grain, int64_t *begin, int64_t *end);
 
-/* One operand at run time. dims are the real logical extents. Data of I/O operands has any alignment; data from the arena and packs 64 bytes. */
+/*
+ * One operand at run time. Data of I/O operands are aligned to their elements only; data from the arena and packs to 64 bytes. dims are the real logical
+ * extents; a step with bounded or managed outputs writes those of its outputs (they come in as the upper bound), every other step leaves them alone.
+ */
 typedef struct lathe_buffer {
     void *data;
     int rank;
-    const int64_t *dims;
+    int64_t *dims;
     int64_t pitch; /* bytes between consecutive entries of the outermost stored axis; 0: dense */
     void *handle;  /* managed operands: host value (internal); else NULL */
 } lathe_buffer;

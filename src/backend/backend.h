@@ -40,6 +40,16 @@ const lt_backend *lt_backend_find(const char *name);
 const lt_backend *lt_backend_of(lathe_space space);
 
 /*
+ * Services behind lathe_call.host for steps on the host whose outputs are managed (strings, containers, tensors without an upper bound), and
+ * temporary memory for the reference. A managed operand's lathe_buffer.handle is a lt_any that the context owns.
+ */
+typedef struct lt_host {
+    lt_arena *scratch; /* reset by whoever runs the step */
+    lt_arena *keep;    /* lives until the step runs again: data of managed outputs */
+    uint64_t seed, node;
+} lt_host;
+
+/*
  * The thread pool: workers that a runtime owns. lt_pool_run calls fn(user, gang) on every thread of a gang of n <= wanted threads, the caller being
  * index 0, and returns when all have returned. A second run that finds the workers busy takes the idle ones only (n = 1 is always legal). Workers spin
  * for 50 µs between jobs, then sleep.

@@ -34,6 +34,10 @@ lathe_status lt_format_parse(const char **cursor, const char *end, lathe_dtype d
 const char *lt_space_name(lathe_space space); /* "cpu" "twin" "cuda" */
 bool lt_space_from_name(const char *name, lathe_space *out);
 
+/* Rough work at the opt corner, for costs: multiply-adds count two. */
+double lt_problem_flops(const lathe_problem *problem);
+double lt_problem_bytes(const lathe_problem *problem); /* of all operands once */
+
 /* For tactics and the tile program. */
 int lt_pw_arity(lathe_pw_op op); /* values that it takes: 0 for LOAD, ROOT, CONST; -1 for numbers that are no operation */
 static inline bool lt_extent_fixed(const lathe_extent *e) { return e->min == e->max; }

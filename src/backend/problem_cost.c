@@ -1,0 +1,81 @@
+/*
+ * problem_cost.c - rough work of a problem at its opt corner: what the static cost model of tactics starts from. Used by tactics' fits functions.
+ */
+#include "backend/problem.h"
+#include <string.h>
+
+static double elements(const lathe_operand *o)
+{
+    double n = 1;
+    if (o->flags & LATHE_OPERAND_ABSENT) {
+        return 0;
+    }
+    for (int i = 0; i < o->rank; i++) {
+        n *= (double)o->dims[i].opt;
+    }
+    return n;
+}
+
+double lt_problem_bytes(const lathe_problem *problem)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < problem->n_in; i++) {
+        bytes += elements(&problem->in[i]) * lathe_dtype_bits(problem->in[i].dtype) / 8;
+    }
+    for (size_t i = 0; i < problem->n_out; i++) {
+        bytes += elements(&problem->out[i]) * lathe_dtype_bits(problem->out[i].dtype) / 8;
+    }
+    return bytes;
+}
+
+/* Extent of a root input's axis at the opt corner; axis counts from the end when negative. */
+static double root_extent(const lathe_problem *p, size_t slot, int axis)
+{
+    const lathe_operand *o = NULL;
+    if (slot < p->n_root_in && p->root_in[slot] != 0xffff) {
+        o = &p->in[p->root_in[slot]];
+    } else { /* behind a prologue: the operand that the slot's first load reads */
+        for (size_t i = 0; i < p->n_instrs && !o; i++) {
+            if (p->instrs[i].slot == (int)slot && p->instrs[i].op == LATHE_PW_LOAD) {
+                o = &p->in[p->instrs[i].operand];
+            }
+        }
+    }
+    if (!o || o->rank <= 0) {
+        return 1;
+    }
+    int at = axis < 0 ? o->rank + axis : axis;
+    return at >= 0 && at < o->rank ? (double)o->dims[at].opt : 1;
+}
+
+static int root_rank(const lathe_problem *p, size_t slot)
+{
+    return slot < p->n_root_in && p->root_in[slot] != 0xffff ? p->in[p->root_in[slot]].rank : p->space_rank;
+}
+
+double lt_problem_flops(const lathe_problem *problem)
+{
+    double out = problem->n_out ? elements(&problem->out[0]) : 0, per = 1;
+    if (strstr(problem->op, "ConvTranspose")) {
+        out = 1;
+        for (int i = 0; i < root_rank(problem, 0); i++) {
+            out *= root_extent(problem, 0, i);
+        }
+        per = 2 * root_extent(problem, 1, 1);
+        for (int i = 2; i < root_rank(problem, 1); i++) {
+            per *= root_extent(problem, 1, i);
+        }
+    } else if (strstr(problem->op, "Conv")) {
+        per = 2;
+        for (int i = 1; i < root_rank(problem, 1); i++) {
+            per *= root_extent(problem, 1, i);
+        }
+    } else if (strstr(problem->op, "MatMul") || strstr(problem->op, "Gemm")) {
+        bool transposed = lt_attr_i(problem->attrs, problem->n_attrs, "transA", 0) != 0;
+        per = 2 * root_extent(problem, 0, transposed ? 0 : -1);
+    } else if (problem->op[0]) { /* reductions and others walk their inputs */
+        double in = problem->n_in ? elements(&problem->in[0]) : 0;
+        out = in > out ? in : out;
+    }
+    return out * per + (double)problem->n_instrs * (problem->n_out ? elements(&problem->out[0]) : 0);
+}
