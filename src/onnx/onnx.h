@@ -14,6 +14,12 @@ typedef struct lt_import_options {
     const char *const *outputs;  /* keep only these (any value's name); NULL: all */
     size_t n_outputs;
     bool inline_functions;       /* default true through lt_import_defaults */
+    /*
+     * Elements for an initializer whose data were stripped (dims, but no data): tensor has zeroed data to write. stats: the model's metadata
+     * entry "fill:NAME", or NULL. Without fill (the default) such a model is refused.
+     */
+    lathe_status (*fill)(void *user, const char *name, const char *stats, lt_tensor *tensor, lathe_diag *diag);
+    void *fill_user;
 } lt_import_options;
 extern const lt_import_options lt_import_defaults;
 
