@@ -116,6 +116,11 @@ lathe_status lt_broadcast_dims(lt_infer *c, const lt_type *a, const lt_type *b, 
 
 lathe_status lt_infer_broadcast(lt_infer *c)
 {
+    return lt_infer_broadcast_as(c, LATHE_DTYPE_UNDEFINED);
+}
+
+lathe_status lt_infer_broadcast_as(lt_infer *c, lathe_dtype dtype)
+{
     lt_type joint = { .cls = LT_TENSOR, .rank = 0 };
     bool first = true;
     for (int i = 0; i < c->n_in; i++) {
@@ -130,7 +135,7 @@ lathe_status lt_infer_broadcast(lt_infer *c)
         }
         first = false;
     }
-    LT_TRY(lt_infer_out(c, 0, joint.dtype, joint.rank, joint.dims));
+    LT_TRY(lt_infer_out(c, 0, dtype != LATHE_DTYPE_UNDEFINED ? dtype : joint.dtype, joint.rank, joint.dims));
     return lt_infer_pw_contents(c);
 }
 

@@ -142,6 +142,7 @@ lathe_status lt_op_infer(lt_infer *c);
 lathe_status lt_infer_out(lt_infer *c, int i, lathe_dtype dtype, int rank, const lt_dim *dims);
 lathe_status lt_infer_same(lt_infer *c, int i, int from);                     /* output i has the type of input `from` */
 lathe_status lt_infer_broadcast(lt_infer *c);                                 /* output 0: dtype of input 0, shape broadcast of all inputs; contents for small ints where op->pw allows */
+lathe_status lt_infer_broadcast_as(lt_infer *c, lathe_dtype dtype);           /* the same with another dtype (comparisons, Where) */
 lathe_status lt_broadcast_dims(lt_infer *c, const lt_type *a, const lt_type *b, int *rank, lt_dim *dims);
 lathe_status lt_infer_axis(lt_infer *c, int64_t axis, int rank, int *out);    /* negative axes wrapped, range checked */
 /* Integer elements of input i as dims: from values, else from contents. LATHE_OK with *count = -1 when unknown. buffer holds LT_CONTENTS_MAX. */
