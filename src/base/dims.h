@@ -10,6 +10,7 @@
 #define LT_DIMS_H
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "base/text.h"
 #include <lathe/base.h>
 #include <stdbool.h>
@@ -31,7 +32,8 @@ typedef enum lt_dim_op {
     LT_DIM_MIN, LT_DIM_MAX,
     LT_DIM_SELECT,               /* c ? a : b, c != 0 */
     LT_DIM_LT, LT_DIM_LE, LT_DIM_EQ, /* 0 or 1 */
-    LT_DIM_FSCALE, /* floor(a * scale), scale an f32 given by its bits as the second (constant) argument; product in f32 as ONNX Resize does */
+    LT_DIM_FSCALE, /* floor(a * scale), scale an f32 given by its bits as the second (constant) argument; product in f32 as ONNX Resize does;
+                      whole scales and 1/2, 1/4, ... are exact at any size, and so are normalised to * and floordiv */
     LT_DIM_BCAST   /* bcast(a, b): a if a == b or b == 1, b if a == 1, else an error at evaluation */
 } lt_dim_op;
 
@@ -84,11 +86,14 @@ lathe_status lt_dim_eval(const lt_dims *dims, lt_dim d, lt_dim_lookup lookup, vo
 lathe_status lt_dim_apply(lt_dim_op op, int64_t a, int64_t b, int64_t c, int64_t *out, lathe_diag *diag);
 
 /* Text, as in docs/ir.md: N, 3, N*2+1, floordiv(a,b), ceildiv, mod, min, max, select(c,a,b), lt, le, eq, fscale(a,0x3f000000), bcast(a,b), ?3.
-   Names that are no identifiers are quoted. Parse consumes from *cursor up to the first character that cannot continue an expression. */
+   Names that are no identifiers, and names with '-' (which subtracts here), are quoted. Parse consumes from *cursor up to the first character that cannot continue an expression. */
 void lt_dim_print(const lt_dims *dims, lt_dim d, lt_buf *out);
 lathe_status lt_dim_parse(lt_dims *dims, const char **cursor, const char *end, lt_dim *out, lathe_diag *diag);
 const char *lt_dim_op_name(lt_dim_op op);
-/* Copies an expression from one table into another by symbol name; fresh unknowns become new fresh ones unless `same_fresh` maps them (may be NULL). */
+/* Copies an expression from one table into another by symbol name; fresh unknowns become new fresh ones (one for each within a call).
+   Symbols that are new in `to` bring their range. */
 lathe_status lt_dim_import(lt_dims *to, const lt_dims *from, lt_dim d, lt_dim *out, lathe_diag *diag);
+/* The same; same_fresh (table index in `from` -> in `to`) is read and extended, so that several expressions share their unknowns. */
+lathe_status lt_dim_import_mapped(lt_dims *to, const lt_dims *from, lt_dim d, lt_imap *same_fresh, lt_dim *out, lathe_diag *diag);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef LT_DTYPE_H
 #define LT_DTYPE_H
 
+#include "base/diag.h"
 #include <lathe/base.h>
 #include <stdbool.h>
 
@@ -40,8 +41,13 @@ uint16_t lt_f32_to_bf16(float value);
 uint16_t lt_f64_to_bf16(double value);
 float lt_f8_to_f32(lathe_dtype dtype, uint8_t bits);                   /* the five float8 types */
 uint8_t lt_f32_to_f8(lathe_dtype dtype, float value, bool saturate);
+uint8_t lt_f64_to_f8(lathe_dtype dtype, double value, bool saturate);  /* no double rounding */
 float lt_f4_to_f32(uint8_t bits);
-uint8_t lt_f32_to_f4(float value);
+uint8_t lt_f32_to_f4(float value);                                     /* saturates; NaN gives -0 as in ONNX's reference */
+uint8_t lt_f64_to_f4(double value);
+/* Float8e8m0 has no sign and no zero; ONNX's Cast names the rounding (opset 24, "up" by default). lt_f32_to_f8 rounds it to nearest, ties up. */
+typedef enum lt_e8m0_round { LT_E8M0_UP, LT_E8M0_DOWN, LT_E8M0_NEAREST } lt_e8m0_round;
+uint8_t lt_f32_to_e8m0(float value, bool saturate, lt_e8m0_round round);
 
 /*
  * One element as double, int64 or uint64. index counts elements, sub-byte types included; data needs no alignment. Loads of floats as
@@ -56,7 +62,8 @@ void lt_load_complex(lathe_dtype dtype, const void *data, int64_t index, double 
 void lt_store_complex(lathe_dtype dtype, void *data, int64_t index, const double parts[2]);
 
 /*
- * Whole arrays with ONNX Cast semantics (float to integer truncates; anything to bool is != 0; integers wrap). Strings are not handled here.
+ * Whole arrays with ONNX Cast semantics (float to integer truncates; anything to bool is != 0; integers wrap; to
+ * float8e8m0 rounds up). Strings are not handled here.
  * src and dst must not overlap unless the types have the same width. LATHE_UNSUPPORTED names pairs that have no meaning.
  */
 lathe_status lt_convert(lathe_dtype to, void *dst, lathe_dtype from, const void *src, int64_t count, bool saturate, lathe_diag *diag);

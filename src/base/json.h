@@ -12,6 +12,7 @@ typedef struct lt_json {
     int depth;
     bool pretty;
     uint64_t comma, object; /* one bit a level */
+    bool keyed, comma_root; /* a key waits for its value; a document was begun */
 } lt_json;
 
 void lt_json_init(lt_json *json, lt_buf *out, bool pretty);
