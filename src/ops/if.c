@@ -1,0 +1,103 @@
+/*
+ * if.c - If: one of two regions runs. The type of an output is what both branches agree on.
+ */
+#include "ops/move.h"
+
+/* What is true of both types. */
+static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, lt_type *out)
+{
+    *out = *a;
+    if (a->cls != b->cls || (a->cls == LT_TENSOR && a->dtype != b->dtype)) {
+        return lt_infer_fail(c, "the branches give values of different types");
+    }
+    if (a->cls != LT_TENSOR) {
+        return LATHE_OK;
+    }
+    if (a->rank != b->rank) {
+        out->rank = -1;
+        return LATHE_OK;
+    }
+    for (int k = 0; k < a->rank; k++) {
+        if (!lt_dim_same(a->dims[k], b->dims[k])) {
+            lt_dim low, high;
+            LT_TRY(lt_move_min(c, a->dims[k], b->dims[k], &low));
+            LT_TRY(lt_move_max(c, a->dims[k], b->dims[k], &high));
+            LT_TRY(lt_infer_fresh(c, low, high, &out->dims[k]));
+        }
+    }
+    return LATHE_OK;
+}
+
+/* Contents of the condition: 0 or 1, -1 unknown. */
+static lathe_status known_condition(lt_infer *c, int *out)
+{
+    lt_dim v[LT_CONTENTS_MAX];
+    int64_t count;
+    LT_TRY(lt_infer_ints(c, 0, v, &count));
+    *out = count == 1 && lt_dim_is_const(v[0]) ? v[0].k != 0 : -1;
+    return LATHE_OK;
+}
+
+static lathe_status infer_if(lt_infer *c)
+{
+    const lathe_attr *branches[2] = { lt_attr_find(c->attrs, c->n_attrs, "else_branch"), lt_attr_find(c->attrs, c->n_attrs, "then_branch") };
+    lt_type *types[2];
+    int64_t length;
+    int known;
+    LT_TRY(lt_move_length(c, 0, &length));
+    if (length >= 0 && length != 1) {
+        return lt_infer_fail(c, "the condition has %lld elements instead of 1", (long long)length);
+    }
+    if (c->region == NULL) {
+        return LATHE_OK; /* evaluation: the region's own results tell the types */
+    }
+    LT_CHECK(c->diag, c->arena != NULL, c->where);
+    LT_TRY(known_condition(c, &known));
+    for (int b = 0; b < 2; b++) {
+        types[b] = LT_ARENA_ARRAY(c->arena, lt_type, (size_t)c->n_out + 1);
+        if (types[b] == NULL) {
+            return LT_OOM(c->diag);
+        }
+        LT_TRY(c->region(c, branches[b], NULL, 0, types[b], c->n_out));
+    }
+    for (int i = 0; i < c->n_out; i++) {
+        if (known >= 0) {
+            c->out[i] = types[known][i];
+        } else {
+            LT_TRY(join(c, &types[0][i], &types[1][i], &c->out[i]));
+        }
+    }
+    return LATHE_OK;
+}
+
+static lathe_status eval_if(lt_eval *c)
+{
+    const lt_tensor *condition = lt_in(c, 0);
+    bool then = lt_load_i64(condition->dtype, condition->data, 0) != 0;
+    lt_any *results = lt_arena_zero(c->scratch, (size_t)c->n_out + 1, sizeof *results, _Alignof(lt_any));
+    if (results == NULL) {
+        return LT_OOM(c->diag);
+    }
+    LT_CHECK(c->diag, c->run_region != NULL, c->where);
+    LT_TRY(c->run_region(c, lt_attr_find(c->attrs, c->n_attrs, then ? "then_branch" : "else_branch"), NULL, 0, results, c->n_out));
+    for (int i = 0; i < c->n_out; i++) {
+        LT_TRY(lt_copy_value(c, i, &results[i]));
+    }
+    return LATHE_OK;
+}
+
+static const lt_attr_spec attrs_if[] = { { "then_branch", LATHE_ATTR_GRAPH, true }, { "else_branch", LATHE_ATTR_GRAPH, true }, { 0 } };
+
+LT_OPS(if) = {
+    {
+        .name = "If",
+        .since = 25,
+        .traits = LT_OP_REGIONS,
+        .host_inputs = 1u << 0,
+        .sig = "(bool cond) -> (any... outputs)",
+        .attrs = attrs_if,
+        .infer = infer_if,
+        .eval = eval_if,
+    },
+    { 0 },
+};
