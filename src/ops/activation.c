@@ -21,10 +21,10 @@ static double fn_softsign(const double *x, const double *imm)
     return x[0] / (1.0 + fabs(x[0]));
 }
 
-/* NaN is not below or at the threshold, and passes. */
+/* NaN is not above the threshold. */
 static double fn_thresholded_relu(const double *x, const double *imm)
 {
-    return x[0] <= imm[0] ? 0.0 : x[0];
+    return x[0] > imm[0] ? x[0] : 0.0;
 }
 
 static double fn_shrink(const double *x, const double *imm)

@@ -205,7 +205,7 @@ static const char *const constant_samples[] = {
 static const char *const fill_samples[] = {
     "i64[3] s = {2, 3, 4} | y = ConstantOfShape (s)",
     "i64[2] s = {2, 3} | y = ConstantOfShape <value = i64[1] {7}> (s)",
-    "i64[0] s = {} | y = ConstantOfShape <value = f16[1] {0.5}> (s)",
+    "i64[0] s = {} | y = ConstantOfShape <value = f32[1] {0.5}> (s)",
     "i64[2] s = {0, 3} | y = ConstantOfShape <value = bool[1] {1}> (s)",
     NULL,
 };
