@@ -246,7 +246,7 @@ static lathe_status read_axes(lt_eval *c, lt_resize *r, const lt_tensor *x, cons
         } else {
             a->scale = (float)lt_load_f64(scales->dtype, scales->data, i);
         }
-        if (n_sizes == 0 || r->policy != LT_RESIZE_STRETCH) {
+        if (n_sizes == 0 || r->coords == LT_RESIZE_SYMMETRIC) {
             a->length = a->scale * (float)a->in; /* the exact length, of which `out` is the whole part */
         }
         if (r->coords == LT_RESIZE_CROP) {

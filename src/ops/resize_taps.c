@@ -1,6 +1,7 @@
 /*
  * resize_taps.c - the linear and cubic modes of Resize: along each axis an output element is a weighted sum of neighbours ("taps"), so the
- * axes are done one after the other. Sums are in f64.
+ * axes are done one after the other. Sums are in f64; integers are rounded to nearest,
+ * ties to even.
  */
 #include "ops/resize_internal.h"
 
@@ -145,9 +146,10 @@ lathe_status lt_resize_interpolate(lt_eval *c, const lt_resize *r, const lt_resi
         apply_axis(r, &all[k], &t, span.outer, span.inner, now, next);
         now = next;
     }
+    bool whole = lt_dtype_is_integer(y->dtype);
     count = lt_tensor_count(y);
     for (int64_t i = 0; i < count; i++) {
-        lt_store_f64(y->dtype, y->data, i, now[i]);
+        lt_store_f64(y->dtype, y->data, i, whole ? nearbyint(now[i]) : now[i]);
     }
     return LATHE_OK;
 }
