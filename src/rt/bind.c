@@ -1,0 +1,396 @@
+/*
+ * bind.c - from bound inputs to a runnable state: picks the program for the shapes, evaluates the shape program, gives every value its storage.
+ *
+ * Shapes inside a bucket cost the shape program only. Shapes outside every bucket run as well: offsets are then planned here, which may allocate.
+ */
+#include "rt/rt_internal.h"
+#include <string.h>
+
+/* ---- The shape program ---- */
+
+static lathe_status element_of(const lt_plan_program *p, const lt_state *s, const lt_plan_expr *e, int64_t *out, lathe_diag *diag)
+{
+    const lt_cell *cell = &s->cells[e->b];
+    const lt_plan_value *v = &p->values[e->b];
+    const lt_tensor *managed = v->storage == LT_STORE_MANAGED ? &cell->any.tensor : NULL;
+    const void *data = managed ? managed->data : cell->data;
+    int64_t count = 1;
+    for (int i = 0; i < (managed ? managed->rank : cell->rank); i++) {
+        count *= managed ? managed->dims[i] : cell->dims[i];
+    }
+    if (!data || e->a >= count || !lt_dtype_is_integer(v->dtype)) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "bind the shape input before the run", "element %u of '%s' is not there", e->a, v->name);
+    }
+    *out = lt_load_i64(managed ? managed->dtype : v->dtype, data, e->a);
+    return LATHE_OK;
+}
+
+static lathe_status eval_one(const lt_plan_program *p, lt_state *s, uint32_t number, lathe_diag *diag)
+{
+    const lt_plan_expr *e = &p->exprs[number];
+    int64_t *out = &s->exprs[number];
+    switch (e->kind) {
+    case LT_EXPR_CONST:
+        *out = e->k;
+        return LATHE_OK;
+    case LT_EXPR_INPUT_DIM:
+        *out = s->cells[p->inputs[e->b]].dims[e->a];
+        return LATHE_OK;
+    case LT_EXPR_VALUE_DIM: {
+        const lt_cell *cell = &s->cells[e->b];
+        bool managed = p->values[e->b].storage == LT_STORE_MANAGED;
+        if (managed && (int)e->a >= cell->any.tensor.rank) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, p->values[e->b].name, NULL, "'%s' has no axis %u", p->values[e->b].name, e->a);
+        }
+        *out = managed ? cell->any.tensor.dims[e->a] : cell->dims[e->a];
+        return LATHE_OK;
+    }
+    case LT_EXPR_VALUE_ELEM:
+        return element_of(p, s, e, out, diag);
+    default:
+        return lt_dim_apply((lt_dim_op)e->op, s->exprs[e->a], e->b == LT_PLAN_NONE ? 0 : s->exprs[e->b], e->c == LT_PLAN_NONE ? 0 : s->exprs[e->c], out, diag);
+    }
+}
+
+lathe_status lt_eval_exprs(const lt_plan_program *program, uint32_t first, uint32_t count, lt_state *state, lathe_diag *diag)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        LT_TRY(eval_one(program, state, i, diag));
+    }
+    return LATHE_OK;
+}
+
+/* Bounded values begin at their upper bound; the step that writes them sets the real extents. */
+lathe_status lt_set_extents(lt_state *state, uint32_t value, lathe_diag *diag)
+{
+    const lt_plan_value *v = &state->program->plan->values[value];
+    lt_cell *cell = &state->cells[value];
+    if (v->storage == LT_STORE_MANAGED) {
+        return LATHE_OK;
+    }
+    for (int i = 0; i < v->rank; i++) {
+        int64_t d = state->exprs[v->bounded ? v->bound[i] : v->dims[i]];
+        if (d < 0) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give inputs of other shapes", "'%s' would have extent %lld on axis %d", v->name, (long long)d, i);
+        }
+        cell->dims[i] = d;
+    }
+    size_t bytes;
+    if (!lt_format_bytes(&v->format, v->rank, cell->dims, &bytes)) {
+        return LT_FAIL(diag, LATHE_OVERFLOW, v->name, "give inputs of smaller shapes", "the size of '%s' overflows", v->name);
+    }
+    cell->bytes = bytes;
+    return LATHE_OK;
+}
+
+/* Extents of a value depend on numbers that are there at bind time. */
+static bool known_at_bind(const lt_plan_program *p, const lt_plan_value *v)
+{
+    for (int i = 0; i < v->rank; i++) {
+        if ((v->bounded ? v->bound[i] : v->dims[i]) >= p->bind_exprs) {
+            return false;
+        }
+    }
+    return v->storage != LT_STORE_MANAGED;
+}
+
+/* ---- Choosing the program ---- */
+
+/* Do the bound inputs lie in the program's bucket? Ranges are over extents (or elements of host inputs) of the inputs. */
+static bool in_bucket(const lathe_context *context, const lt_plan_program *p)
+{
+    for (uint32_t i = 0; i < p->n_ranges; i++) {
+        const lt_plan_range *r = &p->ranges[i];
+        const lt_plan_expr *e = &p->exprs[r->expr];
+        int64_t d;
+        if (e->kind == LT_EXPR_INPUT_DIM) {
+            d = context->inputs[e->b].tensor.dims[e->a];
+        } else if (e->kind == LT_EXPR_VALUE_ELEM && p->values[e->b].storage == LT_STORE_INPUT) {
+            const lathe_tensor *t = &context->inputs[p->values[e->b].index].tensor;
+            if (e->a >= lt_tensor_count(t)) {
+                return false;
+            }
+            d = lt_load_i64(t->dtype, t->data, e->a);
+        } else {
+            return false;
+        }
+        if (d < r->lo || d > r->hi) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The first program of the profile that holds the shapes; failing that, the program for any shape (profile LT_PLAN_NONE). */
+static lathe_status choose_program(const lathe_context *context, uint32_t *out, lathe_diag *diag)
+{
+    const lathe_engine *engine = context->engine;
+    for (int any = 0; any < 2; any++) {
+        for (uint32_t i = 0; i < engine->variant->n_programs; i++) {
+            const lt_plan_program *p = engine->programs[i].plan;
+            bool wanted = context->profile < 0 || p->profile == (uint32_t)context->profile;
+            if ((p->profile == LT_PLAN_NONE) == any && (any || wanted) && in_bucket(context, p)) {
+                *out = i;
+                return LATHE_OK;
+            }
+        }
+    }
+    return LT_FAIL(diag, LATHE_BAD_SHAPE, engine->plan->model_name, "build the plan with a profile that holds these shapes (--shape)",
+                   "no profile of the plan holds the shapes of the inputs");
+}
+
+/* ---- Inputs ---- */
+
+static lathe_status take_input(lathe_context *context, lt_state *s, uint32_t number, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    const lt_plan_value *v = &p->values[p->inputs[number]];
+    const lathe_tensor *t = &context->inputs[number].tensor;
+    lt_cell *cell = &s->cells[p->inputs[number]];
+    if (!context->inputs[number].bound) { /* lathe_context_ready has named it; a program that never reads it does not mind */
+        return LATHE_OK;
+    }
+    cell->rank = t->rank;
+    memcpy(cell->dims, t->dims, sizeof cell->dims);
+    cell->data = t->data;
+    cell->any.cls = LT_TENSOR;
+    cell->any.tensor = *t;
+    if (v->storage == LT_STORE_INPUT && v->rank >= 0 && t->rank != v->rank) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, NULL, "input '%s' has rank %d, the model wants %d", v->name, t->rank, v->rank);
+    }
+    return LATHE_OK;
+}
+
+/* The extents that the model promises (N twice, N and 2*N) against those that are bound. */
+static lathe_status check_input(const lathe_context *context, const lt_state *s, uint32_t number, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    const lt_plan_value *v = &p->values[p->inputs[number]];
+    const lathe_tensor *t = &context->inputs[number].tensor;
+    for (int i = 0; context->inputs[number].bound && i < v->rank; i++) {
+        if (v->dims[i] < p->bind_exprs && s->exprs[v->dims[i]] != t->dims[i]) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give inputs whose extents agree", "input '%s' has extent %lld on axis %d (%s), the other inputs make it %lld",
+                           v->name, (long long)t->dims[i], i, context->engine->plan->inputs[number].dims[i], (long long)s->exprs[v->dims[i]]);
+        }
+    }
+    return LATHE_OK;
+}
+
+/* ---- Placing values ---- */
+
+static lathe_status place_output(lathe_context *context, lt_cell *cell, const lt_plan_value *v, lathe_diag *diag)
+{
+    lt_binding *b = &context->outputs[v->index];
+    if (b->bound) {
+        if (b->tensor.bytes < cell->bytes) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give a larger buffer", "output '%s' needs %llu bytes, the buffer has %zu", v->name,
+                           (unsigned long long)cell->bytes, b->tensor.bytes);
+        }
+        cell->data = b->tensor.data;
+        return LATHE_OK;
+    }
+    if (b->own_bytes < cell->bytes || !b->own) {
+        void *grown = lt_alloc(context->allocator, (size_t)cell->bytes, 64);
+        if (!grown) {
+            return LT_OOM(diag);
+        }
+        lt_release(context->allocator, b->own, (size_t)b->own_bytes, 64);
+        b->own = grown;
+        b->own_bytes = cell->bytes;
+    }
+    cell->data = b->own;
+    return LATHE_OK;
+}
+
+/* Where in the arena: the plan's offset, or the one planned at bind. */
+static lathe_status place_in_arena(lt_state *s, uint32_t number, lathe_diag *diag)
+{
+    const lt_plan_value *v = &s->program->plan->values[number];
+    lt_cell *cell = &s->cells[number];
+    uint64_t offset = s->live[number].offset, room = s->arena_bytes[v->format.space];
+    if (offset > room || cell->bytes > room - offset) {
+        return LT_FAIL(diag, LATHE_BAD_PLAN, v->name, "build the plan again", "'%s' does not fit its place in the arena", v->name);
+    }
+    cell->data = (char *)s->arena[v->format.space] + offset;
+    return LATHE_OK;
+}
+
+lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag)
+{
+    const lt_plan_value *v = &state->program->plan->values[value];
+    lt_cell *cell = &state->cells[value];
+    switch (v->storage) {
+    case LT_STORE_ARENA:
+        return place_in_arena(state, value, diag);
+    case LT_STORE_INPUT:
+        cell->data = context->inputs[v->index].tensor.data;
+        return LATHE_OK;
+    case LT_STORE_OUTPUT:
+        return place_output(context, cell, v, diag);
+    case LT_STORE_BLOB:
+        cell->data = (void *)context->engine->weights[v->index].data;
+        cell->any = context->engine->weights[v->index].any;
+        return LATHE_OK;
+    case LT_STORE_ALIAS: {
+        const lt_cell *to = &state->cells[v->index];
+        if (cell->bytes > to->bytes) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, NULL, "'%s' needs %llu bytes of the %llu of '%s'", v->name, (unsigned long long)cell->bytes,
+                           (unsigned long long)to->bytes, state->program->plan->values[v->index].name);
+        }
+        cell->data = to->data;
+        return LATHE_OK;
+    }
+    default:
+        cell->data = NULL;
+        return LATHE_OK;
+    }
+}
+
+/* Shapes outside every bucket: offsets for these very extents; values without extents yet take what comes at run time (managed). */
+static lathe_status plan_here(lathe_context *context, lt_state *s, uint64_t *totals, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    lt_live *items = LT_ARENA_ARRAY(&context->scratch, lt_live, p->n_values + 1);
+    uint32_t *which = LT_ARENA_ARRAY(&context->scratch, uint32_t, p->n_values + 1);
+    if (!items || !which) {
+        return LT_OOM(diag);
+    }
+    for (int space = 0; space < 3; space++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < p->n_values; i++) {
+            const lt_plan_value *v = &p->values[i];
+            if (v->storage == LT_STORE_ARENA && (int)v->format.space == space) {
+                items[n] = (lt_live){.bytes = s->cells[i].bytes, .first = v->first, .last = v->last};
+                which[n++] = i;
+            }
+        }
+        LT_TRY(lt_offsets_assign(items, n, &context->scratch, &totals[space], NULL, diag));
+        for (uint32_t i = 0; i < n; i++) {
+            s->live[which[i]].offset = items[i].offset;
+        }
+    }
+    return LATHE_OK;
+}
+
+static bool has_offsets(const lt_plan_program *p)
+{
+    for (uint32_t i = 0; i < p->n_values; i++) {
+        if (p->values[i].storage == LT_STORE_ARENA && p->offsets[i] == UINT64_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Largest scratch that a step asks for at the real extents. */
+static uint64_t scratch_of_steps(const lathe_context *context, const lt_state *s, lathe_space space)
+{
+    const lt_plan_program *p = s->program->plan;
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const lt_ready_step *step = &s->program->steps[i];
+        if (step->space == space && step->tactic->scratch_bytes) {
+            const lathe_buffer *row = &s->buffers[s->first_buffer[i]];
+            uint64_t need = step->tactic->scratch_bytes(step->problem, step->plan->config, row, row + step->plan->n_in, context->threads);
+            most = need > most ? need : most;
+        }
+    }
+    return most;
+}
+
+static lathe_status reserve(lathe_context *context, lt_state *s, bool planned, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    uint64_t totals[3] = {p->arena[0], p->arena[1], p->arena[2]};
+    if (planned) {
+        for (uint32_t i = 0; i < p->n_values; i++) {
+            s->live[i].offset = p->offsets[i];
+        }
+    } else {
+        LT_TRY(plan_here(context, s, totals, diag));
+    }
+    for (int space = 0; space < 3; space++) {
+        uint64_t scratch = scratch_of_steps(context, s, (lathe_space)space);
+        if (totals[space] || scratch) {
+            LT_TRY(lt_state_reserve(context, s, space, totals[space], scratch, diag));
+        }
+    }
+    return LATHE_OK;
+}
+
+/* Tactics were chosen for the extents in the problem: nothing else may reach them, whatever the plan says. */
+static lathe_status check_range(const lt_plan_value *v, const lt_cell *cell, const lathe_operand *o, lathe_diag *diag)
+{
+    if ((o->flags & LATHE_OPERAND_MANAGED) || v->bounded) {
+        return LATHE_OK; /* bounded extents are checked when the step that writes them runs */
+    }
+    for (int d = 0; d < o->rank; d++) {
+        const lathe_extent *e = &o->dims[d];
+        if (cell->dims[d] < e->min || cell->dims[d] > e->max || cell->dims[d] % e->multiple != 0) {
+            return LT_FAIL(diag, LATHE_BAD_PLAN, v->name, "build the plan again", "'%s' has extent %lld on axis %d, its step holds for %lld to %lld", v->name,
+                           (long long)cell->dims[d], d, (long long)e->min, (long long)e->max);
+        }
+    }
+    return LATHE_OK;
+}
+
+static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    for (uint32_t i = 0; i < p->n_values; i++) { /* aliases come after what they stand for: the decoder checked */
+        LT_TRY(lt_place_value(context, s, i, diag));
+    }
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const lt_plan_step *step = &p->steps[i];
+        lathe_buffer *row = &s->buffers[s->first_buffer[i]];
+        for (uint32_t k = 0; k < step->n_in + step->n_out; k++) {
+            uint32_t number = k < step->n_in ? step->in[k] : step->out[k - step->n_in];
+            if (number != LT_PLAN_NONE) {
+                const lathe_problem *q = s->program->steps[i].problem;
+                const lathe_operand *o = k < step->n_in ? &q->in[k] : &q->out[k - step->n_in];
+                LT_TRY(check_range(&p->values[number], &s->cells[number], o, diag));
+                row[k].data = s->cells[number].data;
+                row[k].handle = o->flags & LATHE_OPERAND_MANAGED ? &s->cells[number].any : NULL;
+            }
+        }
+    }
+    return LATHE_OK;
+}
+
+static lathe_status work_out_shapes(lathe_context *context, lt_state *s, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    for (uint32_t i = 0; i < p->n_inputs; i++) {
+        LT_TRY(take_input(context, s, i, diag));
+    }
+    LT_TRY(lt_eval_exprs(p, 0, p->bind_exprs, s, diag));
+    for (uint32_t i = 0; i < p->n_inputs; i++) {
+        LT_TRY(check_input(context, s, i, diag));
+    }
+    for (uint32_t i = 0; i < p->n_values; i++) {
+        if (known_at_bind(p, &p->values[i])) {
+            LT_TRY(lt_set_extents(s, i, diag));
+        }
+    }
+    return LATHE_OK;
+}
+
+lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
+{
+    lt_state *s;
+    uint32_t number;
+    LT_TRY(choose_program(context, &number, diag));
+    LT_TRY(lt_state_get(context, number, &s, diag));
+    context->current = s;
+    if (s->generation == context->generation && !s->program->host_shapes) {
+        return LATHE_OK;
+    }
+    lt_arena_reset(&context->scratch);
+    s->generation = 0;
+    LT_TRY(work_out_shapes(context, s, diag));
+    bool planned = in_bucket(context, s->program->plan) && has_offsets(s->program->plan);
+    LT_TRY(reserve(context, s, planned, diag));
+    LT_TRY(place_all(context, s, diag));
+    s->generation = context->generation;
+    return LATHE_OK;
+}

@@ -1,0 +1,148 @@
+/*
+ * rt_internal.h - structures shared by the files of src/rt.
+ *
+ * engine: a decoded plan with its tactics resolved for this machine. context: what changes from run to run. A context keeps one lt_state for each program
+ * (profile x bucket) that it has used, so that going back to earlier shapes allocates nothing.
+ */
+#ifndef LT_RT_INTERNAL_H
+#define LT_RT_INTERNAL_H
+
+#include "rt/rt.h"
+#include <stdatomic.h>
+
+struct lathe_runtime {
+    lathe_allocator allocator;
+    bool own_allocator;   /* false: malloc */
+    lt_pool *pool;
+    int threads;
+    lathe_log_fn log;
+    void *log_user;
+    uint64_t features;
+};
+
+/* A step of a plan with everything looked up. */
+typedef struct lt_ready_step {
+    const lt_plan_step *plan;
+    const lathe_tactic *tactic;
+    const lathe_problem *problem;
+    lathe_space space;
+    bool managed;         /* some output has no extents before the run: gets its own heap */
+} lt_ready_step;
+
+typedef struct lt_ready_program {
+    const lt_plan_program *plan;
+    lt_ready_step *steps;
+    bool host_shapes;     /* bind reads contents of host inputs: shapes are worked out on every run */
+} lt_ready_program;
+
+typedef struct lt_weight { /* a blob's bytes as the steps see them */
+    const void *data;
+    lt_any any;           /* for managed readers (strings) */
+} lt_weight;
+
+struct lathe_engine {
+    lathe_runtime *runtime;
+    const lathe_allocator *allocator;
+    _Atomic uint32_t references; /* the user's, each context's, each refitted child's */
+    lathe_engine *parent;  /* of a refitted engine: owner of the file and the decoded plan */
+    lt_file file;
+    bool own_file;
+    uint64_t plan_bytes;
+    lt_arena arena;
+    const lt_plan *plan;
+    const lt_plan_variant *variant;
+    lt_ready_program *programs; /* of the variant, in its order */
+    lt_weight *weights;         /* one per blob */
+};
+
+/* A value of a program in a context. */
+typedef struct lt_cell {
+    void *data;           /* host pointer, or device address cast to one; NULL while managed or unbound */
+    int64_t dims[LATHE_MAX_RANK];
+    uint64_t bytes;       /* room at data */
+    int rank;
+    lt_any any;           /* managed values */
+} lt_cell;
+
+typedef struct lt_timing {
+    uint64_t calls;
+    int64_t total_ns, min_ns;
+} lt_timing;
+
+/* One open device of a context: every lane of a program names one. */
+typedef struct lt_open_device {
+    const lt_backend *backend;
+    int ordinal;
+    lt_device *device;
+} lt_open_device;
+
+typedef struct lt_state {
+    const lt_ready_program *program;
+    lt_arena memory;       /* all tables below */
+    int64_t *exprs;
+    lt_cell *cells;
+    lathe_buffer *buffers; /* operands of the steps, one row after another */
+    uint32_t *first_buffer; /* of each step */
+    lt_arena *heaps;       /* one per step for managed outputs, then three per loop: carried values by turns, scan results */
+    lt_timing *timings;
+    lt_live *live;         /* for shapes outside every bucket */
+    uint32_t *events;      /* lane that recorded each event; LT_PLAN_NONE */
+    void *arena[3];        /* per space: host pointer or device address */
+    uint64_t arena_bytes[3];
+    void *scratch[3];
+    uint64_t scratch_bytes[3];
+    uint64_t generation;   /* of the bindings that the shapes were worked out for */
+} lt_state;
+
+typedef struct lt_binding {
+    lathe_tensor tensor;   /* inputs: what is bound; outputs: the caller's memory */
+    bool bound;
+    void *own;             /* outputs: memory of the context's */
+    uint64_t own_bytes;
+    lathe_tensor result;   /* outputs: after a run */
+} lt_binding;
+
+struct lathe_context {
+    lathe_engine *engine;
+    const lathe_allocator *allocator;
+    int threads;
+    uint64_t seed;
+    uint64_t run;          /* runs so far: advances random operators */
+    int profile;           /* asked for; -1 any */
+    lt_binding *inputs, *outputs;
+    uint64_t generation;   /* goes up with each binding that changes extents */
+    lt_state **states;     /* one per program of the variant; NULL until used */
+    lt_state *current;     /* of the last bind; NULL before */
+    lt_open_device *devices;
+    uint32_t n_devices;
+    lt_arena scratch;      /* of reference steps */
+    lt_arena copies;       /* conversions for visits */
+    bool profiling;
+    lt_context_visit visit;
+    void *visit_user;
+    bool ran;
+};
+
+/* engine_load.c */
+void lt_engine_retain(lathe_engine *engine);
+lathe_status lt_engine_prepare(lathe_engine *engine, lathe_diag *diag); /* resolves programs of engine->variant, fills weights that are NULL */
+lathe_status lt_weight_strings(lathe_engine *engine, const lt_plan_blob *blob, const void *data, lt_weight *out, lathe_diag *diag);
+
+/* state.c */
+lathe_status lt_state_get(lathe_context *context, uint32_t program, lt_state **out, lathe_diag *diag);
+void lt_state_destroy(lathe_context *context, lt_state *state);
+lathe_status lt_state_reserve(lathe_context *context, lt_state *state, int space, uint64_t arena, uint64_t scratch, lathe_diag *diag);
+lt_open_device *lt_context_device(lathe_context *context, lathe_space space, int ordinal);
+
+/* bind.c: chooses the program, evaluates the shape program, places every value */
+lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag);
+lathe_status lt_eval_exprs(const lt_plan_program *program, uint32_t first, uint32_t count, lt_state *state, lathe_diag *diag);
+lathe_status lt_set_extents(lt_state *state, uint32_t value, lathe_diag *diag); /* extents of a value from its expressions */
+lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag);
+
+/* exec.c */
+lathe_status lt_context_execute(lathe_context *context, lt_state *state, lathe_diag *diag);
+/* A value's elements as a plain host tensor: a view where possible, else a copy in `arena`. */
+lathe_status lt_cell_tensor(lathe_context *context, lt_state *state, uint32_t value, lt_arena *arena, lathe_tensor *out, lathe_diag *diag);
+
+#endif
