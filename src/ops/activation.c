@@ -1,5 +1,6 @@
 /*
- * activation.c - activation functions: pointwise, one argument, some with numbers as attributes. One row each; found through the registry.
+ * activation.c - activation functions: pointwise, one argument, some with numbers as attributes. One row each; found
+ * through the registry.
  */
 #include "ops/pointwise_internal.h"
 
@@ -56,7 +57,10 @@ static double fn_swish(const double *x, const double *imm)
 
 static const lt_scalar_fn functions[] = {
     { .name = "Celu", .f = fn_celu, .imm = { "alpha" }, .imm_default = { 1.0f } },
-    { .name = "Selu", .f = fn_selu, .imm = { "alpha", "gamma" }, .imm_default = { 1.67326319217681884765625f, 1.05070102214813232421875f } },
+    { .name = "Selu",
+      .f = fn_selu,
+      .imm = { "alpha", "gamma" },
+      .imm_default = { 1.67326319217681884765625f, 1.05070102214813232421875f } },
     { .name = "Softsign", .f = fn_softsign },
     { .name = "ThresholdedRelu", .f = fn_thresholded_relu, .imm = { "alpha" }, .imm_default = { 1.0f } },
     { .name = "Shrink", .f = fn_shrink, .i = fn_shrink_int, .imm = { "bias", "lambd" }, .imm_default = { 0.0f, 0.5f } },
@@ -72,25 +76,31 @@ static lathe_status eval_function(lt_eval *c)
 
 static lathe_status infer_gelu(lt_infer *c)
 {
-    if (!lt_attr_is(c->attrs, c->n_attrs, "approximate", "none", "none") && !lt_attr_is(c->attrs, c->n_attrs, "approximate", "tanh", "none")) {
+    if (!lt_attr_is(c->attrs, c->n_attrs, "approximate", "none", "none") &&
+        !lt_attr_is(c->attrs, c->n_attrs, "approximate", "tanh", "none")) {
         return lt_infer_fail(c, "attribute 'approximate' must be none or tanh");
     }
     return lt_infer_broadcast(c);
 }
 
-#define SAMPLES_OF(op)                                                  \
-    "f32[2,3] x = rand(1) | y = " op " (x)",                            \
-    "f32[6] x = {nan, inf, -inf, -0.0, 100.0, -100.0} | y = " op " (x)", \
-    "f32[] x = {-0.5} | y = " op " (x)"
+#define SAMPLES_OF(op)                                                                                                 \
+    "f32[2,3] x = rand(1) | y = " op " (x)", "f32[6] x = {nan, inf, -inf, -0.0, 100.0, -100.0} | y = " op " (x)",      \
+        "f32[] x = {-0.5} | y = " op " (x)"
 
-#define WIDE_SAMPLES_OF(op)                          \
-    SAMPLES_OF(op),                                  \
-    "f64[5] x = rand(2) | y = " op " (x)",           \
-    "f16[4] x = rand(3) | y = " op " (x)",           \
-    "bf16[4] x = rand(4) | y = " op " (x)"
+#define WIDE_SAMPLES_OF(op)                                                                                            \
+    SAMPLES_OF(op), "f64[5] x = rand(2) | y = " op " (x)", "f16[4] x = rand(3) | y = " op " (x)",                      \
+        "bf16[4] x = rand(4) | y = " op " (x)"
 
-#define SAMPLES(op) (const char *const[]) { WIDE_SAMPLES_OF(op), NULL }
-#define SAMPLES_WITH(op, attrs) (const char *const[]) { WIDE_SAMPLES_OF(op), "f32[2,4] x = rand(5) | y = " op " <" attrs "> (x)", NULL }
+#define SAMPLES(op)                                                                                                    \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        WIDE_SAMPLES_OF(op), NULL                                                                                      \
+    }
+#define SAMPLES_WITH(op, attrs)                                                                                        \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        WIDE_SAMPLES_OF(op), "f32[2,4] x = rand(5) | y = " op " <" attrs "> (x)", NULL                                 \
+    }
 
 static const char *const relu_samples[] = {
     WIDE_SAMPLES_OF("Relu"),
@@ -130,29 +140,80 @@ static const lt_attr_spec shrink_attrs[] = {
     { "lambd", LATHE_ATTR_FLOAT, false },
     { NULL, LATHE_ATTR_NONE, false },
 };
-static const lt_attr_spec gelu_attrs[] = { { "approximate", LATHE_ATTR_STRING, false }, { NULL, LATHE_ATTR_NONE, false } };
+static const lt_attr_spec gelu_attrs[] = { { "approximate", LATHE_ATTR_STRING, false },
+                                           { NULL, LATHE_ATTR_NONE, false } };
 
-#define FLOAT_SIG "(T X) -> (T Y); T: float"
 #define SHARED .domain = "", .traits = LT_OP_POINTWISE
-#define PLAIN SHARED, .infer = lt_pw_infer
-#define BY_PW PLAIN, .eval = lt_pw_eval, .sig = FLOAT_SIG
-#define BY_FN PLAIN, .eval = eval_function, .sig = FLOAT_SIG
+#define BY_PW  SHARED, .sig = "(T X) -> (T Y); T: float", .infer = lt_pw_infer, .eval = lt_pw_eval
+#define BY_FN  SHARED, .sig = "(T X) -> (T Y); T: float", .infer = lt_pw_infer, .eval = eval_function
 
 LT_OPS(activation) = {
-    { .name = "Relu", PLAIN, .since = 14, .pw = LATHE_PW_RELU, .sig = "(T X) -> (T Y); T: float signed", .eval = lt_pw_eval, .samples = relu_samples },
+    { .name = "Relu",
+      SHARED,
+      .since = 14,
+      .pw = LATHE_PW_RELU,
+      .sig = "(T X) -> (T Y); T: float signed",
+      .infer = lt_pw_infer,
+      .eval = lt_pw_eval,
+      .samples = relu_samples },
     { .name = "Sigmoid", BY_PW, .since = 13, .pw = LATHE_PW_SIGMOID, .samples = SAMPLES("Sigmoid") },
     { .name = "Tanh", BY_PW, .since = 13, .pw = LATHE_PW_TANH, .samples = SAMPLES("Tanh") },
     { .name = "Softplus", BY_PW, .since = 22, .pw = LATHE_PW_SOFTPLUS, .samples = SAMPLES("Softplus") },
     { .name = "HardSwish", BY_PW, .since = 22, .pw = LATHE_PW_HARD_SWISH, .samples = SAMPLES("HardSwish") },
-    { .name = "HardSigmoid", BY_PW, .since = 22, .pw = LATHE_PW_HARD_SIGMOID, .attrs = hard_sigmoid_attrs, .samples = SAMPLES_WITH("HardSigmoid", "alpha = 0.5, beta = 0.25") },
-    { .name = "LeakyRelu", BY_PW, .since = 16, .pw = LATHE_PW_LEAKY_RELU, .attrs = alpha_attrs, .samples = SAMPLES_WITH("LeakyRelu", "alpha = 0.1") },
-    { .name = "Elu", BY_PW, .since = 22, .pw = LATHE_PW_ELU, .attrs = alpha_attrs, .samples = SAMPLES_WITH("Elu", "alpha = 2.0") },
-    { .name = "Gelu", SHARED, .infer = infer_gelu, .eval = lt_pw_eval, .sig = FLOAT_SIG, .since = 20, .pw = LATHE_PW_GELU, .attrs = gelu_attrs, .samples = SAMPLES_WITH("Gelu", "approximate = \"tanh\"") },
-    { .name = "Celu", PLAIN, .eval = eval_function, .sig = "(f32 X) -> (f32 Y)", .since = 12, .attrs = alpha_attrs, .samples = celu_samples },
-    { .name = "Selu", BY_FN, .since = 22, .attrs = selu_attrs, .samples = SAMPLES_WITH("Selu", "alpha = 2.0, gamma = 3.0") },
+    { .name = "HardSigmoid",
+      BY_PW,
+      .since = 22,
+      .pw = LATHE_PW_HARD_SIGMOID,
+      .attrs = hard_sigmoid_attrs,
+      .samples = SAMPLES_WITH("HardSigmoid", "alpha = 0.5, beta = 0.25") },
+    { .name = "LeakyRelu",
+      BY_PW,
+      .since = 16,
+      .pw = LATHE_PW_LEAKY_RELU,
+      .attrs = alpha_attrs,
+      .samples = SAMPLES_WITH("LeakyRelu", "alpha = 0.1") },
+    { .name = "Elu",
+      BY_PW,
+      .since = 22,
+      .pw = LATHE_PW_ELU,
+      .attrs = alpha_attrs,
+      .samples = SAMPLES_WITH("Elu", "alpha = 2.0") },
+    { .name = "Gelu",
+      SHARED,
+      .since = 20,
+      .pw = LATHE_PW_GELU,
+      .sig = "(T X) -> (T Y); T: float",
+      .attrs = gelu_attrs,
+      .infer = infer_gelu,
+      .eval = lt_pw_eval,
+      .samples = SAMPLES_WITH("Gelu", "approximate = \"tanh\"") },
+    { .name = "Celu",
+      SHARED,
+      .since = 12,
+      .sig = "(f32 X) -> (f32 Y)",
+      .attrs = alpha_attrs,
+      .infer = lt_pw_infer,
+      .eval = eval_function,
+      .samples = celu_samples },
+    { .name = "Selu",
+      BY_FN,
+      .since = 22,
+      .attrs = selu_attrs,
+      .samples = SAMPLES_WITH("Selu", "alpha = 2.0, gamma = 3.0") },
     { .name = "Softsign", BY_FN, .since = 22, .samples = SAMPLES("Softsign") },
-    { .name = "ThresholdedRelu", BY_FN, .since = 22, .attrs = alpha_attrs, .samples = SAMPLES_WITH("ThresholdedRelu", "alpha = 0.5") },
-    { .name = "Shrink", PLAIN, .eval = eval_function, .sig = "(T X) -> (T Y); T: numeric", .since = 9, .attrs = shrink_attrs, .samples = shrink_samples },
+    { .name = "ThresholdedRelu",
+      BY_FN,
+      .since = 22,
+      .attrs = alpha_attrs,
+      .samples = SAMPLES_WITH("ThresholdedRelu", "alpha = 0.5") },
+    { .name = "Shrink",
+      SHARED,
+      .since = 9,
+      .sig = "(T X) -> (T Y); T: numeric",
+      .attrs = shrink_attrs,
+      .infer = lt_pw_infer,
+      .eval = eval_function,
+      .samples = shrink_samples },
     { .name = "Mish", BY_FN, .since = 22, .samples = SAMPLES("Mish") },
     { .name = "Swish", BY_FN, .since = 24, .attrs = alpha_attrs, .samples = SAMPLES_WITH("Swish", "alpha = 1.5") },
     { .name = NULL },

@@ -1,6 +1,6 @@
 /*
- * attr.c - reading attributes of a node with their defaults. Used by inference, evaluation and passes. lt_op_check has already seen that names
- * and kinds are right; an attribute of another kind counts as absent here.
+ * attr.c - reading attributes of a node with their defaults. Used by inference, evaluation and passes. lt_op_check has
+ * already seen that names and kinds are right; an attribute of another kind counts as absent here.
  */
 #include "ops/ops.h"
 

@@ -1,6 +1,6 @@
 /*
- * binary.c - arithmetic of two arguments with broadcasting, bitwise operators, and the variadic ones that fold their arguments from left to
- * right. Found through the registry.
+ * binary.c - arithmetic of two arguments with broadcasting, bitwise operators, and the variadic ones that fold their
+ * arguments from left to right. Found through the registry.
  */
 #include "ops/pointwise_internal.h"
 
@@ -77,7 +77,8 @@ static lathe_status eval_function(lt_eval *c)
 
 static lathe_status infer_shift(lt_infer *c)
 {
-    if (!lt_attr_is(c->attrs, c->n_attrs, "direction", "LEFT", NULL) && !lt_attr_is(c->attrs, c->n_attrs, "direction", "RIGHT", NULL)) {
+    if (!lt_attr_is(c->attrs, c->n_attrs, "direction", "LEFT", NULL) &&
+        !lt_attr_is(c->attrs, c->n_attrs, "direction", "RIGHT", NULL)) {
         return lt_infer_fail(c, "attribute 'direction' must be LEFT or RIGHT");
     }
     return lt_infer_broadcast(c);
@@ -166,30 +167,35 @@ static lathe_status eval_fold(lt_eval *c)
 
 /* ---- Rows ---- */
 
-#define ARITHMETIC_SAMPLES(op)                                                        \
-    "f32[2,3] x = rand(1), f32[2,3] z = rand(2) | y = " op " (x, z)",                 \
-    "f32[2,3] x = rand(1), f32[3] z = rand(2) | y = " op " (x, z)",                   \
-    "f32[2,1,4] x = rand(1), f32[3,1] z = rand(2) | y = " op " (x, z)",               \
-    "f32[] x = {2.0}, f32[3,2] z = rand(2) | y = " op " (x, z)",                      \
-    "f64[4] x = rand(3), f64[1] z = rand(4) | y = " op " (x, z)",                     \
-    "f16[2,4] x = rand(5), f16[2,1] z = rand(6) | y = " op " (x, z)",                 \
-    "bf16[4] x = rand(7), bf16[4] z = rand(8) | y = " op " (x, z)",                   \
-    "f32[4] x = {nan, inf, -inf, -0.0}, f32[4] z = {1.0, inf, 0.5, 2.0} | y = " op " (x, z)", \
-    "f32[2,0] x = splat(1), f32[1,1] z = splat(2) | y = " op " (x, z)"
+#define ARITHMETIC_SAMPLES(op)                                                                                         \
+    "f32[2,3] x = rand(1), f32[2,3] z = rand(2) | y = " op " (x, z)",                                                  \
+        "f32[2,3] x = rand(1), f32[3] z = rand(2) | y = " op " (x, z)",                                                \
+        "f32[2,1,4] x = rand(1), f32[3,1] z = rand(2) | y = " op " (x, z)",                                            \
+        "f32[] x = {2.0}, f32[3,2] z = rand(2) | y = " op " (x, z)",                                                   \
+        "f64[4] x = rand(3), f64[1] z = rand(4) | y = " op " (x, z)",                                                  \
+        "f16[2,4] x = rand(5), f16[2,1] z = rand(6) | y = " op " (x, z)",                                              \
+        "bf16[4] x = rand(7), bf16[4] z = rand(8) | y = " op " (x, z)",                                                \
+        "f32[4] x = {nan, inf, -inf, -0.0}, f32[4] z = {1.0, inf, 0.5, 2.0} | y = " op " (x, z)",                      \
+        "f32[2,0] x = splat(1), f32[1,1] z = splat(2) | y = " op " (x, z)"
 
-#define INTEGER_SAMPLES(op)                                                            \
-    "i64[3] x = {-7, 7, 9}, i64[3] z = {2, -2, 4} | y = " op " (x, z)",                \
-    "i32[2,2] x = {5, -5, 100, 2147483647}, i32[2] z = {3, 7} | y = " op " (x, z)",    \
-    "i8[3] x = {100, -100, 7}, i8[] z = {3} | y = " op " (x, z)",                      \
-    "u8[3] x = {200, 3, 255}, u8[3] z = {100, 5, 2} | y = " op " (x, z)",              \
-    "u64[2] x = {18446744073709551615, 7}, u64[2] z = {3, 4} | y = " op " (x, z)"
+#define INTEGER_SAMPLES(op)                                                                                            \
+    "i64[3] x = {-7, 7, 9}, i64[3] z = {2, -2, 4} | y = " op " (x, z)",                                                \
+        "i32[2,2] x = {5, -5, 100, 2147483647}, i32[2] z = {3, 7} | y = " op " (x, z)",                                \
+        "i8[3] x = {100, -100, 7}, i8[] z = {3} | y = " op " (x, z)",                                                  \
+        "u8[3] x = {200, 3, 255}, u8[3] z = {100, 5, 2} | y = " op " (x, z)",                                          \
+        "u64[2] x = {18446744073709551615, 7}, u64[2] z = {3, 4} | y = " op " (x, z)"
 
-#define ARITHMETIC(op) (const char *const[]) { ARITHMETIC_SAMPLES(op), INTEGER_SAMPLES(op), NULL }
+#define ARITHMETIC(op)                                                                                                 \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        ARITHMETIC_SAMPLES(op), INTEGER_SAMPLES(op), NULL                                                              \
+    }
 
 static const char *const mod_samples[] = {
     INTEGER_SAMPLES("Mod"),
     "i64[4] x = {-7, 7, -7, 0}, i64[4] z = {3, -3, -3, 5} | y = Mod <fmod = 1> (x, z)",
-    "f32[6] x = {-4.3, 7.2, 5.0, 4.3, -7.2, 8.0}, f32[6] z = {2.1, -3.4, 8.0, -2.1, 3.4, 5.0} | y = Mod <fmod = 1> (x, z)",
+    "f32[6] x = {-4.3, 7.2, 5.0, 4.3, -7.2, 8.0}, f32[6] z = {2.1, -3.4, 8.0, -2.1, 3.4, 5.0} | y = Mod <fmod = 1> (x, "
+    "z)",
     "f16[2,2] x = {5.5, -5.5, 3.0, 1.5}, f16[] z = {2.0} | y = Mod <fmod = 1> (x, z)",
     NULL,
 };
@@ -205,28 +211,28 @@ static const char *const pow_samples[] = {
     NULL,
 };
 
-#define MINMAX(op)                                                                                      \
-    (const char *const[])                                                                               \
-    {                                                                                                   \
-        ARITHMETIC_SAMPLES(op), INTEGER_SAMPLES(op),                                                    \
-            "f32[3] x = {1.0, nan, -2.0}, f32[3] z = {nan, 1.0, 3.0}, f32[1] w = {0.5} | y = " op " (x, z, w)", \
-            "f32[2,2] x = rand(1) | y = " op " (x)",                                                    \
-            "i64[2,1] x = {1, 5}, i64[2] z = {3, 4}, i64[] w = {2} | y = " op " (x, z, w)", NULL        \
+#define MINMAX(op)                                                                                                     \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        ARITHMETIC_SAMPLES(op), INTEGER_SAMPLES(op),                                                                   \
+            "f32[3] x = {1.0, nan, -2.0}, f32[3] z = {nan, 1.0, 3.0}, f32[1] w = {0.5} | y = " op " (x, z, w)",        \
+            "f32[2,2] x = rand(1) | y = " op " (x)",                                                                   \
+            "i64[2,1] x = {1, 5}, i64[2] z = {3, 4}, i64[] w = {2} | y = " op " (x, z, w)", NULL                       \
     }
 
-#define SUMS(op)                                                                                        \
-    (const char *const[])                                                                               \
-    {                                                                                                   \
-        ARITHMETIC_SAMPLES(op), "f32[2,3] x = rand(1), f32[3] z = rand(2), f32[] w = {4.0} | y = " op " (x, z, w)", \
-            "f32[2,2] x = rand(1) | y = " op " (x)", NULL                                               \
+#define SUMS(op)                                                                                                       \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        ARITHMETIC_SAMPLES(op), "f32[2,3] x = rand(1), f32[3] z = rand(2), f32[] w = {4.0} | y = " op " (x, z, w)",    \
+            "f32[2,2] x = rand(1) | y = " op " (x)", NULL                                                              \
     }
 
-#define BITS(op)                                                                            \
-    (const char *const[])                                                                   \
-    {                                                                                       \
-        "i32[3] x = {12, -1, 255}, i32[3] z = {10, 7, -256} | y = " op " (x, z)",           \
-        "u8[2,2] x = {1, 2, 3, 255}, u8[2] z = {3, 15} | y = " op " (x, z)",                \
-        "u64[2] x = {18446744073709551615, 5}, u64[1] z = {6} | y = " op " (x, z)", NULL    \
+#define BITS(op)                                                                                                       \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        "i32[3] x = {12, -1, 255}, i32[3] z = {10, 7, -256} | y = " op " (x, z)",                                      \
+            "u8[2,2] x = {1, 2, 3, 255}, u8[2] z = {3, 15} | y = " op " (x, z)",                                       \
+            "u64[2] x = {18446744073709551615, 5}, u64[1] z = {6} | y = " op " (x, z)", NULL                           \
     }
 
 static const char *const shift_samples[] = {
@@ -246,29 +252,82 @@ static const char *const prelu_samples[] = {
 };
 
 static const lt_attr_spec mod_attrs[] = { { "fmod", LATHE_ATTR_INT, false }, { NULL, LATHE_ATTR_NONE, false } };
-static const lt_attr_spec shift_attrs[] = { { "direction", LATHE_ATTR_STRING, true }, { NULL, LATHE_ATTR_NONE, false } };
+static const lt_attr_spec shift_attrs[] = { { "direction", LATHE_ATTR_STRING, true },
+                                            { NULL, LATHE_ATTR_NONE, false } };
 
-#define SHARED .domain = "", .infer = lt_pw_infer
-#define COMMUTES .traits = LT_OP_POINTWISE | LT_OP_COMMUTATIVE
-#define PLAIN .traits = LT_OP_POINTWISE
-#define NUMERIC_SIG "(T A, T B) -> (T C); T: numeric"
-#define INT_SIG "(T A, T B) -> (T C); T: int"
+#define COMMUTES .domain = "", .traits = LT_OP_POINTWISE | LT_OP_COMMUTATIVE
+#define ORDERED  .domain = "", .traits = LT_OP_POINTWISE
+#define NUMERIC  .sig = "(T A, T B) -> (T C); T: numeric"
+#define INTEGER  .sig = "(T A, T B) -> (T C); T: int"
+#define BY_PW    .infer = lt_pw_infer, .eval = lt_pw_eval
+#define BY_FN    .infer = lt_pw_infer, .eval = eval_function
+#define BY_FOLD  .infer = lt_pw_infer, .eval = eval_fold
 
 LT_OPS(binary) = {
-    { .name = "Add", SHARED, COMMUTES, .since = 14, .pw = LATHE_PW_ADD, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = ARITHMETIC("Add") },
-    { .name = "Sub", SHARED, PLAIN, .since = 14, .pw = LATHE_PW_SUB, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = ARITHMETIC("Sub") },
-    { .name = "Mul", SHARED, COMMUTES, .since = 14, .pw = LATHE_PW_MUL, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = ARITHMETIC("Mul") },
-    { .name = "Div", SHARED, PLAIN, .since = 14, .pw = LATHE_PW_DIV, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = ARITHMETIC("Div") },
-    { .name = "Mod", .domain = "", .infer = infer_mod, PLAIN, .since = 13, .pw = LATHE_PW_MOD, .sig = NUMERIC_SIG, .attrs = mod_attrs, .eval = lt_pw_eval, .samples = mod_samples },
-    { .name = "Pow", SHARED, PLAIN, .since = 15, .pw = LATHE_PW_POW, .sig = "(T X, T1 Y) -> (T Z); T: float i32 i64, T1: numeric", .eval = lt_pw_eval, .samples = pow_samples },
-    { .name = "Min", SHARED, COMMUTES, .since = 13, .pw = LATHE_PW_MIN, .sig = "(T... data_0) -> (T min); T: numeric", .eval = eval_fold, .samples = MINMAX("Min") },
-    { .name = "Max", SHARED, COMMUTES, .since = 13, .pw = LATHE_PW_MAX, .sig = "(T... data_0) -> (T max); T: numeric", .eval = eval_fold, .samples = MINMAX("Max") },
-    { .name = "Sum", SHARED, COMMUTES, .since = 13, .pw = LATHE_PW_ADD, .sig = "(T... data_0) -> (T sum); T: float", .eval = eval_fold, .samples = SUMS("Sum") },
-    { .name = "Mean", SHARED, COMMUTES, .since = 13, .sig = "(T... data_0) -> (T mean); T: float", .eval = eval_fold, .samples = SUMS("Mean") },
-    { .name = "BitwiseAnd", SHARED, COMMUTES, .since = 18, .sig = INT_SIG, .eval = eval_function, .samples = BITS("BitwiseAnd") },
-    { .name = "BitwiseOr", SHARED, COMMUTES, .since = 18, .sig = INT_SIG, .eval = eval_function, .samples = BITS("BitwiseOr") },
-    { .name = "BitwiseXor", SHARED, COMMUTES, .since = 18, .sig = INT_SIG, .eval = eval_function, .samples = BITS("BitwiseXor") },
-    { .name = "BitShift", .domain = "", .infer = infer_shift, PLAIN, .since = 11, .sig = "(T X, T Y) -> (T Z); T: unsigned", .attrs = shift_attrs, .eval = eval_shift, .samples = shift_samples },
-    { .name = "PRelu", .domain = "", .infer = infer_prelu, PLAIN, .since = 16, .sig = "(T X, T slope) -> (T Y); T: float u32 u64 i32 i64", .eval = eval_function, .samples = prelu_samples },
+    { .name = "Add", COMMUTES, .since = 14, .pw = LATHE_PW_ADD, NUMERIC, BY_PW, .samples = ARITHMETIC("Add") },
+    { .name = "Sub", ORDERED, .since = 14, .pw = LATHE_PW_SUB, NUMERIC, BY_PW, .samples = ARITHMETIC("Sub") },
+    { .name = "Mul", COMMUTES, .since = 14, .pw = LATHE_PW_MUL, NUMERIC, BY_PW, .samples = ARITHMETIC("Mul") },
+    { .name = "Div", ORDERED, .since = 14, .pw = LATHE_PW_DIV, NUMERIC, BY_PW, .samples = ARITHMETIC("Div") },
+    { .name = "Mod",
+      ORDERED,
+      .since = 13,
+      .pw = LATHE_PW_MOD,
+      NUMERIC,
+      .attrs = mod_attrs,
+      .infer = infer_mod,
+      .eval = lt_pw_eval,
+      .samples = mod_samples },
+    { .name = "Pow",
+      ORDERED,
+      .since = 15,
+      .pw = LATHE_PW_POW,
+      .sig = "(T X, T1 Y) -> (T Z); T: float i32 i64, T1: numeric",
+      BY_PW,
+      .samples = pow_samples },
+    { .name = "Min",
+      COMMUTES,
+      .since = 13,
+      .pw = LATHE_PW_MIN,
+      .sig = "(T... data_0) -> (T min); T: numeric",
+      BY_FOLD,
+      .samples = MINMAX("Min") },
+    { .name = "Max",
+      COMMUTES,
+      .since = 13,
+      .pw = LATHE_PW_MAX,
+      .sig = "(T... data_0) -> (T max); T: numeric",
+      BY_FOLD,
+      .samples = MINMAX("Max") },
+    { .name = "Sum",
+      COMMUTES,
+      .since = 13,
+      .pw = LATHE_PW_ADD,
+      .sig = "(T... data_0) -> (T sum); T: float",
+      BY_FOLD,
+      .samples = SUMS("Sum") },
+    { .name = "Mean",
+      COMMUTES,
+      .since = 13,
+      .sig = "(T... data_0) -> (T mean); T: float",
+      BY_FOLD,
+      .samples = SUMS("Mean") },
+    { .name = "BitwiseAnd", COMMUTES, .since = 18, INTEGER, BY_FN, .samples = BITS("BitwiseAnd") },
+    { .name = "BitwiseOr", COMMUTES, .since = 18, INTEGER, BY_FN, .samples = BITS("BitwiseOr") },
+    { .name = "BitwiseXor", COMMUTES, .since = 18, INTEGER, BY_FN, .samples = BITS("BitwiseXor") },
+    { .name = "BitShift",
+      ORDERED,
+      .since = 11,
+      .sig = "(T X, T Y) -> (T Z); T: unsigned",
+      .attrs = shift_attrs,
+      .infer = infer_shift,
+      .eval = eval_shift,
+      .samples = shift_samples },
+    { .name = "PRelu",
+      ORDERED,
+      .since = 16,
+      .sig = "(T X, T slope) -> (T Y); T: float u32 u64 i32 i64",
+      .infer = infer_prelu,
+      .eval = eval_function,
+      .samples = prelu_samples },
     { .name = NULL },
 };

@@ -1,6 +1,6 @@
 /*
- * cast.c - Cast and CastLike. Numbers convert as base does it (lt_convert); this file adds strings, the rounding of float8e8m0 and the attributes.
- * Found through the registry.
+ * cast.c - Cast and CastLike. Numbers convert as base does it (lt_convert); this file adds strings, the rounding of
+ * float8e8m0 and the attributes. Found through the registry.
  */
 #include "ops/pointwise_internal.h"
 
@@ -8,7 +8,9 @@
 
 /* ---- Strings ---- */
 
-/* Text of a number in lower case without a leading '+', as lt_parse_f64 wants it; false when it is too long to be one. */
+/*
+ * Text of a number in lower case without a leading '+', as lt_parse_f64 wants it; false when it is too long to be one.
+ */
 static bool plain_number(const lt_string *s, char *out, size_t size, size_t *length)
 {
     size_t begin = 0, end = s->length, n = 0;
@@ -52,7 +54,8 @@ static lathe_status number_from_string(lt_eval *c, const lt_string *s, int64_t i
     } else if (lt_parse_f64(text, length, &real)) {
         lt_store_f64(out->dtype, out->data, i, real);
     } else {
-        return lt_eval_fail(c, "element %lld is no number: '%.*s'", (long long)i, (int)(length < 40 ? length : 40), text);
+        return lt_eval_fail(c, "element %lld is no number: '%.*s'", (long long)i, (int)(length < 40 ? length : 40),
+                            text);
     }
     return LATHE_OK;
 }
@@ -118,7 +121,8 @@ static lathe_status eval_cast(lt_eval *c)
         return lt_eval_copy(c, out, 0, in, 0, count);
     }
     for (int64_t i = 0; i < count && (in->dtype == LATHE_DTYPE_STRING || out->dtype == LATHE_DTYPE_STRING); i++) {
-        LT_TRY(in->dtype == LATHE_DTYPE_STRING ? number_from_string(c, (const lt_string *)in->data + i, i) : string_from_number(c, in, i));
+        LT_TRY(in->dtype == LATHE_DTYPE_STRING ? number_from_string(c, (const lt_string *)in->data + i, i)
+                                               : string_from_number(c, in, i));
     }
     if (in->dtype == LATHE_DTYPE_STRING || out->dtype == LATHE_DTYPE_STRING) {
         return LATHE_OK;
@@ -202,9 +206,23 @@ static const lt_attr_spec cast_attrs[] = {
 #define CASTABLE "numeric bool string f8 f4e2m1 i4 u4 i2 u2"
 
 LT_OPS(cast) = {
-    { .name = "Cast", .domain = "", .since = 25, .traits = LT_OP_POINTWISE, .pw = LATHE_PW_CAST, .infer = infer_cast, .eval = eval_cast,
-      .sig = "(T1 input) -> (T2 output); T1: " CASTABLE ", T2: " CASTABLE, .attrs = cast_attrs, .samples = cast_samples },
-    { .name = "CastLike", .domain = "", .since = 25, .infer = infer_cast_like, .eval = eval_cast,
-      .sig = "(T1 input, T2 target_type) -> (T2 output); T1: " CASTABLE ", T2: " CASTABLE, .attrs = cast_attrs + 1, .samples = cast_like_samples },
+    { .name = "Cast",
+      .domain = "",
+      .since = 25,
+      .traits = LT_OP_POINTWISE,
+      .pw = LATHE_PW_CAST,
+      .infer = infer_cast,
+      .eval = eval_cast,
+      .sig = "(T1 input) -> (T2 output); T1: " CASTABLE ", T2: " CASTABLE,
+      .attrs = cast_attrs,
+      .samples = cast_samples },
+    { .name = "CastLike",
+      .domain = "",
+      .since = 25,
+      .infer = infer_cast_like,
+      .eval = eval_cast,
+      .sig = "(T1 input, T2 target_type) -> (T2 output); T1: " CASTABLE ", T2: " CASTABLE,
+      .attrs = cast_attrs + 1,
+      .samples = cast_like_samples },
     { .name = NULL },
 };

@@ -1,5 +1,6 @@
 /*
- * compare.c - comparisons, logic on bools, and the questions IsNaN and IsInf: pointwise operators whose result is bool. Found through the registry.
+ * compare.c - comparisons, logic on bools, and the questions IsNaN and IsInf: pointwise operators whose result is bool.
+ * Found through the registry.
  */
 #include "ops/pointwise_internal.h"
 
@@ -60,15 +61,19 @@ static lathe_status eval_is_inf(lt_eval *c)
     return lt_broadcast_runs(c, run_question, &q);
 }
 
-#define COMPARISON_SAMPLES(op)                                                                         \
-    "f32[2,3] x = {1.0, 2.0, 3.0, nan, -0.0, inf}, f32[3] z = {1.0, 2.5, 0.0} | y = " op " (x, z)",    \
-    "f32[2,1] x = rand(1), f32[1,4] z = rand(2) | y = " op " (x, z)",                                  \
-    "f16[3] x = {1.0, 2.0, 3.0}, f16[] z = {2.0} | y = " op " (x, z)",                                 \
-    "i64[3] x = {-1, 5, 9}, i64[3] z = {-1, 6, 8} | y = " op " (x, z)",                                \
-    "u64[3] x = {18446744073709551615, 1, 2}, u64[1] z = {2} | y = " op " (x, z)",                     \
-    "i8[2,2] x = {-128, 127, 0, 1}, i8[2] z = {0, 127} | y = " op " (x, z)"
+#define COMPARISON_SAMPLES(op)                                                                                         \
+    "f32[2,3] x = {1.0, 2.0, 3.0, nan, -0.0, inf}, f32[3] z = {1.0, 2.5, 0.0} | y = " op " (x, z)",                    \
+        "f32[2,1] x = rand(1), f32[1,4] z = rand(2) | y = " op " (x, z)",                                              \
+        "f16[3] x = {1.0, 2.0, 3.0}, f16[] z = {2.0} | y = " op " (x, z)",                                             \
+        "i64[3] x = {-1, 5, 9}, i64[3] z = {-1, 6, 8} | y = " op " (x, z)",                                            \
+        "u64[3] x = {18446744073709551615, 1, 2}, u64[1] z = {2} | y = " op " (x, z)",                                 \
+        "i8[2,2] x = {-128, 127, 0, 1}, i8[2] z = {0, 127} | y = " op " (x, z)"
 
-#define COMPARISON(op) (const char *const[]) { COMPARISON_SAMPLES(op), NULL }
+#define COMPARISON(op)                                                                                                 \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        COMPARISON_SAMPLES(op), NULL                                                                                   \
+    }
 
 static const char *const equal_samples[] = {
     COMPARISON_SAMPLES("Equal"),
@@ -76,14 +81,15 @@ static const char *const equal_samples[] = {
     NULL,
 };
 
-#define LOGIC(op)                                                                                 \
-    (const char *const[])                                                                         \
-    {                                                                                             \
-        "bool[4] x = {0, 0, 1, 1}, bool[4] z = {0, 1, 0, 1} | y = " op " (x, z)",                 \
-        "bool[2,1] x = {0, 1}, bool[3] z = {1, 0, 1} | y = " op " (x, z)", NULL                   \
+#define LOGIC(op)                                                                                                      \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        "bool[4] x = {0, 0, 1, 1}, bool[4] z = {0, 1, 0, 1} | y = " op " (x, z)",                                      \
+            "bool[2,1] x = {0, 1}, bool[3] z = {1, 0, 1} | y = " op " (x, z)", NULL                                    \
     }
 
-static const char *const not_samples[] = { "bool[2,2] x = {0, 1, 1, 0} | y = Not (x)", "bool[] x = {1} | y = Not (x)", NULL };
+static const char *const not_samples[] = { "bool[2,2] x = {0, 1, 1, 0} | y = Not (x)", "bool[] x = {1} | y = Not (x)",
+                                           NULL };
 
 static const char *const is_nan_samples[] = {
     "f32[4] x = {1.0, nan, inf, -0.0} | y = IsNaN (x)",
@@ -106,24 +112,51 @@ static const lt_attr_spec is_inf_attrs[] = {
     { NULL, LATHE_ATTR_NONE, false },
 };
 
-#define SHARED .domain = "", .infer = lt_pw_infer_bool
-#define COMMUTES .traits = LT_OP_POINTWISE | LT_OP_COMMUTATIVE
-#define PLAIN .traits = LT_OP_POINTWISE
-#define NUMERIC_SIG "(T A, T B) -> (bool C); T: numeric"
-#define LOGIC_SIG "(bool A, bool B) -> (bool C)"
-#define QUESTION_SIG "(T1 X) -> (bool Y); T1: float f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz"
+#define COMMUTES .domain = "", .traits = LT_OP_POINTWISE | LT_OP_COMMUTATIVE, .infer = lt_pw_infer_bool
+#define ORDERED  .domain = "", .traits = LT_OP_POINTWISE, .infer = lt_pw_infer_bool
+#define NUMERIC  .sig = "(T A, T B) -> (bool C); T: numeric", .eval = lt_pw_eval
+#define LOGICAL  .sig = "(bool A, bool B) -> (bool C)", .eval = lt_pw_eval
+#define QUESTION .sig = "(T1 X) -> (bool Y); T1: float f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz"
 
 LT_OPS(compare) = {
-    { .name = "Equal", SHARED, COMMUTES, .since = 19, .pw = LATHE_PW_EQUAL, .sig = "(T A, T B) -> (bool C); T: numeric bool string", .eval = eval_equal, .samples = equal_samples },
-    { .name = "Less", SHARED, PLAIN, .since = 13, .pw = LATHE_PW_LESS, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = COMPARISON("Less") },
-    { .name = "LessOrEqual", SHARED, PLAIN, .since = 16, .pw = LATHE_PW_LESS_EQUAL, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = COMPARISON("LessOrEqual") },
-    { .name = "Greater", SHARED, PLAIN, .since = 13, .pw = LATHE_PW_GREATER, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = COMPARISON("Greater") },
-    { .name = "GreaterOrEqual", SHARED, PLAIN, .since = 16, .pw = LATHE_PW_GREATER_EQUAL, .sig = NUMERIC_SIG, .eval = lt_pw_eval, .samples = COMPARISON("GreaterOrEqual") },
-    { .name = "And", SHARED, COMMUTES, .since = 7, .pw = LATHE_PW_AND, .sig = LOGIC_SIG, .eval = lt_pw_eval, .samples = LOGIC("And") },
-    { .name = "Or", SHARED, COMMUTES, .since = 7, .pw = LATHE_PW_OR, .sig = LOGIC_SIG, .eval = lt_pw_eval, .samples = LOGIC("Or") },
-    { .name = "Xor", SHARED, COMMUTES, .since = 7, .pw = LATHE_PW_XOR, .sig = LOGIC_SIG, .eval = lt_pw_eval, .samples = LOGIC("Xor") },
-    { .name = "Not", SHARED, PLAIN, .since = 1, .pw = LATHE_PW_NOT, .sig = "(bool X) -> (bool Y)", .eval = lt_pw_eval, .samples = not_samples },
-    { .name = "IsNaN", SHARED, PLAIN, .since = 20, .sig = QUESTION_SIG, .eval = eval_is_nan, .samples = is_nan_samples },
-    { .name = "IsInf", SHARED, PLAIN, .since = 20, .sig = QUESTION_SIG, .attrs = is_inf_attrs, .eval = eval_is_inf, .samples = is_inf_samples },
+    { .name = "Equal",
+      COMMUTES,
+      .since = 19,
+      .pw = LATHE_PW_EQUAL,
+      .sig = "(T A, T B) -> (bool C); T: numeric bool string",
+      .eval = eval_equal,
+      .samples = equal_samples },
+    { .name = "Less", ORDERED, .since = 13, .pw = LATHE_PW_LESS, NUMERIC, .samples = COMPARISON("Less") },
+    { .name = "LessOrEqual",
+      ORDERED,
+      .since = 16,
+      .pw = LATHE_PW_LESS_EQUAL,
+      NUMERIC,
+      .samples = COMPARISON("LessOrEqual") },
+    { .name = "Greater", ORDERED, .since = 13, .pw = LATHE_PW_GREATER, NUMERIC, .samples = COMPARISON("Greater") },
+    { .name = "GreaterOrEqual",
+      ORDERED,
+      .since = 16,
+      .pw = LATHE_PW_GREATER_EQUAL,
+      NUMERIC,
+      .samples = COMPARISON("GreaterOrEqual") },
+    { .name = "And", COMMUTES, .since = 7, .pw = LATHE_PW_AND, LOGICAL, .samples = LOGIC("And") },
+    { .name = "Or", COMMUTES, .since = 7, .pw = LATHE_PW_OR, LOGICAL, .samples = LOGIC("Or") },
+    { .name = "Xor", COMMUTES, .since = 7, .pw = LATHE_PW_XOR, LOGICAL, .samples = LOGIC("Xor") },
+    { .name = "Not",
+      ORDERED,
+      .since = 1,
+      .pw = LATHE_PW_NOT,
+      .sig = "(bool X) -> (bool Y)",
+      .eval = lt_pw_eval,
+      .samples = not_samples },
+    { .name = "IsNaN", ORDERED, .since = 20, QUESTION, .eval = eval_is_nan, .samples = is_nan_samples },
+    { .name = "IsInf",
+      ORDERED,
+      .since = 20,
+      QUESTION,
+      .attrs = is_inf_attrs,
+      .eval = eval_is_inf,
+      .samples = is_inf_samples },
     { .name = NULL },
 };

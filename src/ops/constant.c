@@ -1,5 +1,6 @@
 /*
- * constant.c - operators that make values out of attributes and shapes: Constant, ConstantOfShape, EyeLike. Found through the registry.
+ * constant.c - operators that make values out of attributes and shapes: Constant, ConstantOfShape, EyeLike. Found
+ * through the registry.
  */
 #include "ops/move.h"
 
@@ -13,7 +14,10 @@ static const lathe_attr *value_of(const lathe_attr *attrs, size_t n_attrs)
     return n_attrs == 1 ? &attrs[0] : NULL;
 }
 
-/* The value as a tensor; numbers that sit in the attribute itself are copied to *room. false when the attribute is none of those. */
+/*
+ * The value as a tensor; numbers that sit in the attribute itself are viewed. false when the attribute is none
+ * of those.
+ */
 static bool as_tensor(const lathe_attr *attr, lt_tensor *out)
 {
     *out = (lt_tensor){ .struct_size = sizeof *out, .rank = 0 };
@@ -218,14 +222,10 @@ static const char *const eye_samples[] = {
 };
 
 static const lt_attr_spec constant_attrs[] = {
-    { "value", LATHE_ATTR_TENSOR, false },
-    { "value_float", LATHE_ATTR_FLOAT, false },
-    { "value_floats", LATHE_ATTR_FLOATS, false },
-    { "value_int", LATHE_ATTR_INT, false },
-    { "value_ints", LATHE_ATTR_INTS, false },
-    { "value_string", LATHE_ATTR_STRING, false },
-    { "value_strings", LATHE_ATTR_STRINGS, false },
-    { NULL, LATHE_ATTR_NONE, false },
+    { "value", LATHE_ATTR_TENSOR, false },          { "value_float", LATHE_ATTR_FLOAT, false },
+    { "value_floats", LATHE_ATTR_FLOATS, false },   { "value_int", LATHE_ATTR_INT, false },
+    { "value_ints", LATHE_ATTR_INTS, false },       { "value_string", LATHE_ATTR_STRING, false },
+    { "value_strings", LATHE_ATTR_STRINGS, false }, { NULL, LATHE_ATTR_NONE, false },
 };
 
 static const lt_attr_spec fill_attrs[] = { { "value", LATHE_ATTR_TENSOR, false }, { NULL, LATHE_ATTR_NONE, false } };
@@ -237,11 +237,31 @@ static const lt_attr_spec eye_attrs[] = {
 };
 
 LT_OPS(constant) = {
-    { .name = "Constant", .domain = "", .since = 25, .sig = "() -> (T output); T: all", .attrs = constant_attrs, .infer = infer_constant,
-      .eval = eval_constant, .samples = constant_samples },
-    { .name = "ConstantOfShape", .domain = "", .since = 25, .host_inputs = 1, .sig = "(i64 input) -> (T2 output); T2: all", .attrs = fill_attrs,
-      .infer = infer_fill, .eval = eval_fill, .samples = fill_samples },
-    { .name = "EyeLike", .domain = "", .since = 22, .traits = LT_OP_SHAPE, .sig = "(T1 input) -> (T2 output); T1: numeric bool, T2: numeric bool",
-      .attrs = eye_attrs, .infer = infer_eye, .eval = eval_eye, .samples = eye_samples },
+    { .name = "Constant",
+      .domain = "",
+      .since = 25,
+      .sig = "() -> (T output); T: all",
+      .attrs = constant_attrs,
+      .infer = infer_constant,
+      .eval = eval_constant,
+      .samples = constant_samples },
+    { .name = "ConstantOfShape",
+      .domain = "",
+      .since = 25,
+      .host_inputs = 1,
+      .sig = "(i64 input) -> (T2 output); T2: all",
+      .attrs = fill_attrs,
+      .infer = infer_fill,
+      .eval = eval_fill,
+      .samples = fill_samples },
+    { .name = "EyeLike",
+      .domain = "",
+      .since = 22,
+      .traits = LT_OP_SHAPE,
+      .sig = "(T1 input) -> (T2 output); T1: numeric bool, T2: numeric bool",
+      .attrs = eye_attrs,
+      .infer = infer_eye,
+      .eval = eval_eye,
+      .samples = eye_samples },
     { .name = NULL },
 };

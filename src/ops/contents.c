@@ -1,7 +1,7 @@
 /*
- * contents.c - symbolic contents through pointwise operators: exporters compute shapes with Add, Mul, Div, Where, Cast, ... on small integer
- * tensors, and these are followed exactly as long as the arithmetic of dims has the same meaning as the operator's. Where it has not, the
- * contents are unknown; that is never an error.
+ * contents.c - symbolic contents through pointwise operators: exporters compute shapes with Add, Mul, Div, Where, Cast,
+ * ... on small integer tensors, and these are followed exactly as long as the arithmetic of dims has the same meaning
+ * as the operator's. Where it has not, the contents are unknown; that is never an error.
  */
 #include "ops/ops.h"
 
@@ -130,8 +130,8 @@ static bool apply(const element *e, lt_dim *out)
 }
 
 /*
- * Does the type hold the value? Constants must fit. Expressions in 32- and 64-bit types are taken to fit, as every exporter does;
- * in narrower ones their bounds must.
+ * Does the type hold the value? Constants must fit. Expressions in 32- and 64-bit types are taken to fit, as every
+ * exporter does; in narrower ones their bounds must.
  */
 static bool fits(const element *e, lt_dim d)
 {

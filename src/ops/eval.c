@@ -1,6 +1,7 @@
 /*
- * eval.c - lt_op_eval: the one way to compute an operator by its reference. Check, infer with the real inputs, make the outputs whose shapes are
- * known, call op->eval. Used by constant folding, fallback steps, tests. Plus what eval functions share: integer inputs, strings, copies.
+ * eval.c - lt_op_eval: the one way to compute an operator by its reference. Check, infer with the real inputs, make the
+ * outputs whose shapes are known, call op->eval. Used by constant folding, fallback steps, tests. Plus what eval
+ * functions share: integer inputs, strings, copies.
  */
 #include "ops/ops.h"
 
@@ -26,8 +27,8 @@ static void tensor_type(const lt_tensor *tensor, lt_type *out)
 }
 
 /*
- * The type of a value. A container's element type is that of its first item, ranks and extents left open; an empty container may tell
- * its element's dtype in `tensor.dtype`.
+ * The type of a value. A container's element type is that of its first item, ranks and extents left open; an empty
+ * container may tell its element's dtype in `tensor.dtype`.
  */
 static lathe_status type_of(lt_eval *c, const lt_any *value, lt_type *out)
 {
@@ -39,8 +40,12 @@ static lathe_status type_of(lt_eval *c, const lt_any *value, lt_type *out)
             }
             return LATHE_OK;
         }
-        const lt_any *inner = value->cls == LT_MAP ? (value->count > 1 ? &value->items[1] : NULL) : (value->count > 0 ? value->items : NULL);
-        *out = (lt_type){ .cls = value->cls, .rank = -1, .dtype = value->cls == LT_MAP && inner != NULL ? value->items[0].tensor.dtype : LATHE_DTYPE_UNDEFINED };
+        const lt_any *inner = value->cls == LT_MAP ? (value->count > 1 ? &value->items[1] : NULL)
+                                                   : (value->count > 0 ? value->items : NULL);
+        *out = (lt_type){ .cls = value->cls,
+                          .rank = -1,
+                          .dtype = value->cls == LT_MAP && inner != NULL ? value->items[0].tensor.dtype
+                                                                         : LATHE_DTYPE_UNDEFINED };
         if (inner == NULL && value->tensor.dtype == LATHE_DTYPE_UNDEFINED) {
             return LATHE_OK;
         }
@@ -79,8 +84,16 @@ static lathe_status prepare(lt_eval *c, lt_infer *infer)
         values[i] = c->in[i]->cls == LT_TENSOR ? &c->in[i]->tensor : NULL;
     }
     *infer = (lt_infer){
-        .op = c->op, .attrs = c->attrs, .n_attrs = c->n_attrs, .where = c->where, .n_in = c->n_in, .in = in, .values = values,
-        .n_out = c->n_out, .out = out, .diag = c->diag,
+        .op = c->op,
+        .attrs = c->attrs,
+        .n_attrs = c->n_attrs,
+        .where = c->where,
+        .n_in = c->n_in,
+        .in = in,
+        .values = values,
+        .n_out = c->n_out,
+        .out = out,
+        .diag = c->diag,
     };
     return LATHE_OK;
 }
@@ -93,7 +106,8 @@ static lathe_status make_known(lt_eval *c, int i, const lt_type *type)
     if (type->cls != LT_TENSOR) {
         c->out[i]->items = NULL;
         c->out[i]->count = 0;
-        c->out[i]->tensor = (lt_tensor){ .struct_size = sizeof(lt_tensor), .dtype = type->elem != NULL ? type->elem->dtype : LATHE_DTYPE_UNDEFINED };
+        c->out[i]->tensor = (lt_tensor){ .struct_size = sizeof(lt_tensor),
+                                         .dtype = type->elem != NULL ? type->elem->dtype : LATHE_DTYPE_UNDEFINED };
         return LATHE_OK;
     }
     if (type->rank < 0 || type->dtype == LATHE_DTYPE_UNDEFINED) {
@@ -184,7 +198,8 @@ lathe_status lt_eval_element(lt_eval *c, lt_tensor *to, int64_t to_index, const 
     return LATHE_OK;
 }
 
-lathe_status lt_eval_copy(lt_eval *c, lt_tensor *to, int64_t to_index, const lt_tensor *from, int64_t from_index, int64_t count)
+lathe_status lt_eval_copy(lt_eval *c, lt_tensor *to, int64_t to_index, const lt_tensor *from, int64_t from_index,
+                          int64_t count)
 {
     unsigned bits = lathe_dtype_bits(from->dtype);
     if (count <= 0) {
@@ -192,7 +207,8 @@ lathe_status lt_eval_copy(lt_eval *c, lt_tensor *to, int64_t to_index, const lt_
     }
     if (bits >= 8) {
         size_t size = bits / 8;
-        memcpy((char *)to->data + (size_t)to_index * size, (const char *)from->data + (size_t)from_index * size, (size_t)count * size);
+        memcpy((char *)to->data + (size_t)to_index * size, (const char *)from->data + (size_t)from_index * size,
+               (size_t)count * size);
         return LATHE_OK;
     }
     for (int64_t i = 0; i < count; i++) {

@@ -42,7 +42,8 @@ static bool drops(const lt_tensor *ratio, const lt_tensor *training)
 
 static lathe_status refuse_training(const char *where, lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "export the model for inference", "Dropout with training_mode = true is for training");
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "export the model for inference",
+                   "Dropout with training_mode = true is for training");
 }
 
 static lathe_status infer_dropout(lt_infer *c)
@@ -122,12 +123,9 @@ static lathe_status eval_trilu(lt_eval *c)
 }
 
 static const char *const identity_samples[] = {
-    "f32[2,3] x = rand(1) | y = Identity (x)",
-    "i64[] x = {5} | y = Identity (x)",
-    "bool[3] x = {1, 0, 1} | y = Identity (x)",
-    "f16[2,0] x = splat(1) | y = Identity (x)",
-    "bf16[3] x = rand(2) | y = Identity (x)",
-    NULL,
+    "f32[2,3] x = rand(1) | y = Identity (x)",  "i64[] x = {5} | y = Identity (x)",
+    "bool[3] x = {1, 0, 1} | y = Identity (x)", "f16[2,0] x = splat(1) | y = Identity (x)",
+    "bf16[3] x = rand(2) | y = Identity (x)",   NULL,
 };
 
 static const char *const dropout_samples[] = {
@@ -151,12 +149,31 @@ static const lt_attr_spec trilu_attrs[] = { { "upper", LATHE_ATTR_INT, false }, 
 #define DROPPABLE "float f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz"
 
 LT_OPS(identity) = {
-    { .name = "Identity", .domain = "", .since = 25, .traits = LT_OP_VIEW, .sig = "(V input) -> (V output); V: all seq opt", .infer = infer_identity,
-      .eval = eval_identity, .samples = identity_samples },
-    { .name = "Dropout", .domain = "", .since = 22, .host_inputs = 4,
-      .sig = "(T data, T1? ratio, bool? training_mode) -> (T output, bool? mask); T: " DROPPABLE ", T1: " DROPPABLE, .attrs = dropout_attrs,
-      .infer = infer_dropout, .eval = eval_dropout, .samples = dropout_samples },
-    { .name = "Trilu", .domain = "", .since = 14, .host_inputs = 2, .sig = "(T input, i64? k) -> (T output); T: all", .attrs = trilu_attrs,
-      .infer = infer_trilu, .eval = eval_trilu, .samples = trilu_samples },
+    { .name = "Identity",
+      .domain = "",
+      .since = 25,
+      .traits = LT_OP_VIEW,
+      .sig = "(V input) -> (V output); V: all seq opt",
+      .infer = infer_identity,
+      .eval = eval_identity,
+      .samples = identity_samples },
+    { .name = "Dropout",
+      .domain = "",
+      .since = 22,
+      .host_inputs = 4,
+      .sig = "(T data, T1? ratio, bool? training_mode) -> (T output, bool? mask); T: " DROPPABLE ", T1: " DROPPABLE,
+      .attrs = dropout_attrs,
+      .infer = infer_dropout,
+      .eval = eval_dropout,
+      .samples = dropout_samples },
+    { .name = "Trilu",
+      .domain = "",
+      .since = 14,
+      .host_inputs = 2,
+      .sig = "(T input, i64? k) -> (T output); T: all",
+      .attrs = trilu_attrs,
+      .infer = infer_trilu,
+      .eval = eval_trilu,
+      .samples = trilu_samples },
     { .name = NULL },
 };

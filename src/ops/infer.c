@@ -1,6 +1,7 @@
 /*
- * infer.c - lt_op_infer and the helpers that infer functions share: output types, broadcasting, axes, integer inputs. Used by the graph, the
- * importer, passes and lt_op_eval (then without a table of dims: everything is constant). Knows nothing of single operators.
+ * infer.c - lt_op_infer and the helpers that infer functions share: output types, broadcasting, axes, integer inputs.
+ * Used by the graph, the importer, passes and lt_op_eval (then without a table of dims: everything is constant). Knows
+ * nothing of single operators.
  */
 #include "ops/ops.h"
 
@@ -38,8 +39,8 @@ bool lt_infer_known_rank(const lt_infer *c, int i)
 lathe_status lt_infer_out(lt_infer *c, int i, lathe_dtype dtype, int rank, const lt_dim *dims)
 {
     if (rank > LATHE_MAX_RANK) {
-        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "%s: output %d has rank %d; at most %d is possible", c->op->name, i, rank,
-                       LATHE_MAX_RANK);
+        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "%s: output %d has rank %d; at most %d is possible",
+                       c->op->name, i, rank, LATHE_MAX_RANK);
     }
     if (i >= c->n_out) {
         return LATHE_OK; /* nobody asked for this optional output */

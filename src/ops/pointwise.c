@@ -1,6 +1,7 @@
 /*
- * pointwise.c - the broadcasting loop and the two ways to evaluate a pointwise operator over it. Used by the files of the pointwise operators.
- * Floats are computed as double and rounded once to their type; integers as int64 modulo their width.
+ * pointwise.c - the broadcasting loop and the two ways to evaluate a pointwise operator over it. Used by the files of
+ * the pointwise operators. Floats are computed as double and rounded once to their type; integers as int64 modulo their
+ * width.
  */
 #include "ops/pointwise_internal.h"
 
@@ -18,10 +19,13 @@ static void broadcast_strides(const lt_tensor *in, const lt_tensor *out, int64_t
 }
 
 /* Cuts one row into runs. */
-static lathe_status walk_row(lt_eval *c, lt_run_fn fn, const void *user, int64_t out, int64_t count, int64_t *at, const int64_t *step)
+static lathe_status walk_row(lt_eval *c, lt_run_fn fn, const void *user, int64_t out, int64_t count, int64_t *at,
+                             const int64_t *step)
 {
     for (int64_t done = 0; done < count; done += LT_RUN_MAX) {
-        lt_run run = { .count = count - done < LT_RUN_MAX ? count - done : LT_RUN_MAX, .out = out + done, .at = at, .step = step };
+        lt_run run = {
+            .count = count - done < LT_RUN_MAX ? count - done : LT_RUN_MAX, .out = out + done, .at = at, .step = step
+        };
         LT_TRY(fn(c, &run, user));
         for (int i = 0; i < c->n_in; i++) {
             at[i] += step[i] * run.count;

@@ -1,6 +1,6 @@
 /*
- * pointwise_internal.h - what the pointwise operators share: the one broadcasting loop, evaluation by an instruction or by a scalar function,
- * inference with a given dtype. Private to src/ops.
+ * pointwise_internal.h - what the pointwise operators share: the one broadcasting loop, evaluation by an instruction or
+ * by a scalar function, inference with a given dtype. Private to src/ops.
  */
 #ifndef LT_POINTWISE_INTERNAL_H
 #define LT_POINTWISE_INTERNAL_H
@@ -18,7 +18,10 @@ typedef struct lt_run {
     const int64_t *step; /* of each input: 1, or 0 where it repeats */
 } lt_run;
 
-/* Calls fn for runs that together cover output 0, with all inputs broadcast to its shape. Absent inputs count as empty and are not touched. */
+/*
+ * Calls fn for runs that together cover output 0, with all inputs broadcast to its shape. Absent inputs count as empty
+ * and are not touched.
+ */
 typedef lathe_status (*lt_run_fn)(lt_eval *c, const lt_run *run, const void *user);
 lathe_status lt_broadcast_runs(lt_eval *c, lt_run_fn fn, const void *user);
 

@@ -1,6 +1,6 @@
 /*
- * pw.c - the pointwise instructions: their names and their meaning for one element. Used by the reference evaluation, by the interpreters of
- * backends for what they have no fast code for, and by the tests of kernels.
+ * pw.c - the pointwise instructions: their names and their meaning for one element. Used by the reference evaluation,
+ * by the interpreters of backends for what they have no fast code for, and by the tests of kernels.
  */
 #include "ops/ops.h"
 

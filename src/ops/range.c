@@ -1,6 +1,6 @@
 /*
- * range.c - Range: start, start + delta, ... below limit. Exporters build positions and masks with it, so its length and small contents are
- * followed symbolically. Found through the registry.
+ * range.c - Range: start, start + delta, ... below limit. Exporters build positions and masks with it, so its length
+ * and small contents are followed symbolically. Found through the registry.
  */
 #include "ops/pointwise_internal.h"
 
@@ -46,7 +46,10 @@ static lathe_status count_values(lt_infer *c, int64_t *count)
     return LATHE_OK;
 }
 
-/* Length from symbolic scalars: max(ceildiv(limit - start, delta), 0). An unknown or symbolic delta gives a fresh unknown. */
+/*
+ * Length from symbolic scalars: max(ceildiv(limit - start, delta), 0). An unknown or symbolic delta gives a fresh
+ * unknown.
+ */
 static lathe_status symbolic_count(lt_infer *c, lt_dim start, lt_dim limit, lt_dim delta, lt_dim *out)
 {
     if (!lt_dim_is_const(delta) || delta.k == INT64_MIN) {
@@ -87,7 +90,8 @@ static lathe_status infer_range(lt_infer *c)
     bool values = c->values != NULL, ints = true;
     for (int i = 0; i < 3; i++) {
         int64_t n = -1;
-        if (c->in[i]->rank > 1 || (c->in[i]->rank == 1 && lt_dim_is_const(c->in[i]->dims[0]) && c->in[i]->dims[0].k != 1)) {
+        if (c->in[i]->rank > 1 ||
+            (c->in[i]->rank == 1 && lt_dim_is_const(c->in[i]->dims[0]) && c->in[i]->dims[0].k != 1)) {
             return lt_infer_fail(c, "input %d is not a scalar", i);
         }
         values = values && c->values[i] != NULL;
@@ -141,7 +145,14 @@ static const char *const samples[] = {
 static const lt_attr_spec attrs[] = { { "stash_type", LATHE_ATTR_INT, false }, { NULL, LATHE_ATTR_NONE, false } };
 
 LT_OPS(range) = {
-    { .name = "Range", .domain = "", .since = 27, .host_inputs = 7, .sig = "(T start, T limit, T delta) -> (T output); T: float i16 i32 i64",
-      .attrs = attrs, .infer = infer_range, .eval = eval_range, .samples = samples },
+    { .name = "Range",
+      .domain = "",
+      .since = 27,
+      .host_inputs = 7,
+      .sig = "(T start, T limit, T delta) -> (T output); T: float i16 i32 i64",
+      .attrs = attrs,
+      .infer = infer_range,
+      .eval = eval_range,
+      .samples = samples },
     { .name = NULL },
 };

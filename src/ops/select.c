@@ -121,9 +121,23 @@ static const char *const clip_samples[] = {
 };
 
 LT_OPS(select) = {
-    { .name = "Where", .domain = "", .since = 16, .traits = LT_OP_POINTWISE, .pw = LATHE_PW_WHERE, .infer = infer_where, .eval = eval_where,
-      .sig = "(bool condition, T X, T Y) -> (T output); T: all", .samples = where_samples },
-    { .name = "Clip", .domain = "", .since = 13, .traits = LT_OP_POINTWISE, .pw = LATHE_PW_CLIP, .infer = infer_clip, .eval = eval_clip,
-      .sig = "(T input, T? min, T? max) -> (T output); T: numeric", .samples = clip_samples },
+    { .name = "Where",
+      .domain = "",
+      .since = 16,
+      .traits = LT_OP_POINTWISE,
+      .pw = LATHE_PW_WHERE,
+      .infer = infer_where,
+      .eval = eval_where,
+      .sig = "(bool condition, T X, T Y) -> (T output); T: all",
+      .samples = where_samples },
+    { .name = "Clip",
+      .domain = "",
+      .since = 13,
+      .traits = LT_OP_POINTWISE,
+      .pw = LATHE_PW_CLIP,
+      .infer = infer_clip,
+      .eval = eval_clip,
+      .sig = "(T input, T? min, T? max) -> (T output); T: numeric",
+      .samples = clip_samples },
     { .name = NULL },
 };

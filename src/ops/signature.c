@@ -1,6 +1,7 @@
 /*
- * signature.c - reads the signature text of an operator ("(T X, T? B) -> (T Y); T: float") and checks nodes against it. Used by inference,
- * evaluation, the model reader and the graph verifier. Nothing is allocated: the text is walked each time.
+ * signature.c - reads the signature text of an operator ("(T X, T? B) -> (T Y); T: float") and checks nodes against it.
+ * Used by inference, evaluation, the model reader and the graph verifier. Nothing is allocated: the text is walked each
+ * time.
  */
 #include "ops/ops.h"
 
@@ -117,7 +118,8 @@ static bool word_allows_dtype(piece word, lathe_dtype dtype)
     bool wide = info->bits >= 8;
     bool is_signed = info->kind == LT_KIND_SIGNED && wide;
     bool is_unsigned = info->kind == LT_KIND_UNSIGNED && wide;
-    bool is_float = dtype == LATHE_DTYPE_F16 || dtype == LATHE_DTYPE_BF16 || dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F64;
+    bool is_float =
+        dtype == LATHE_DTYPE_F16 || dtype == LATHE_DTYPE_BF16 || dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F64;
     if (info->kind == LT_KIND_NONE) {
         return false;
     }
@@ -258,10 +260,12 @@ static lathe_status check_counts(const lt_op *op, int n_in, int n_out, const cha
     int min_in, max_in, min_out, max_out;
     lt_op_arity(op, &min_in, &max_in, &min_out, &max_out);
     if (n_in < min_in || n_in > max_in) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s has %d inputs; its signature is %s", op->name, n_in, op->sig);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s has %d inputs; its signature is %s", op->name, n_in,
+                       op->sig);
     }
     if (n_out < min_out || n_out > max_out) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s has %d outputs; its signature is %s", op->name, n_out, op->sig);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s has %d outputs; its signature is %s", op->name, n_out,
+                       op->sig);
     }
     return LATHE_OK;
 }
@@ -288,12 +292,13 @@ static lathe_status check_input(const lt_op *op, const lt_type *const *in, int i
         if (f.optional) {
             return LATHE_OK;
         }
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s needs its input %d (%.*s)", op->name, i, name, f.name.text);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s needs its input %d (%.*s)", op->name, i, name,
+                       f.name.text);
     }
     if (!formal_allows(op, &f, in[i])) {
         return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "insert a Cast to a type that the operator takes",
-                       "%s does not take %s as input %d (%.*s); its signature is %s", op->name, kind_name(in[i]), i, name, f.name.text,
-                       op->sig);
+                       "%s does not take %s as input %d (%.*s); its signature is %s", op->name, kind_name(in[i]), i,
+                       name, f.name.text, op->sig);
     }
     if (f.hetero || variable_words(op, f.type) == NULL) {
         return LATHE_OK;
@@ -301,13 +306,14 @@ static lathe_status check_input(const lt_op *op, const lt_type *const *in, int i
     const lt_type *bound = bound_before(op, in, i, f.type);
     if (bound != NULL && !same_kind(bound, in[i])) {
         return LT_FAIL(diag, LATHE_BAD_MODEL, where, "insert a Cast so that the types agree",
-                       "input %d (%.*s) of %s is %s where an earlier input of the same type %.*s is %s", i, name, f.name.text, op->name,
-                       kind_name(in[i]), (int)f.type.length, f.type.text, kind_name(bound));
+                       "input %d (%.*s) of %s is %s where an earlier input of the same type %.*s is %s", i, name,
+                       f.name.text, op->name, kind_name(in[i]), (int)f.type.length, f.type.text, kind_name(bound));
     }
     return LATHE_OK;
 }
 
-static lathe_status check_attrs(const lt_op *op, const lathe_attr *attrs, size_t n_attrs, const char *where, lathe_diag *diag)
+static lathe_status check_attrs(const lt_op *op, const lathe_attr *attrs, size_t n_attrs, const char *where,
+                                lathe_diag *diag)
 {
     for (size_t i = 0; i < n_attrs; i++) {
         const lt_attr_spec *spec = op->attrs;
@@ -319,11 +325,12 @@ static lathe_status check_attrs(const lt_op *op, const lathe_attr *attrs, size_t
                            "%s has no attribute '%s'", op->name, attrs[i].name != NULL ? attrs[i].name : "");
         }
         if (spec->kind != attrs[i].kind) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' of %s has kind %d instead of %d", spec->name, op->name,
-                           (int)attrs[i].kind, (int)spec->kind);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' of %s has kind %d instead of %d",
+                           spec->name, op->name, (int)attrs[i].kind, (int)spec->kind);
         }
         if (lt_attr_find(attrs, i, attrs[i].name) != NULL) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' of %s is given twice", spec->name, op->name);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' of %s is given twice", spec->name,
+                           op->name);
         }
     }
     for (const lt_attr_spec *spec = op->attrs; spec != NULL && spec->name != NULL; spec++) {
@@ -334,8 +341,8 @@ static lathe_status check_attrs(const lt_op *op, const lathe_attr *attrs, size_t
     return LATHE_OK;
 }
 
-lathe_status lt_op_check(const lt_op *op, const lathe_attr *attrs, size_t n_attrs, const lt_type *const *in, int n_in, int n_out,
-                         const char *where, lathe_diag *diag)
+lathe_status lt_op_check(const lt_op *op, const lathe_attr *attrs, size_t n_attrs, const lt_type *const *in, int n_in,
+                         int n_out, const char *where, lathe_diag *diag)
 {
     LT_TRY(check_counts(op, n_in, n_out, where, diag));
     for (int i = 0; i < n_in; i++) {

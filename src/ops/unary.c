@@ -1,6 +1,6 @@
 /*
- * unary.c - pointwise functions of one argument: arithmetic, rounding, roots, exponentials, trigonometry. One row each; found through the
- * registry. Activations live in activation.c.
+ * unary.c - pointwise functions of one argument: arithmetic, rounding, roots, exponentials, trigonometry. One row each;
+ * found through the registry. Activations live in activation.c.
  */
 #include "ops/pointwise_internal.h"
 
@@ -86,26 +86,19 @@ static lathe_status eval_function(lt_eval *c)
     return lt_pw_eval_table(c, functions);
 }
 
-#define SAMPLES(op)                                     \
-    (const char *const[])                               \
-    {                                                   \
-        "f32[2,3] x = rand(1) | y = " op " (x)",        \
-        "f64[5] x = rand(2) | y = " op " (x)",          \
-        "f16[4] x = rand(3) | y = " op " (x)",          \
-        "bf16[4] x = rand(4) | y = " op " (x)",         \
-        "f32[4] x = {nan, inf, -inf, -0.0} | y = " op " (x)", \
-        "f32[] x = {0.5} | y = " op " (x)",             \
-        "f32[2,0] x = splat(1) | y = " op " (x)",       \
-        NULL                                            \
+#define SAMPLES(op)                                                                                                    \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        "f32[2,3] x = rand(1) | y = " op " (x)", "f64[5] x = rand(2) | y = " op " (x)",                                \
+            "f16[4] x = rand(3) | y = " op " (x)", "bf16[4] x = rand(4) | y = " op " (x)",                             \
+            "f32[4] x = {nan, inf, -inf, -0.0} | y = " op " (x)", "f32[] x = {0.5} | y = " op " (x)",                  \
+            "f32[2,0] x = splat(1) | y = " op " (x)", NULL                                                             \
     }
 
 static const char *const abs_samples[] = {
-    "f32[2,3] x = rand(1) | y = Abs (x)",
-    "f32[5] x = {-1.5, -0.0, nan, -inf, 2.0} | y = Abs (x)",
-    "i8[3] x = {-128, -1, 5} | y = Abs (x)",
-    "u64[2] x = {18446744073709551615, 0} | y = Abs (x)",
-    "i64[] x = {-7} | y = Abs (x)",
-    NULL,
+    "f32[2,3] x = rand(1) | y = Abs (x)",    "f32[5] x = {-1.5, -0.0, nan, -inf, 2.0} | y = Abs (x)",
+    "i8[3] x = {-128, -1, 5} | y = Abs (x)", "u64[2] x = {18446744073709551615, 0} | y = Abs (x)",
+    "i64[] x = {-7} | y = Abs (x)",          NULL,
 };
 
 static const char *const neg_samples[] = {
@@ -137,32 +130,40 @@ static const char *const bitwise_not_samples[] = {
     NULL,
 };
 
-#define FLOAT_SIG "(T X) -> (T Y); T: float"
-#define SHARED .domain = "", .traits = LT_OP_POINTWISE, .infer = lt_pw_infer
+#define FLOAT   .sig = "(T X) -> (T Y); T: float"
+#define NUMERIC .sig = "(T X) -> (T Y); T: numeric"
+#define SHARED  .domain = "", .traits = LT_OP_POINTWISE, .infer = lt_pw_infer
+#define BY_PW   SHARED, .eval = lt_pw_eval
+#define BY_FN   SHARED, .eval = eval_function
 
 LT_OPS(unary) = {
-    { .name = "Abs", SHARED, .since = 13, .pw = LATHE_PW_ABS, .sig = "(T X) -> (T Y); T: numeric", .eval = lt_pw_eval, .samples = abs_samples },
-    { .name = "Neg", SHARED, .since = 13, .pw = LATHE_PW_NEG, .sig = "(T X) -> (T Y); T: float signed", .eval = lt_pw_eval, .samples = neg_samples },
-    { .name = "Sign", SHARED, .since = 13, .pw = LATHE_PW_SIGN, .sig = "(T X) -> (T Y); T: numeric", .eval = lt_pw_eval, .samples = sign_samples },
-    { .name = "Ceil", SHARED, .since = 13, .pw = LATHE_PW_CEIL, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Ceil") },
-    { .name = "Floor", SHARED, .since = 13, .pw = LATHE_PW_FLOOR, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Floor") },
-    { .name = "Round", SHARED, .since = 22, .pw = LATHE_PW_ROUND, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = round_samples },
-    { .name = "Sqrt", SHARED, .since = 13, .pw = LATHE_PW_SQRT, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Sqrt") },
-    { .name = "Exp", SHARED, .since = 13, .pw = LATHE_PW_EXP, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Exp") },
-    { .name = "Log", SHARED, .since = 13, .pw = LATHE_PW_LOG, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Log") },
-    { .name = "Erf", SHARED, .since = 13, .pw = LATHE_PW_ERF, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Erf") },
-    { .name = "Reciprocal", SHARED, .since = 13, .pw = LATHE_PW_RECIPROCAL, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Reciprocal") },
-    { .name = "Sin", SHARED, .since = 22, .pw = LATHE_PW_SIN, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Sin") },
-    { .name = "Cos", SHARED, .since = 22, .pw = LATHE_PW_COS, .sig = FLOAT_SIG, .eval = lt_pw_eval, .samples = SAMPLES("Cos") },
-    { .name = "Tan", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Tan") },
-    { .name = "Asin", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Asin") },
-    { .name = "Acos", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Acos") },
-    { .name = "Atan", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Atan") },
-    { .name = "Sinh", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Sinh") },
-    { .name = "Cosh", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Cosh") },
-    { .name = "Asinh", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Asinh") },
-    { .name = "Acosh", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Acosh") },
-    { .name = "Atanh", SHARED, .since = 22, .sig = FLOAT_SIG, .eval = eval_function, .samples = SAMPLES("Atanh") },
-    { .name = "BitwiseNot", SHARED, .since = 18, .sig = "(T X) -> (T Y); T: int", .eval = eval_function, .samples = bitwise_not_samples },
+    { .name = "Abs", BY_PW, .since = 13, .pw = LATHE_PW_ABS, NUMERIC, .samples = abs_samples },
+    { .name = "Neg",
+      BY_PW,
+      .since = 13,
+      .pw = LATHE_PW_NEG,
+      .sig = "(T X) -> (T Y); T: float signed",
+      .samples = neg_samples },
+    { .name = "Sign", BY_PW, .since = 13, .pw = LATHE_PW_SIGN, NUMERIC, .samples = sign_samples },
+    { .name = "Ceil", BY_PW, .since = 13, .pw = LATHE_PW_CEIL, FLOAT, .samples = SAMPLES("Ceil") },
+    { .name = "Floor", BY_PW, .since = 13, .pw = LATHE_PW_FLOOR, FLOAT, .samples = SAMPLES("Floor") },
+    { .name = "Round", BY_PW, .since = 22, .pw = LATHE_PW_ROUND, FLOAT, .samples = round_samples },
+    { .name = "Sqrt", BY_PW, .since = 13, .pw = LATHE_PW_SQRT, FLOAT, .samples = SAMPLES("Sqrt") },
+    { .name = "Exp", BY_PW, .since = 13, .pw = LATHE_PW_EXP, FLOAT, .samples = SAMPLES("Exp") },
+    { .name = "Log", BY_PW, .since = 13, .pw = LATHE_PW_LOG, FLOAT, .samples = SAMPLES("Log") },
+    { .name = "Erf", BY_PW, .since = 13, .pw = LATHE_PW_ERF, FLOAT, .samples = SAMPLES("Erf") },
+    { .name = "Reciprocal", BY_PW, .since = 13, .pw = LATHE_PW_RECIPROCAL, FLOAT, .samples = SAMPLES("Reciprocal") },
+    { .name = "Sin", BY_PW, .since = 22, .pw = LATHE_PW_SIN, FLOAT, .samples = SAMPLES("Sin") },
+    { .name = "Cos", BY_PW, .since = 22, .pw = LATHE_PW_COS, FLOAT, .samples = SAMPLES("Cos") },
+    { .name = "Tan", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Tan") },
+    { .name = "Asin", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Asin") },
+    { .name = "Acos", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Acos") },
+    { .name = "Atan", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Atan") },
+    { .name = "Sinh", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Sinh") },
+    { .name = "Cosh", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Cosh") },
+    { .name = "Asinh", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Asinh") },
+    { .name = "Acosh", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Acosh") },
+    { .name = "Atanh", BY_FN, .since = 22, FLOAT, .samples = SAMPLES("Atanh") },
+    { .name = "BitwiseNot", BY_FN, .since = 18, .sig = "(T X) -> (T Y); T: int", .samples = bitwise_not_samples },
     { .name = NULL },
 };

@@ -1,12 +1,12 @@
 /*
- * window.c - the spatial attributes that convolution and pooling share: kernel_shape, strides, dilations, pads, auto_pad. Used by their
- * inference and evaluation and by kernels. ONNX's formulas; extents are numbers here.
+ * window.c - the spatial attributes that convolution and pooling share: kernel_shape, strides, dilations, pads,
+ * auto_pad. Used by their inference and evaluation and by kernels. ONNX's formulas; extents are numbers here.
  */
 #include "ops/ops.h"
 
 /* Copies an INTS attribute of `count` entries, each at least `least`, or fills with `otherwise`. */
-static lathe_status read_ints(const lathe_attr *attrs, size_t n_attrs, const char *name, int count, int64_t least, int64_t otherwise,
-                              int64_t *out, const char *where, lathe_diag *diag)
+static lathe_status read_ints(const lathe_attr *attrs, size_t n_attrs, const char *name, int count, int64_t least,
+                              int64_t otherwise, int64_t *out, const char *where, lathe_diag *diag)
 {
     size_t given = 0;
     const int64_t *ints = lt_attr_ints(attrs, n_attrs, name, &given);
@@ -17,19 +17,22 @@ static lathe_status read_ints(const lathe_attr *attrs, size_t n_attrs, const cha
         return LATHE_OK;
     }
     if (given != (size_t)count) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' has %zu entries where %d are needed", name, given, count);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' has %zu entries where %d are needed", name,
+                       given, count);
     }
     for (int i = 0; i < count; i++) {
         if (ints[i] < least || ints[i] > INT32_MAX) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "entry %d of attribute '%s' is %lld, out of range", i, name,
-                           (long long)ints[i]);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "entry %d of attribute '%s' is %lld, out of range", i,
+                           name, (long long)ints[i]);
         }
         out[i] = ints[i];
     }
     return LATHE_OK;
 }
 
-/* SAME_UPPER and SAME_LOWER: the output has ceil(x / stride) points; the odd pad goes to the end or to the beginning. */
+/*
+ * SAME_UPPER and SAME_LOWER: the output has ceil(x / stride) points; the odd pad goes to the end or to the beginning.
+ */
 static lathe_status same_pads(int i, int64_t x, bool upper, lt_window *w, const char *where, lathe_diag *diag)
 {
     if (x < 0) {
@@ -47,8 +50,8 @@ static lathe_status same_pads(int i, int64_t x, bool upper, lt_window *w, const 
     return LATHE_OK;
 }
 
-static lathe_status read_pads(const lathe_attr *attrs, size_t n_attrs, const int64_t *x_spatial, lt_window *w, const char *where,
-                              lathe_diag *diag)
+static lathe_status read_pads(const lathe_attr *attrs, size_t n_attrs, const int64_t *x_spatial, lt_window *w,
+                              const char *where, lathe_diag *diag)
 {
     bool upper = lt_attr_is(attrs, n_attrs, "auto_pad", "SAME_UPPER", "NOTSET");
     bool lower = lt_attr_is(attrs, n_attrs, "auto_pad", "SAME_LOWER", "NOTSET");
@@ -63,8 +66,10 @@ static lathe_status read_pads(const lathe_attr *attrs, size_t n_attrs, const int
         }
         return LATHE_OK;
     }
-    if (!valid && !lt_attr_is(attrs, n_attrs, "auto_pad", "NOTSET", "NOTSET") && !lt_attr_is(attrs, n_attrs, "auto_pad", "", "NOTSET")) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "use NOTSET, VALID, SAME_UPPER or SAME_LOWER", "attribute 'auto_pad' has an unknown value");
+    if (!valid && !lt_attr_is(attrs, n_attrs, "auto_pad", "NOTSET", "NOTSET") &&
+        !lt_attr_is(attrs, n_attrs, "auto_pad", "", "NOTSET")) {
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "use NOTSET, VALID, SAME_UPPER or SAME_LOWER",
+                       "attribute 'auto_pad' has an unknown value");
     }
     int64_t pads[2 * LATHE_MAX_RANK];
     LT_TRY(read_ints(attrs, n_attrs, "pads", 2 * w->n, 0, 0, pads, where, diag));
@@ -75,8 +80,8 @@ static lathe_status read_pads(const lathe_attr *attrs, size_t n_attrs, const int
     return LATHE_OK;
 }
 
-lathe_status lt_window_read(const lathe_attr *attrs, size_t n_attrs, int n_spatial, const int64_t *kernel, const int64_t *x_spatial,
-                            lt_window *out, const char *where, lathe_diag *diag)
+lathe_status lt_window_read(const lathe_attr *attrs, size_t n_attrs, int n_spatial, const int64_t *kernel,
+                            const int64_t *x_spatial, lt_window *out, const char *where, lathe_diag *diag)
 {
     *out = (lt_window){ .n = n_spatial };
     if (n_spatial < 0 || n_spatial > LATHE_MAX_RANK) {
@@ -94,7 +99,8 @@ lathe_status lt_window_read(const lathe_attr *attrs, size_t n_attrs, int n_spati
                            (long long)out->kernel[i], (long long)kernel[i]);
         }
         if (kernel[i] < 1 || kernel[i] > INT32_MAX) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "the kernel's extent %d is %lld", i, (long long)kernel[i]);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "the kernel's extent %d is %lld", i,
+                           (long long)kernel[i]);
         }
         out->kernel[i] = kernel[i];
     }

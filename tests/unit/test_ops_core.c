@@ -1,6 +1,6 @@
 /*
- * test_ops_core.c - the operators' core: registry, signatures, checks, attributes, windows, broadcasting and contents with symbolic dims,
- * the scalar meaning of pointwise instructions, lt_op_eval.
+ * test_ops_core.c - the operators' core: registry, signatures, checks, attributes, windows, broadcasting and contents
+ * with symbolic dims, the scalar meaning of pointwise instructions, lt_op_eval.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,8 +104,10 @@ static void checks_types(void **state)
 {
     (void)state;
     static const lt_op op = { .name = "O", .sig = "(T X, T? B, U C, any... r) -> (T Y); T: float i8, U: seq all" };
-    lt_type f = tensor(LATHE_DTYPE_F32), h = tensor(LATHE_DTYPE_F16), i8 = tensor(LATHE_DTYPE_I8), i32 = tensor(LATHE_DTYPE_I32);
-    lt_type seq = { .cls = LT_SEQUENCE, .rank = -1, .elem = &f }, opt = { .cls = LT_OPTIONAL, .rank = -1, .elem = &f }, unknown = tensor(LATHE_DTYPE_UNDEFINED);
+    lt_type f = tensor(LATHE_DTYPE_F32), h = tensor(LATHE_DTYPE_F16), i8 = tensor(LATHE_DTYPE_I8),
+            i32 = tensor(LATHE_DTYPE_I32);
+    lt_type seq = { .cls = LT_SEQUENCE, .rank = -1, .elem = &f }, opt = { .cls = LT_OPTIONAL, .rank = -1, .elem = &f },
+            unknown = tensor(LATHE_DTYPE_UNDEFINED);
     assert_int_equal(check(&op, 3, (const lt_type *[]){ &f, &f, &i32 }, 1), LATHE_OK);
     assert_int_equal(check(&op, 3, (const lt_type *[]){ &i8, NULL, &seq }, 1), LATHE_OK);
     assert_int_equal(check(&op, 5, (const lt_type *[]){ &h, &h, &i32, &opt, &f }, 1), LATHE_OK);
@@ -157,11 +159,14 @@ static void constraint_words(void **state)
 static void checks_attributes(void **state)
 {
     (void)state;
-    static const lt_attr_spec specs[] = { { "a", LATHE_ATTR_INT, true }, { "b", LATHE_ATTR_FLOAT, false }, { NULL, LATHE_ATTR_NONE, false } };
+    static const lt_attr_spec specs[] = { { "a", LATHE_ATTR_INT, true },
+                                          { "b", LATHE_ATTR_FLOAT, false },
+                                          { NULL, LATHE_ATTR_NONE, false } };
     static const lt_op op = { .name = "O", .sig = "(f32 x) -> (f32 y)", .attrs = specs };
     lt_type f = tensor(LATHE_DTYPE_F32);
     const lt_type *in[] = { &f };
-    lathe_attr a = { .name = "a", .kind = LATHE_ATTR_INT, .i = 3 }, b = { .name = "b", .kind = LATHE_ATTR_FLOAT, .f = 0.5f };
+    lathe_attr a = { .name = "a", .kind = LATHE_ATTR_INT, .i = 3 },
+               b = { .name = "b", .kind = LATHE_ATTR_FLOAT, .f = 0.5f };
     lathe_attr wrong = { .name = "b", .kind = LATHE_ATTR_INT }, strange = { .name = "c", .kind = LATHE_ATTR_INT };
     lathe_attr both[] = { a, b }, twice[] = { a, a }, bad_kind[] = { a, wrong }, extra[] = { a, strange };
     assert_int_equal(lt_op_check(&op, both, 2, in, 1, 1, "t", NULL), LATHE_OK);
@@ -189,10 +194,12 @@ static lathe_attr ints_attr(const char *name, const int64_t *ints, size_t count)
 static void reads_windows(void **state)
 {
     (void)state;
-    static const int64_t kernel[] = { 3, 4 }, strides[] = { 2, 3 }, pads[] = { 1, 0, 2, 3 }, dilations[] = { 2, 1 }, x[] = { 7, 8 }, short_pads[] = { 1, 1 };
+    static const int64_t kernel[] = { 3, 4 }, strides[] = { 2, 3 }, pads[] = { 1, 0, 2, 3 }, dilations[] = { 2, 1 },
+                         x[] = { 7, 8 }, short_pads[] = { 1, 1 };
     static const int64_t negative[] = { -1, 0, 0, 0 };
     lt_window w;
-    lathe_attr attrs[4] = { ints_attr("strides", strides, 2), ints_attr("pads", pads, 4), ints_attr("dilations", dilations, 2) };
+    lathe_attr attrs[4] = { ints_attr("strides", strides, 2), ints_attr("pads", pads, 4),
+                            ints_attr("dilations", dilations, 2) };
     assert_int_equal(lt_window_read(attrs, 3, 2, kernel, NULL, &w, "t", NULL), LATHE_OK);
     assert_int_equal(w.stride[1], 3);
     assert_int_equal(w.begin[0], 1);
@@ -229,7 +236,9 @@ static void reads_windows(void **state)
 
 /* ---- Inference with symbols ---- */
 
-/* One call of an operator: up to three inputs whose types and contents are given as text, "i64[2]{N,3}" or "f32[N,3]". */
+/*
+ * One call of an operator: up to three inputs whose types and contents are given as text, "i64[2]{N,3}" or "f32[N,3]".
+ */
 typedef struct call {
     lt_dims *dims;
     lt_arena arena;
@@ -286,8 +295,18 @@ static const char *infer(call *k, const char *name, const lathe_attr *attrs, siz
         contents[n] = k->contents[n].v != NULL ? &k->contents[n] : NULL;
     }
     lt_infer c = {
-        .op = lt_op_find("", name), .attrs = attrs, .n_attrs = n_attrs, .where = "t", .dims = k->dims, .arena = &k->arena, .n_in = n, .in = in,
-        .contents = contents, .n_out = 1, .out = k->out, .out_contents = k->out_contents,
+        .op = lt_op_find("", name),
+        .attrs = attrs,
+        .n_attrs = n_attrs,
+        .where = "t",
+        .dims = k->dims,
+        .arena = &k->arena,
+        .n_in = n,
+        .in = in,
+        .contents = contents,
+        .n_out = 1,
+        .out = k->out,
+        .out_contents = k->out_contents,
     };
     lt_buf_clear(&k->text);
     lathe_status status = lt_op_infer(&c);
@@ -357,7 +376,8 @@ static void follows_contents(void **state)
     assert_string_equal(INFER(k, "Mul", "i64[]{N}", "i64[2]{2,M}"), "i64[2]{N*2,M*N}");
     assert_string_equal(INFER(k, "Div", "i64[]{N}", "i64[]{2}"), "i64[]{floordiv(N,2)}");
     assert_string_equal(INFER(k, "Div", "i64[]{-7}", "i64[]{2}"), "i64[]{-3}");
-    assert_string_equal(INFER(k, "Div", "i64[]{N-5}", "i64[]{2}"), "i64[]"); /* may be negative: truncation is not floor */
+    assert_string_equal(INFER(k, "Div", "i64[]{N-5}", "i64[]{2}"),
+                        "i64[]"); /* may be negative: truncation is not floor */
     assert_string_equal(INFER(k, "Div", "i64[]{N}", "i64[]{0}"), "i64[]");
     assert_string_equal(INFER(k, "Mod", "i64[]{N}", "i64[]{4}"), "i64[]{mod(N,4)}");
     assert_string_equal(INFER(k, "Mod", "i64[]{-7}", "i64[]{4}"), "i64[]{1}");
@@ -402,8 +422,10 @@ static void prints_types(void **state)
 {
     call *k = *state;
     lt_type f = tensor(LATHE_DTYPE_F32), open = { .cls = LT_TENSOR, .dtype = LATHE_DTYPE_I64, .rank = -1 };
-    lt_type seq = { .cls = LT_SEQUENCE, .rank = -1, .elem = &open }, opt = { .cls = LT_OPTIONAL, .rank = -1, .elem = &seq };
-    lt_type map = { .cls = LT_MAP, .dtype = LATHE_DTYPE_STRING, .rank = -1, .elem = &f }, bare = { .cls = LT_SEQUENCE, .rank = -1 };
+    lt_type seq = { .cls = LT_SEQUENCE, .rank = -1, .elem = &open },
+            opt = { .cls = LT_OPTIONAL, .rank = -1, .elem = &seq };
+    lt_type map = { .cls = LT_MAP, .dtype = LATHE_DTYPE_STRING, .rank = -1, .elem = &f },
+            bare = { .cls = LT_SEQUENCE, .rank = -1 };
     const lt_type *types[] = { &f, &open, &opt, &map, &bare };
     static const char *const texts[] = { "f32[]", "i64", "opt(seq(i64))", "map(string,f32[])", "seq(?)" };
     for (size_t i = 0; i < LT_COUNT(types); i++) {
@@ -440,15 +462,17 @@ static void meaning_for_floats(void **state)
     (void)state;
     assert_true(isnan(f32(LATHE_PW_MIN, NAN, 1.0)) && isnan(f32(LATHE_PW_MAX, 1.0, NAN)));
     assert_true(signbit(f32(LATHE_PW_MAX, -0.0, 0.0)) && !signbit(f32(LATHE_PW_MIN, 0.0, -0.0)));
-    assert_true(isnan(f32(LATHE_PW_RELU, NAN, 0.0)) && isnan(lt_pw_f64(LATHE_PW_CLIP, LATHE_DTYPE_F32, NAN, 0.0, 1.0, NULL)));
+    assert_true(isnan(f32(LATHE_PW_RELU, NAN, 0.0)) &&
+                isnan(lt_pw_f64(LATHE_PW_CLIP, LATHE_DTYPE_F32, NAN, 0.0, 1.0, NULL)));
     assert_true(lt_pw_f64(LATHE_PW_CLIP, LATHE_DTYPE_F32, 5.0, 3.0, 2.0, NULL) == 2.0);
     assert_true(f32(LATHE_PW_ROUND, 2.5, 0.0) == 2.0 && f32(LATHE_PW_ROUND, -1.5, 0.0) == -2.0);
     assert_true(f32(LATHE_PW_MOD, -7.0, 3.0) == 2.0 && f32(LATHE_PW_FMOD, -7.0, 3.0) == -1.0);
     assert_true(f32(LATHE_PW_SIGMOID, -1000.0, 0.0) == 0.0 && f32(LATHE_PW_SIGMOID, 1000.0, 0.0) == 1.0);
     assert_true(f32(LATHE_PW_SOFTPLUS, 1000.0, 0.0) == 1000.0 && isinf(f32(LATHE_PW_SOFTPLUS, INFINITY, 0.0)));
     assert_true(isnan(f32(LATHE_PW_SIGN, NAN, 0.0)));
-    assert_true(f32(LATHE_PW_ADD, 1.0, 1e-9) == 1.0);                                       /* rounded to f32 */
-    assert_true(lt_pw_f64(LATHE_PW_ADD, LATHE_DTYPE_F16, 2048.0, 1.0, 0.0, NULL) == 2048.0); /* and to f16, ties to even */
+    assert_true(f32(LATHE_PW_ADD, 1.0, 1e-9) == 1.0); /* rounded to f32 */
+    assert_true(lt_pw_f64(LATHE_PW_ADD, LATHE_DTYPE_F16, 2048.0, 1.0, 0.0, NULL) ==
+                2048.0); /* and to f16, ties to even */
     assert_true(lt_pw_f64(LATHE_PW_QUANT, LATHE_DTYPE_U8, 1000.0, 2.0, 3.0, NULL) == 255.0);
     assert_true(lt_pw_f64(LATHE_PW_QUANT, LATHE_DTYPE_I8, 5.0, 2.0, 3.0, NULL) == 5.0); /* 2.5 goes to 2 */
     assert_true(lt_pw_f64(LATHE_PW_DEQUANT, LATHE_DTYPE_F32, 7.0, 0.5, 3.0, NULL) == 2.0);
@@ -494,7 +518,9 @@ static lathe_status make_output(lt_eval *c, int i, lathe_dtype dtype, int rank, 
 
 static lt_any view(lathe_dtype dtype, int rank, const int64_t *dims, void *data, size_t bytes)
 {
-    lt_any any = { .cls = LT_TENSOR, .tensor = { .struct_size = sizeof(lt_tensor), .dtype = dtype, .rank = rank, .data = data, .bytes = bytes } };
+    lt_any any = { .cls = LT_TENSOR,
+                   .tensor = {
+                       .struct_size = sizeof(lt_tensor), .dtype = dtype, .rank = rank, .data = data, .bytes = bytes } };
     for (int i = 0; i < rank; i++) {
         any.tensor.dims[i] = dims[i];
     }
@@ -505,12 +531,21 @@ static void evaluates(void **state)
 {
     call *k = *state;
     float a[] = { 1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f }, b[] = { 10.0f, 20.0f, 30.0f };
-    lt_any x = view(LATHE_DTYPE_F32, 2, (int64_t[]){ 2, 3 }, a, sizeof a), y = view(LATHE_DTYPE_F32, 1, (int64_t[]){ 3 }, b, sizeof b), z = { 0 };
+    lt_any x = view(LATHE_DTYPE_F32, 2, (int64_t[]){ 2, 3 }, a, sizeof a),
+           y = view(LATHE_DTYPE_F32, 1, (int64_t[]){ 3 }, b, sizeof b), z = { 0 };
     const lt_any *in[] = { &x, &y };
     lt_any *out[] = { &z };
     lt_arena scratch;
     lt_arena_init(&scratch, NULL);
-    lt_eval c = { .op = lt_op_find("", "Add"), .where = "t", .n_in = 2, .in = in, .n_out = 1, .out = out, .scratch = &scratch, .make = make_output, .user = &k->arena };
+    lt_eval c = { .op = lt_op_find("", "Add"),
+                  .where = "t",
+                  .n_in = 2,
+                  .in = in,
+                  .n_out = 1,
+                  .out = out,
+                  .scratch = &scratch,
+                  .make = make_output,
+                  .user = &k->arena };
     assert_int_equal(lt_op_eval(&c), LATHE_OK);
     assert_int_equal(z.tensor.rank, 2);
     for (int i = 0; i < 6; i++) {
@@ -539,8 +574,15 @@ static void broadcasts_long_runs(void **state)
     lt_any x = view(LATHE_DTYPE_I32, 3, dims_x, a, 8400), y = view(LATHE_DTYPE_I32, 2, dims_y, b, sizeof b), z = { 0 };
     lt_arena scratch;
     lt_arena_init(&scratch, NULL);
-    lt_eval c = { .op = lt_op_find("", "Add"), .where = "t", .n_in = 2, .in = (const lt_any *[]){ &x, &y }, .n_out = 1, .out = (lt_any *[]){ &z },
-                  .scratch = &scratch, .make = make_output, .user = &k->arena };
+    lt_eval c = { .op = lt_op_find("", "Add"),
+                  .where = "t",
+                  .n_in = 2,
+                  .in = (const lt_any *[]){ &x, &y },
+                  .n_out = 1,
+                  .out = (lt_any *[]){ &z },
+                  .scratch = &scratch,
+                  .make = make_output,
+                  .user = &k->arena };
     assert_int_equal(lt_op_eval(&c), LATHE_OK);
     assert_int_equal(lt_tensor_count(&z.tensor), 4200);
     for (int i = 0; i < 4200; i++) {
