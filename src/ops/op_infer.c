@@ -1,7 +1,7 @@
 /*
- * infer.c - lt_op_infer and the helpers that infer functions share: output types, broadcasting, axes, integer inputs.
- * Used by the graph, the importer, passes and lt_op_eval (then without a table of dims: everything is constant). Knows
- * nothing of single operators.
+ * op_infer.c - lt_op_infer and the helpers that infer functions share: output types, broadcasting, axes, integer
+ * inputs. Used by the graph, the importer, passes and lt_op_eval (then without a table of dims: everything is
+ * constant). Knows nothing of single operators.
  */
 #include "ops/ops.h"
 
