@@ -31,6 +31,8 @@ lathe_status lt_tensor_shape(lt_tensor *tensor, lathe_dtype dtype, int rank, con
 /* lt_tensor_shape, then zeroed data of 64-byte alignment from the arena. */
 lathe_status lt_tensor_alloc(lt_arena *arena, lt_tensor *tensor, lathe_dtype dtype, int rank, const int64_t *dims, const char *what, lathe_diag *diag);
 bool lt_tensor_equal(const lt_tensor *a, const lt_tensor *b); /* type, shape, bytes (strings by content) */
+/* Names contents: lt_hash64 over dtype, rank, dims and bytes (strings by length and content). What plans and blob(...) in text IR use. */
+uint64_t lt_tensor_hash(const lt_tensor *tensor);
 /* "f32[2,3]" */
 void lt_tensor_describe(const lt_tensor *tensor, char *out, size_t size);
 /* Row-major strides in elements. */
