@@ -1,6 +1,6 @@
 /*
  * nn.h - what the reference evaluations of the network operators share: elements as doubles, dot products over panels of columns, the geometry
- * of sliding windows, quantization of one number. Private to src/ops; its parts are nn_number.c, nn_gemm.c, nn_window.c, nn_conv.c.
+ * of sliding windows, quantization of one number. Private to src/ops; its parts are nn_number.c, nn_reduce.c, nn_gemm.c, nn_window.c, nn_conv.c.
  *
  * Floats are computed in double and rounded once on the way out. Quantized operators use the same path: sums of products of 8-bit integers
  * are exact in double up to 2^53.
@@ -34,6 +34,26 @@ lathe_status lt_nn_infer_vector(lt_infer *c, int i, lt_dim size, const char *wha
 lathe_status lt_nn_infer_scalar_or_vector(lt_infer *c, int i, lt_dim size, const char *what);
 /* Fails unless input i, if given, has one element (rank 0, or all extents 1). */
 lathe_status lt_nn_infer_single(lt_infer *c, int i);
+
+/* Runs `each` over every row of x along the axis, in place of doubles, and writes the rows to output 0. */
+typedef void (*lt_nn_row)(void *user, double *row, int64_t count);
+lathe_status lt_nn_rows(lt_eval *c, int axis, lt_nn_row each, void *user);
+
+/* ---- Reduction over a set of axes (nn_reduce.c) ---- */
+
+typedef struct lt_nn_reduction {
+    int n_kept;
+    int64_t kept[LATHE_MAX_RANK], step[LATHE_MAX_RANK]; /* extents and strides of the axes that stay */
+    int64_t results, size;                              /* products of the kept and of the reduced extents */
+    int64_t *offsets;                                   /* of the reduced elements from the first one */
+} lt_nn_reduction;
+
+/* over[d]: axis d is reduced. */
+lathe_status lt_nn_reduction_make(lt_eval *c, const lt_tensor *x, const bool *over, lt_nn_reduction *out);
+/* Index of the first element that result `index` (row-major over the kept axes) is made of. */
+int64_t lt_nn_reduction_first(const lt_nn_reduction *r, int64_t index);
+/* Its elements as doubles. */
+void lt_nn_reduction_read(const lt_nn_reduction *r, const lt_tensor *x, int64_t index, double *out);
 
 /* ---- Dot products (nn_gemm.c) ---- */
 

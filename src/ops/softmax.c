@@ -11,8 +11,6 @@ static lathe_status infer_axis(lt_infer *c)
     return lt_nn_infer_axis(c, -1, NULL);
 }
 
-typedef void (*row_fn)(double *row, int64_t count);
-
 /* The largest element, NaN if there is one. */
 static double largest(const double *row, int64_t count)
 {
@@ -26,8 +24,9 @@ static double largest(const double *row, int64_t count)
     return best;
 }
 
-static void softmax(double *row, int64_t count)
+static void softmax(void *user, double *row, int64_t count)
 {
+    (void)user;
     double top = largest(row, count), sum = 0.0;
     for (int64_t i = 0; i < count; i++) {
         row[i] = exp(row[i] - top);
@@ -38,8 +37,9 @@ static void softmax(double *row, int64_t count)
     }
 }
 
-static void log_softmax(double *row, int64_t count)
+static void log_softmax(void *user, double *row, int64_t count)
 {
+    (void)user;
     double top = largest(row, count), sum = 0.0;
     for (int64_t i = 0; i < count; i++) {
         sum += exp(row[i] - top);
@@ -51,8 +51,9 @@ static void log_softmax(double *row, int64_t count)
 }
 
 /* 1 at the first largest element; the first NaN counts as largest, as in NumPy. */
-static void hardmax(double *row, int64_t count)
+static void hardmax(void *user, double *row, int64_t count)
 {
+    (void)user;
     int64_t at = 0;
     for (int64_t i = 1; i < count && !isnan(row[at]); i++) {
         at = row[i] > row[at] || isnan(row[i]) ? i : at;
@@ -62,27 +63,9 @@ static void hardmax(double *row, int64_t count)
     }
 }
 
-static lathe_status run(lt_eval *c, row_fn each)
+static lathe_status run(lt_eval *c, lt_nn_row each)
 {
-    const lt_tensor *x = lt_in(c, 0);
-    lt_tensor *y = lt_out(c, 0);
-    if (lt_tensor_count(x) == 0) {
-        return LATHE_OK;
-    }
-    lt_axis_span span = lt_span(x->rank, x->dims, lt_eval_axis(c, "axis", -1, x->rank));
-    double *row = lt_nn_scratch(c, span.extent);
-    if (row == NULL) {
-        return LT_OOM(c->diag);
-    }
-    for (int64_t o = 0; o < span.outer; o++) {
-        for (int64_t i = 0; i < span.inner; i++) {
-            int64_t first = o * span.extent * span.inner + i;
-            lt_nn_read(x, first, span.inner, span.extent, row);
-            each(row, span.extent);
-            lt_nn_write_step(y, first, span.inner, span.extent, row);
-        }
-    }
-    return LATHE_OK;
+    return lt_nn_rows(c, lt_eval_axis(c, "axis", -1, lt_in(c, 0)->rank), each, NULL);
 }
 
 static lathe_status eval_softmax(lt_eval *c)
