@@ -1,5 +1,5 @@
 /*
- * pool.c - the thread pool: gangs of workers for one parallel region at a time each. Used by rt; knows nothing of steps.
+ * thread_pool.c - the thread pool: gangs of workers for one parallel region at a time each. Used by rt; knows nothing of steps.
  *
  * A worker is idle, claimed, or at work. A run claims idle workers one by one, so that two runs at once share the workers without waiting for each
  * other. Whoever waits spins for 50 µs (a wake-up costs about 20 µs, a barrier between spinning threads well below 1 µs), then sleeps on a futex.
