@@ -60,47 +60,85 @@ lathe_status lt_eval_view(lt_eval *c)
     return lt_copy_elements(c, 0, lt_in(c, 0));
 }
 
-static lathe_status keep_tensor(lt_eval *c, const lt_tensor *from, lt_tensor *to)
+/* ---- Deep copies ---- */
+
+/* Where a copy's memory comes from: c->keep, or an arena. */
+typedef struct source {
+    lt_eval *c;
+    lt_arena *arena; /* NULL: c->keep */
+} source;
+
+static void *take(const source *from, size_t size, size_t align)
 {
-    *to = *from;
-    to->data = c->keep(c, from->bytes > 0 ? from->bytes : 1, 64);
-    if (to->data == NULL) {
-        return LT_OOM(c->diag);
-    }
-    lt_copy_bytes(to->data, from->data, from->bytes);
-    return lt_own_strings(c, to);
+    size = size > 0 ? size : 1;
+    return from->arena != NULL ? lt_arena_alloc(from->arena, size, align) : from->c->keep(from->c, size, align);
 }
 
-/* Containers nest at most a few levels; depth guards against a broken value. */
-static lathe_status keep_any(lt_eval *c, const lt_any *from, lt_any *to, int depth)
+static lathe_status clone_tensor(const source *memory, const lt_tensor *from, lt_tensor *to)
 {
-    *to = (lt_any){ .cls = from->cls };
-    if (from->cls == LT_TENSOR) {
-        return keep_tensor(c, &from->tensor, &to->tensor);
+    *to = *from;
+    to->data = take(memory, from->bytes, 64);
+    if (to->data == NULL) {
+        return LT_OOM(memory->c->diag);
     }
-    if (depth > LT_MAX_DEPTH) {
-        return lt_eval_fail(c, "containers are nested deeper than %d", LT_MAX_DEPTH);
-    }
-    to->tensor = from->tensor; /* the element type of an empty container, never data */
-    to->tensor.data = NULL;
-    size_t bytes;
-    if (!lt_size_mul(from->count, sizeof(lt_any), &bytes)) {
-        return LT_OOM(c->diag);
-    }
-    to->items = c->keep(c, bytes > 0 ? bytes : 1, _Alignof(lt_any));
-    if (to->items == NULL) {
-        return LT_OOM(c->diag);
-    }
-    to->count = from->count;
-    for (size_t k = 0; k < from->count; k++) {
-        LT_TRY(keep_any(c, &from->items[k], &to->items[k], depth + 1));
+    lt_copy_bytes(to->data, from->data, from->bytes);
+    int64_t count = from->dtype == LATHE_DTYPE_STRING ? lt_tensor_count(from) : 0;
+    lt_string *strings = to->data;
+    for (int64_t i = 0; i < count; i++) {
+        char *bytes = take(memory, strings[i].length, 1);
+        if (bytes == NULL) {
+            return LT_OOM(memory->c->diag);
+        }
+        lt_copy_bytes(bytes, strings[i].data, strings[i].length);
+        strings[i].data = bytes;
     }
     return LATHE_OK;
 }
 
+/* Containers nest at most a few levels; depth guards against a broken value. */
+static lathe_status clone_any(const source *memory, const lt_any *from, lt_any *to, int depth)
+{
+    *to = (lt_any){ .cls = from->cls };
+    if (from->cls == LT_TENSOR) {
+        return clone_tensor(memory, &from->tensor, &to->tensor);
+    }
+    if (depth > LT_MAX_DEPTH) {
+        return lt_eval_fail(memory->c, "containers are nested deeper than %d", LT_MAX_DEPTH);
+    }
+    to->tensor = from->tensor; /* the element type of an empty container, never data */
+    to->tensor.data = NULL;
+    to->items = lt_take_items(memory->c, memory->arena, from->count);
+    if (to->items == NULL) {
+        return LATHE_OUT_OF_MEMORY;
+    }
+    to->count = from->count;
+    for (size_t k = 0; k < from->count; k++) {
+        LT_TRY(clone_any(memory, &from->items[k], &to->items[k], depth + 1));
+    }
+    return LATHE_OK;
+}
+
+lt_any *lt_take_items(lt_eval *c, lt_arena *arena, size_t count)
+{
+    size_t bytes;
+    void *items = NULL;
+    if (lt_size_mul(count, sizeof(lt_any), &bytes)) {
+        items = take(&(source){ c, arena }, bytes, _Alignof(lt_any));
+    }
+    if (items == NULL) {
+        LT_OOM(c->diag);
+    }
+    return items;
+}
+
 lathe_status lt_keep_value(lt_eval *c, const lt_any *from, lt_any *to)
 {
-    return keep_any(c, from, to, 0);
+    return clone_any(&(source){ .c = c }, from, to, 0);
+}
+
+lathe_status lt_clone_value(lt_eval *c, lt_arena *arena, const lt_any *from, lt_any *to)
+{
+    return clone_any(&(source){ .c = c, .arena = arena }, from, to, 0);
 }
 
 lathe_status lt_copy_value(lt_eval *c, int i, const lt_any *from)

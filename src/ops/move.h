@@ -43,8 +43,11 @@ lathe_status lt_copy_elements(lt_eval *c, int i, const lt_tensor *from);
 lathe_status lt_eval_view(lt_eval *c);
 /* Makes output i with the shape of `from`, a tensor or a container, and copies it deeply. */
 lathe_status lt_copy_value(lt_eval *c, int i, const lt_any *from);
-/* Deep copy into memory of c->keep, for items of containers. */
+/* Deep copy into memory of c->keep, for items of containers, or of an arena. */
 lathe_status lt_keep_value(lt_eval *c, const lt_any *from, lt_any *to);
+lathe_status lt_clone_value(lt_eval *c, lt_arena *arena, const lt_any *from, lt_any *to);
+/* Room for the items of a container from the arena, NULL: c->keep. Reports and returns NULL when out of memory. */
+lt_any *lt_take_items(lt_eval *c, lt_arena *arena, size_t count);
 
 /*
  * Elements as things that can be moved one by one: elements below a byte are spread to one byte each while an operator works.
