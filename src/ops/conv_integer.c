@@ -137,7 +137,8 @@ static lathe_status eval_qlinear_conv_at(lt_eval *c, const int64_t *coords, void
 static const char *const integer_samples[] = {
     "u8[1,2,5,4] x = rand(1), u8[3,2,3,3] w = rand(2) | y = ConvInteger <pads = [1,1,1,1]> (x, w)",
     "u8[2,2,5,4] x = rand(1), u8[4,1,2,3] w = rand(2), u8 xz = splat(50), u8 wz = splat(40) | y = ConvInteger <group = 2, pads = [1,0,0,1], strides = [2,1]> (x, w, xz, wz)",
-    "u8[1,3,6] x = rand(1), u8[2,3,3] w = rand(2), u8 xz = splat(7), u8[2] wz = iota | y = ConvInteger <auto_pad = \"SAME_LOWER\"> (x, w, xz, wz)",
+    "u8[1,3,6] x = rand(1), u8[2,3,3] w = rand(2), u8 xz = splat(7), u8[2] wz = iota | y = ConvInteger (x, w, xz, wz)",
+    "u8[1,3,6] x = rand(1), u8[2,3,2] w = rand(2), u8 xz = splat(7) | y = ConvInteger <auto_pad = \"SAME_LOWER\"> (x, w, xz)",
     NULL,
 };
 

@@ -245,13 +245,18 @@ lathe_status lt_rec_infer(lt_infer *c, const lt_rec_kind *kind)
 
 /* ---- Evaluation ---- */
 
-double lt_rec_apply(const lt_rec *rec, int which, double x)
+double lt_rec_act_at(const lt_rec *rec, int which, double x)
 {
     const lt_rec_act *act = &rec->acts[rec->dir][which];
+    return act->fn(x, act->alpha, act->beta);
+}
+
+double lt_rec_gate(const lt_rec *rec, int which, double x)
+{
     if (rec->clip > 0.0) {
         x = x > rec->clip ? rec->clip : x < -rec->clip ? -rec->clip : x;
     }
-    return act->fn(x, act->alpha, act->beta);
+    return lt_rec_act_at(rec, which, x);
 }
 
 void lt_rec_recur(const lt_rec *rec, int gate, const double *h, double *out)

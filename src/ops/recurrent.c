@@ -9,7 +9,7 @@ static void step_rnn(const lt_rec *rec, const double *gates, double *h, double *
     (void)cell;
     lt_rec_recur(rec, 0, h, rec->work);
     for (int64_t i = 0; i < rec->hidden; i++) {
-        h[i] = lt_rec_apply(rec, 0, gates[i] + rec->work[i]);
+        h[i] = lt_rec_gate(rec, 0, gates[i] + rec->work[i]);
     }
 }
 
@@ -22,19 +22,19 @@ static void step_gru(const lt_rec *rec, const double *gates, double *h, double *
     lt_rec_recur(rec, 0, h, update);
     lt_rec_recur(rec, 1, h, reset);
     for (int64_t i = 0; i < n; i++) {
-        update[i] = lt_rec_apply(rec, 0, gates[i] + update[i]);
-        reset[i] = lt_rec_apply(rec, 0, gates[n + i] + reset[i]);
+        update[i] = lt_rec_gate(rec, 0, gates[i] + update[i]);
+        reset[i] = lt_rec_gate(rec, 0, gates[n + i] + reset[i]);
         gated[i] = rec->linear_before_reset ? h[i] : reset[i] * h[i];
     }
     lt_rec_recur(rec, 2, gated, hidden);
     for (int64_t i = 0; i < n; i++) {
         double recurrent = rec->linear_before_reset ? reset[i] * hidden[i] : hidden[i];
-        double candidate = lt_rec_apply(rec, 1, gates[2 * n + i] + recurrent);
+        double candidate = lt_rec_gate(rec, 1, gates[2 * n + i] + recurrent);
         h[i] = (1.0 - update[i]) * candidate + update[i] * h[i];
     }
 }
 
-/* Gates: input, output, forget, cell. The peephole of the output gate sees the new cell. */
+/* Gates: input, output, forget, cell. The peephole of the output gate sees the new cell. The cell itself is never clipped. */
 static void step_lstm(const lt_rec *rec, const double *gates, double *h, double *cell)
 {
     int64_t n = rec->hidden;
@@ -45,12 +45,12 @@ static void step_lstm(const lt_rec *rec, const double *gates, double *h, double 
     for (int64_t i = 0; i < n; i++) {
         double in = gates[i] + rec->work[i], out = gates[n + i] + rec->work[n + i];
         double forget = gates[2 * n + i] + rec->work[2 * n + i], fresh = gates[3 * n + i] + rec->work[3 * n + i];
-        in = lt_rec_apply(rec, 0, peep != NULL ? in + peep[i] * cell[i] : in);
-        forget = lt_rec_apply(rec, 0, peep != NULL ? forget + peep[2 * n + i] * cell[i] : forget);
+        in = lt_rec_gate(rec, 0, peep != NULL ? in + peep[i] * cell[i] : in);
+        forget = lt_rec_gate(rec, 0, peep != NULL ? forget + peep[2 * n + i] * cell[i] : forget);
         forget = rec->input_forget ? 1.0 - in : forget;
-        cell[i] = forget * cell[i] + in * lt_rec_apply(rec, 1, fresh);
-        out = lt_rec_apply(rec, 0, peep != NULL ? out + peep[n + i] * cell[i] : out);
-        h[i] = out * lt_rec_apply(rec, 2, cell[i]);
+        cell[i] = forget * cell[i] + in * lt_rec_gate(rec, 1, fresh);
+        out = lt_rec_gate(rec, 0, peep != NULL ? out + peep[n + i] * cell[i] : out);
+        h[i] = out * lt_rec_act_at(rec, 2, cell[i]);
     }
 }
 

@@ -42,8 +42,9 @@ typedef struct lt_rec {
 lathe_status lt_rec_infer(lt_infer *c, const lt_rec_kind *kind);
 lathe_status lt_rec_eval(lt_eval *c, const lt_rec_kind *kind);
 
-/* Activation `which` of the running direction, applied to the clipped argument. */
-double lt_rec_apply(const lt_rec *rec, int which, double x);
+/* Activation `which` of the running direction; of a gate: its argument is clipped first. */
+double lt_rec_act_at(const lt_rec *rec, int which, double x);
+double lt_rec_gate(const lt_rec *rec, int which, double x);
 /* out[i] = sum of row i of gate `gate`'s recurrent weights with h, plus that gate's recurrent bias. */
 void lt_rec_recur(const lt_rec *rec, int gate, const double *h, double *out);
 
