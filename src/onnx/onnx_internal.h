@@ -12,6 +12,8 @@
 enum { LT_NEWEST_OPSET = 27, LT_NEWEST_ML_OPSET = 5, LT_NEWEST_IR = 14, LT_EXPORT_IR = 13 };
 /* Functions may multiply; a model that unfolds to more nodes than this is refused. */
 enum { LT_IMPORT_MAX_NODES = 1 << 20 };
+/* No operator has anything like this many. */
+enum { LT_IMPORT_MAX_ATTRS = 256 };
 
 /* ---- Sources: mapped files that blobs point into (source.c) ---- */
 
@@ -71,6 +73,7 @@ typedef struct lt_opsets {
     size_t count;
 } lt_opsets;
 
+typedef struct lt_import lt_import;
 typedef struct lt_scope {
     struct lt_scope *outer; /* whose names are seen; NULL for the model's graph and for function bodies */
     lt_map names;           /* bytes -> packed value */
@@ -78,29 +81,36 @@ typedef struct lt_scope {
     const lt_bindings *bindings; /* NULL outside functions */
     lt_opsets opsets;
     const char *path;       /* "" or "if1/then_branch", "call1/function Foo" */
-    const char *prefix;     /* of value names, "" in the model's graph */
-    bool always_prefix;     /* functions */
+    const char *prefix;     /* of value names where the plain one is taken; NULL in the model's graph */
+    bool function;          /* names always get the prefix, except outputs: */
+    const lt_pb_strings *outputs;      /* outputs of the function ... */
+    const char *const *output_names;   /* ... and the names that the caller gives them; NULL: not wanted */
+    const lt_pb_node *nodes; /* being imported, to tell "later" from "nowhere" */
+    size_t n_nodes;
     bool dead;              /* nothing here can be built: only look for what is unsupported */
-    int depth;
+    lt_import *import;      /* set by lt_scope_open */
 } lt_scope;
 
-typedef struct lt_import {
+struct lt_import {
     const lathe_allocator *allocator;
     const lt_import_options *options;
     lt_arena arena;
-    lt_pb_model *model;
+    const lt_pb_model *model;
     const char *name; /* of the model, for messages */
     lt_tensor_reader reader;
     lt_graph *graph;
     lathe_diag *diag; /* private: becomes the user's at the end */
     lt_map taken;     /* value names that are given away or will be, by the model's graph */
+    uint64_t suffix;
     lt_arena *report_arena;
     lt_unsupported *unsupported; /* in report_arena */
     size_t n_unsupported, cap_unsupported;
-    size_t nodes;                          /* seen so far */
-    const lt_pb_function **active;         /* functions being inlined, to refuse recursion */
+    size_t nodes;     /* seen so far */
+    const lt_pb_function *active[LT_MAX_DEPTH]; /* functions being inlined, to refuse recursion */
     int n_active;
-} lt_import;
+    int depth;           /* scopes that are open */
+    lt_map functions;    /* domain, name and overload -> index in the model */
+};
 
 /* A looked-up name: found or not, and a value, none (absent input), or dead (made by something unsupported). */
 typedef struct lt_named {
@@ -108,40 +118,80 @@ typedef struct lt_named {
     lt_value_id value;
 } lt_named;
 
-lathe_status lt_scope_open(lt_import *in, lt_scope *scope, lt_scope *outer);
+/* ---- import_scope.c: names, places, the report ---- */
+
+/* scope's other members are set by the caller; outer may be NULL. */
+lathe_status lt_scope_open(lt_import *in, lt_scope *scope);
 void lt_scope_close(lt_scope *scope);
 /* LATHE_BAD_MODEL when the scope itself has the name already. */
 lathe_status lt_scope_bind(lt_import *in, lt_scope *scope, lathe_bytes name, lt_named value, const char *where);
 lt_named lt_scope_find(const lt_scope *scope, lathe_bytes name);
-/* A name for a new value that no other value has or will have; the model's graph keeps its own names. NULL: out of memory. */
-const char *lt_import_value_name(lt_import *in, const lt_scope *scope, lathe_bytes name);
+/* The same for an input of a node: a name that nobody gives is LATHE_BAD_MODEL, by name. "" is found and none. */
+lathe_status lt_scope_input(lt_import *in, const lt_scope *scope, lathe_bytes name, const char *where, lt_named *out);
+/* A name for a new value that no other value has or will have; the model's graph keeps its own names. */
+lathe_status lt_import_value_name(lt_import *in, const lt_scope *scope, lathe_bytes name, const char **out);
+lathe_status lt_import_take_name(lt_import *in, const char *name);
+/* NUL-terminated text of a span; LATHE_BAD_MODEL when it holds a NUL byte. */
+lathe_status lt_import_str(lt_import *in, lathe_bytes span, const char *where, const char **out);
+/* "model.onnx: if1/then_branch: node 'conv1' (Conv)" in the arena. */
+const char *lt_import_where(lt_import *in, const lt_scope *scope, const lt_pb_node *node);
+/* Records something that cannot be handled. */
+lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, lathe_bytes name, lathe_bytes op, lathe_bytes domain, int64_t version,
+                              const char *reason);
+/* After a call that reported LATHE_UNSUPPORTED: the same, with its text; other states are passed on. */
+lathe_status lt_import_refused(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version, lathe_status status);
+/* Version that the scope imports for a domain; 0: none. */
+int64_t lt_import_version(const lt_opsets *opsets, lathe_bytes domain);
+bool lt_import_is_onnx(lathe_bytes domain); /* "" or "ai.onnx" */
 
-/* Nodes of a graph or function in order (import_node.c). needed: NULL for all. */
+/* ---- import_node.c, import_constant.c ---- */
+
+/* Nodes of a graph or function in order. needed: NULL for all. */
 lathe_status lt_import_nodes(lt_import *in, lt_scope *scope, const lt_pb_node *nodes, size_t count, const bool *needed);
-/* A subgraph as a region (import_body.c). caller: the node that owns it; its inputs give types where the body declares none. */
-typedef struct lt_body_call {
+/* A Constant node as an initializer of that name. */
+lathe_status lt_import_constant(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const char *name, uint32_t origin, const char *where,
+                                lt_value_id *out);
+
+/* ---- import_graph.c: graphs and subgraphs ---- */
+
+lathe_status lt_import_main(lt_import *in);
+typedef struct lt_body_call { /* who owns a subgraph: its inputs give types where the body declares none */
     const lt_pb_node *node;
     const lt_value_id *inputs;
     size_t n_inputs;
-    int64_t opset;
-    const char *attr;
+    int64_t version;
+    const char *where;
+    bool dead; /* the owner will not be built: look for what is unsupported; set when an output of the body is dead */
 } lt_body_call;
-lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *body, const lt_body_call *call, bool dead, lt_region_id *out);
-lathe_status lt_import_initializers(lt_import *in, lt_scope *scope, const lt_pb_graph *graph);
-/* Functions (import_function.c). NULL: the node calls none. */
-const lt_pb_function *lt_import_function(const lt_import *in, const lt_pb_node *node);
+/* A subgraph as a region, from the graph attribute `attr`. */
+lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *body, lt_body_call *call, const char *attr, lt_region_id *out);
+
+/* ---- import_body_types.c ---- */
+
+/* What the owner's inputs say about input `index` of its body. */
+lathe_status lt_import_body_input(lt_import *in, const lt_body_call *call, size_t index, size_t n_body_inputs, lt_type *out);
+
+/* ---- import_needed.c ---- */
+
+/* Which nodes of the model's graph the kept outputs need, and which names they read. names is empty and the caller's to free. */
+lathe_status lt_import_needed(lt_import *in, const lt_pb_graph *graph, lt_map *names, bool *nodes);
+
+/* ---- import_function.c ---- */
+
+/* Fills in->functions; two of one name are LATHE_BAD_MODEL. */
+lathe_status lt_import_functions(lt_import *in);
+/* The model's function that the node calls; *out NULL: none. */
+lathe_status lt_import_function(lt_import *in, const lt_pb_node *node, const lt_pb_function **out);
 lathe_status lt_import_call(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, const char *where);
 /* The attribute itself, or what the function was called with; *out NULL: absent. */
 lathe_status lt_import_resolve(lt_import *in, const lt_scope *scope, const lt_pb_attribute *attr, const char *where, const lt_pb_attribute **out);
-/* Attributes of a node; graph attributes become regions (import_attr.c). *reason: set when a form is unsupported. */
-lathe_status lt_import_attrs(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_body_call *call, const char *where, lathe_attr **out,
-                             size_t *count, const char **reason, bool dead);
-/* Records one node that cannot be handled. */
-lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version, const char *reason);
-/* Version that the scope imports for a domain; 0: none. */
-int64_t lt_import_version(const lt_opsets *opsets, lathe_bytes domain);
-bool lt_import_same_domain(lathe_bytes a, lathe_bytes b); /* "" is "ai.onnx" */
-const char *lt_import_where(lt_import *in, const lt_scope *scope, const lt_pb_node *node);
+
+/* ---- import_attr.c ---- */
+
+/* Kind of an attribute, given or deduced; LATHE_BAD_MODEL when its fields contradict it. */
+lathe_status lt_import_attr_kind(lt_import *in, const lt_pb_attribute *attr, const char *where, int64_t *kind);
+/* Attributes of a node; graph attributes become regions. *reason: set when a form is unsupported. */
+lathe_status lt_import_attrs(lt_import *in, lt_scope *scope, lt_body_call *call, lathe_attr **out, size_t *count, const char **reason);
 
 /* ---- Upgrades (upgrade.c; tables in upgrade_*.c) ---- */
 
@@ -168,8 +218,6 @@ struct lt_upgrade_call {
 lathe_status lt_upgrade_apply(lt_upgrade_call *call, lathe_diag *diag);
 /* Is there a way from (op, domain) at this opset to an operator that this build has? Else *reason, from the arena. */
 lathe_status lt_upgrade_known(lt_arena *arena, const char *op, const char *domain, int64_t opset, const char **reason, lathe_diag *diag);
-/* The version of the definition in force at this opset, as far as the tables tell: for messages. */
-int64_t lt_upgrade_version(const char *op, const char *domain, int64_t opset);
 
 /* For rows. All strings must live as long as the call. */
 const lathe_attr *lt_up_attr(const lt_upgrade_call *call, const char *name);
@@ -177,7 +225,8 @@ void lt_up_drop(lt_upgrade_call *call, const char *name);
 lathe_status lt_up_set_int(lt_upgrade_call *call, const char *name, int64_t value, lathe_diag *diag);
 lathe_status lt_up_set_float(lt_upgrade_call *call, const char *name, float value, lathe_diag *diag);
 lathe_status lt_up_set_string(lt_upgrade_call *call, const char *name, const char *value, lathe_diag *diag);
-lathe_status lt_up_set_ints(lt_upgrade_call *call, const char *name, const int64_t *values, size_t count, lathe_diag *diag);
+/* An attribute under another name. */
+lathe_status lt_up_set_attr(lt_upgrade_call *call, const lathe_attr *attr, const char *name, lathe_diag *diag);
 bool lt_up_has_input(const lt_upgrade_call *call, size_t slot);
 /* The type of an input; NULL when it is absent. */
 const lt_type *lt_up_type(const lt_upgrade_call *call, size_t slot);

@@ -330,19 +330,6 @@ static void release_source(void *owner)
     lt_source_release(owner);
 }
 
-typedef struct filled { /* elements that were made up for a stripped tensor */
-    const lathe_allocator *allocator;
-    void *data;
-    size_t bytes;
-} filled;
-
-static void release_filled(void *owner)
-{
-    filled *f = owner;
-    lt_release(f->allocator, f->data, f->bytes, 64);
-    LT_DELETE(f->allocator, f);
-}
-
 static lathe_status find_stats(lt_tensor_reader *reader, const char *name, const char **out, lathe_diag *diag)
 {
     const char *key = lt_arena_printf(reader->arena, "fill:%s", name);
@@ -371,20 +358,11 @@ static lathe_status fill_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, 
         return no_data(tensor, where, diag);
     }
     LT_TRY(find_stats(reader, name, &stats, diag));
-    filled *f = LT_NEW(reader->allocator, filled);
-    if (f == NULL) {
-        return LT_OOM(diag);
-    }
-    *f = (filled){ reader->allocator, lt_alloc_zero(reader->allocator, tensor->bytes, 64), tensor->bytes };
-    tensor->data = f->data;
-    lathe_status status = f->data == NULL ? LT_OOM(diag) : options->fill(options->fill_user, name, stats, tensor, diag);
-    if (status == LATHE_OK) {
-        status = lt_blob_wrap(reader->allocator, tensor, f, release_filled, out, diag);
-    }
-    if (status != LATHE_OK && f->data != NULL) {
-        release_filled(f);
-    } else if (status != LATHE_OK) {
-        LT_DELETE(reader->allocator, f);
+    LT_TRY(lt_blob_make(reader->allocator, tensor->dtype, tensor->rank, tensor->dims, out, &tensor->data, diag));
+    lathe_status status = options->fill(options->fill_user, name, stats, tensor, diag);
+    if (status != LATHE_OK) {
+        lt_blob_release(*out);
+        *out = NULL;
     }
     return status;
 }

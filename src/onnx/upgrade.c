@@ -1,0 +1,97 @@
+/*
+ * upgrade.c - lifts a node from the opset of its model to the newest definition, by the rows of the upgrade_*.c tables.
+ *
+ * A node's definition changes at certain opsets; there is a row for each such change of each operator. Called by the importer for every node.
+ */
+#include <string.h>
+
+#include "onnx/onnx_internal.h"
+
+static bool row_fits(const lt_upgrade *row, const char *op, const char *domain)
+{
+    return row->op[0] == op[0] && strcmp(row->op, op) == 0 && strcmp(row->domain, domain) == 0;
+}
+
+/* The row with the smallest `before` above `version`; NULL: none. *any: is there a row for the operator at all? */
+static const lt_upgrade *next_row(const char *op, const char *domain, int64_t version, bool *any)
+{
+    const lt_upgrade *best = NULL;
+    *any = false;
+    for (size_t t = 0; lt_upgrade_tables[t] != NULL; t++) {
+        for (const lt_upgrade *row = lt_upgrade_tables[t]; row->op != NULL; row++) {
+            if (row_fits(row, op, domain)) {
+                *any = true;
+                if (row->before > version && (best == NULL || row->before < best->before)) {
+                    best = row;
+                }
+            }
+        }
+    }
+    return best;
+}
+
+static const char *plain_domain(const char *domain)
+{
+    return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+}
+
+static lathe_status say(const char **reason, const char *text, lathe_diag *diag)
+{
+    *reason = text;
+    return text != NULL ? LATHE_OK : LT_OOM(diag);
+}
+
+lathe_status lt_upgrade_known(lt_arena *arena, const char *op, const char *domain, int64_t opset, const char **reason, lathe_diag *diag)
+{
+    bool any, known = lt_op_find(plain_domain(domain), op) != NULL;
+    const lt_upgrade *row = next_row(op, plain_domain(domain), opset, &any);
+    *reason = NULL;
+    if (row != NULL && row->upgrade == lt_up_introduced) {
+        return say(reason, lt_arena_printf(arena, "the operator does not exist before opset %d, the model imports opset %lld", row->before,
+                                           (long long)opset), diag);
+    }
+    if (known) {
+        return LATHE_OK;
+    }
+    for (int64_t version = opset; row != NULL; row = next_row(op, plain_domain(domain), version, &any)) {
+        if (row->upgrade != NULL) { /* may become another operator; what comes out is checked when it has been applied */
+            return LATHE_OK;
+        }
+        version = row->before;
+    }
+    if (any) {
+        return say(reason, "this build does not have the operator, or the model's opset does not have it any more", diag);
+    }
+    const char *near = lt_op_suggest(plain_domain(domain), op);
+    return say(reason, lt_arena_printf(arena, near[0] != '\0' ? "the operator is unknown; did you mean '%s'?" : "the operator is unknown%s", near),
+               diag);
+}
+
+lathe_status lt_upgrade_apply(lt_upgrade_call *call, lathe_diag *diag)
+{
+    int64_t version = call->opset;
+    bool any;
+    for (const lt_upgrade *row; (row = next_row(call->op, call->domain, version, &any)) != NULL; version = row->before) {
+        if (row->upgrade != NULL) {
+            LT_TRY(row->upgrade(call, diag));
+        }
+    }
+    if (lt_op_find(call->domain, call->op) == NULL) {
+        return lt_up_refuse(call, diag, "this build does not have the operator '%s', which '%s' became", call->op, call->where);
+    }
+    return LATHE_OK;
+}
+
+/* ---- Rows that many operators share ---- */
+
+lathe_status lt_up_introduced(lt_upgrade_call *call, lathe_diag *diag)
+{
+    return lt_up_refuse(call, diag, "the operator does not exist in opset %lld", (long long)call->opset);
+}
+
+lathe_status lt_up_drop_consumed(lt_upgrade_call *call, lathe_diag *diag)
+{
+    (void)diag;
+    lt_up_drop(call, "consumed_inputs");
+    return LATHE_OK;
+}
