@@ -4,23 +4,30 @@
  */
 #include "ops/nn.h"
 
+/* Scale or zero point i of weight w: one number, or one for each filter. */
+static lathe_status check_per_filter(lt_infer *c, int i, int w)
+{
+    if (!lt_infer_known_rank(c, w) || c->in[w]->rank == 0) {
+        return LATHE_OK;
+    }
+    return lt_nn_infer_scalar_or_vector(c, i, c->in[w]->dims[0], "the number of filters");
+}
+
 static lathe_status infer_conv_integer(lt_infer *c)
 {
-    lt_dim filters = lt_infer_known_rank(c, 1) && c->in[1]->rank > 0 ? c->in[1]->dims[0] : lt_dim_const(1);
     LT_TRY(lt_nn_infer_single(c, 2));
-    LT_TRY(lt_nn_infer_scalar_or_vector(c, 3, filters, "the number of filters"));
+    LT_TRY(check_per_filter(c, 3, 1));
     return lt_nn_conv_infer(c, 0, 1, -1, LATHE_DTYPE_I32);
 }
 
 static lathe_status infer_qlinear_conv(lt_infer *c)
 {
     static const int single[] = { 1, 2, 6, 7 };
-    lt_dim filters = lt_infer_known_rank(c, 3) && c->in[3]->rank > 0 ? c->in[3]->dims[0] : lt_dim_const(1);
     for (size_t i = 0; i < LT_COUNT(single); i++) {
         LT_TRY(lt_nn_infer_single(c, single[i]));
     }
-    LT_TRY(lt_nn_infer_scalar_or_vector(c, 4, filters, "the number of filters"));
-    LT_TRY(lt_nn_infer_scalar_or_vector(c, 5, filters, "the number of filters"));
+    LT_TRY(check_per_filter(c, 4, 3));
+    LT_TRY(check_per_filter(c, 5, 3));
     return lt_nn_conv_infer(c, 0, 3, 8, c->in[7]->dtype);
 }
 

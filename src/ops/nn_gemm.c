@@ -60,6 +60,17 @@ static void read_row(const lt_nn_matrix *m, int64_t i, int64_t count, double *ou
     }
 }
 
+/* The same elements with rows and columns exchanged. */
+static lt_nn_matrix transpose(const lt_nn_matrix *m)
+{
+    lt_nn_matrix turned = *m;
+    turned.row = m->col;
+    turned.col = m->row;
+    turned.zero_row = m->zero_col;
+    turned.zero_col = m->zero_row;
+    return turned;
+}
+
 /* Columns col .. col + count of all k rows; what is left of the panel is not read back. line holds k doubles. */
 static void read_panel(const lt_nn_matrix *m, int64_t k, int64_t col, int64_t count, double *line, double *panel)
 {
@@ -72,12 +83,7 @@ static void read_panel(const lt_nn_matrix *m, int64_t k, int64_t col, int64_t co
         }
         return;
     }
-    /* Columns are contiguous: read along them. */
-    lt_nn_matrix turned = part;
-    turned.row = part.col;
-    turned.col = part.row;
-    turned.zero_row = part.zero_col;
-    turned.zero_col = part.zero_row;
+    lt_nn_matrix turned = transpose(&part); /* columns are contiguous: read along them */
     for (int64_t j = 0; j < count; j++) {
         read_row(&turned, j, k, line);
         for (int64_t i = 0; i < k; i++) {
@@ -96,9 +102,32 @@ lathe_status lt_nn_panel_make(lt_eval *c, int64_t k, lt_nn_panel *out)
     return out->panel == NULL || out->rows == NULL || out->line == NULL ? LT_OOM(c->diag) : LATHE_OK;
 }
 
+/* Few rows times contiguous columns (a fully connected layer of one image): each column is read once and used at once. */
+static void multiply_narrow(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b, lt_nn_emit emit, void *user)
+{
+    lt_nn_matrix turned = transpose(b);
+    for (int64_t i = 0; i < m; i++) {
+        read_row(a, i, work->k, &work->rows[i * work->k]);
+    }
+    for (int64_t j = 0; j < n; j++) {
+        read_row(&turned, j, work->k, work->line);
+        for (int64_t i = 0; i < m; i++) {
+            double sum = 0.0;
+            for (int64_t k = 0; k < work->k; k++) {
+                sum += work->rows[i * work->k + k] * work->line[k];
+            }
+            emit(user, i, j, 1, &sum);
+        }
+    }
+}
+
 void lt_nn_gemm(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b, lt_nn_emit emit, void *user)
 {
     int64_t k = work->k;
+    if (m < LT_NN_ROWS && b->row == 1) {
+        multiply_narrow(work, m, n, a, b, emit, user);
+        return;
+    }
     for (int64_t j = 0; j < n; j += LT_NN_COLS) {
         int64_t cols = n - j < LT_NN_COLS ? n - j : LT_NN_COLS;
         read_panel(b, k, j, cols, work->line, work->panel);
