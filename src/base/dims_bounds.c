@@ -65,12 +65,12 @@ static range multiply(range a, range b)
 static int64_t div_sat(lt_dim_op op, int64_t a, int64_t b)
 {
     if (is_infinite(a)) {
-        return is_infinite(b) ? 0 : (a < 0) == (b < 0) ? INT64_MAX : INT64_MIN;
+        return (a < 0) == (b < 0) ? INT64_MAX : INT64_MIN;
     }
     return op == LT_DIM_CEILDIV ? lt_ceil_div(a, b) : lt_floor_div(a, b);
 }
 
-/* Monotone in each argument while b keeps its sign. Corners that are infinite on both sides add a harmless 0. */
+/* Monotone in each argument while b keeps its sign. */
 static range divide(lt_dim_op op, range a, range b)
 {
     range r = {INT64_MAX, INT64_MIN};
