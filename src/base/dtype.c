@@ -84,20 +84,20 @@ bool lt_dtype_is_signed(lathe_dtype dtype)
 bool lt_dtype_bytes(lathe_dtype dtype, int64_t count, size_t *bytes)
 {
     const lt_dtype_info *info = lt_dtype_get(dtype);
-    if (count < 0 || (uint64_t)count > SIZE_MAX) {
+    bool string = info->kind == LT_KIND_STRING;
+    size_t result;
+    if (count < 0 || (uint64_t)count > PTRDIFF_MAX || (info->bits == 0 && !string)) {
         return false;
     }
-    if (info->kind == LT_KIND_STRING) {
-        return lt_size_mul((size_t)count, sizeof(lt_string), bytes);
+    if (string || info->bits >= 8) {
+        if (!lt_size_mul((size_t)count, string ? sizeof(lt_string) : info->bits / 8u, &result) || result > PTRDIFF_MAX) {
+            return false; /* no object is larger, and offsets must fit ptrdiff_t */
+        }
+    } else {
+        size_t per_byte = 8u / info->bits;
+        result = (size_t)count / per_byte + ((size_t)count % per_byte != 0);
     }
-    if (info->bits >= 8) {
-        return lt_size_mul((size_t)count, info->bits / 8, bytes);
-    }
-    if (info->bits == 0) {
-        return false;
-    }
-    size_t per_byte = 8u / info->bits;
-    *bytes = (size_t)count / per_byte + ((size_t)count % per_byte != 0);
+    *bytes = result;
     return true;
 }
 
