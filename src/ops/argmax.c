@@ -1,6 +1,6 @@
 /*
- * argmax.c - ArgMax and ArgMin: the index of the largest or smallest element along an axis; the first or the last one of equals. A NaN wins, as
- * in NumPy.
+ * argmax.c - ArgMax and ArgMin: the index of the largest or smallest element along an axis; the first or the last one
+ * of equals. A NaN wins, as in NumPy.
  */
 #include "ops/move.h"
 
@@ -73,7 +73,10 @@ static lathe_status eval_min(lt_eval *c)
 }
 
 static const lt_attr_spec attrs[] = {
-    { "axis", LATHE_ATTR_INT, false }, { "keepdims", LATHE_ATTR_INT, false }, { "select_last_index", LATHE_ATTR_INT, false }, { 0 },
+    { "axis", LATHE_ATTR_INT, false },
+    { "keepdims", LATHE_ATTR_INT, false },
+    { "select_last_index", LATHE_ATTR_INT, false },
+    { 0 },
 };
 
 static const char *const max_samples[] = {
@@ -94,9 +97,21 @@ static const char *const min_samples[] = {
 };
 
 LT_OPS(argmax) = {
-    { .name = "ArgMax", .since = 13, .traits = LT_OP_ROOT, .sig = "(T data) -> (i64 reduced); T: numeric", .attrs = attrs, .infer = infer_arg,
-      .eval = eval_max, .samples = max_samples },
-    { .name = "ArgMin", .since = 13, .traits = LT_OP_ROOT, .sig = "(T data) -> (i64 reduced); T: numeric", .attrs = attrs, .infer = infer_arg,
-      .eval = eval_min, .samples = min_samples },
+    { .name = "ArgMax",
+      .since = 13,
+      .traits = LT_OP_ROOT,
+      .sig = "(T data) -> (i64 reduced); T: numeric",
+      .attrs = attrs,
+      .infer = infer_arg,
+      .eval = eval_max,
+      .samples = max_samples },
+    { .name = "ArgMin",
+      .since = 13,
+      .traits = LT_OP_ROOT,
+      .sig = "(T data) -> (i64 reduced); T: numeric",
+      .attrs = attrs,
+      .infer = infer_arg,
+      .eval = eval_min,
+      .samples = min_samples },
     { 0 },
 };

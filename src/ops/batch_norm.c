@@ -1,5 +1,6 @@
 /*
- * batch_norm.c - BatchNormalization: with given statistics, or (training_mode) with those of the batch, which then also move the running ones.
+ * batch_norm.c - BatchNormalization: with given statistics, or (training_mode) with those of the batch, which then
+ * also move the running ones.
  */
 #include "ops/nn.h"
 
@@ -29,7 +30,8 @@ static lathe_status infer_batch(lt_infer *c)
 }
 
 /* Mean and variance of one channel: `batch` runs of `size` elements, `pitch` apart. */
-static void statistics(const lt_tensor *x, int64_t first, int64_t batch, int64_t pitch, int64_t size, double *mean, double *var)
+static void statistics(const lt_tensor *x, int64_t first, int64_t batch, int64_t pitch, int64_t size, double *mean,
+                       double *var)
 {
     double sum = 0.0, squares = 0.0, count = (double)batch * (double)size;
     for (int64_t n = 0; n < batch; n++) {
@@ -94,7 +96,10 @@ static lathe_status eval_batch(lt_eval *c)
 }
 
 static const lt_attr_spec attrs[] = {
-    { "epsilon", LATHE_ATTR_FLOAT, false }, { "momentum", LATHE_ATTR_FLOAT, false }, { "training_mode", LATHE_ATTR_INT, false }, { 0 },
+    { "epsilon", LATHE_ATTR_FLOAT, false },
+    { "momentum", LATHE_ATTR_FLOAT, false },
+    { "training_mode", LATHE_ATTR_INT, false },
+    { 0 },
 };
 
 static const char *const samples[] = {
@@ -112,8 +117,14 @@ static const char *const samples[] = {
 };
 
 LT_OPS(batch_norm) = {
-    { .name = "BatchNormalization", .since = 15, .traits = LT_OP_ROOT,
-      .sig = "(T X, T1 scale, T1 B, T2 input_mean, T2 input_var) -> (T Y, T2? running_mean, T2? running_var); T: float, T1: float, T2: float",
-      .attrs = attrs, .infer = infer_batch, .eval = eval_batch, .samples = samples },
+    { .name = "BatchNormalization",
+      .since = 15,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X, T1 scale, T1 B, T2 input_mean, T2 input_var) -> (T Y, T2? running_mean, T2? running_var); T: "
+             "float, T1: float, T2: float",
+      .attrs = attrs,
+      .infer = infer_batch,
+      .eval = eval_batch,
+      .samples = samples },
     { 0 },
 };

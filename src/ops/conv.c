@@ -24,10 +24,14 @@ static lathe_status eval_conv_at(lt_eval *c, const int64_t *coords, void *out)
 
 static const char *const conv_samples[] = {
     "f32[1,3,7,6] x = rand(1), f32[4,3,3,3] w = rand(2), f32[4] b = rand(3) | y = Conv <pads = [1,1,1,1]> (x, w, b)",
-    "f32[2,4,5,7] x = rand(1), f32[6,2,3,2] w = rand(2) | y = Conv <group = 2, strides = [2,1], pads = [0,1,1,0]> (x, w)",
-    "f32[1,6,9,8] x = rand(1), f32[6,1,3,3] w = rand(2), f32[6] b = rand(3) | y = Conv <group = 6, dilations = [2,1], pads = [2,1,2,1]> (x, w, b)",
-    "f32[1,2,11] x = rand(1), f32[3,2,4] w = rand(2), f32[3] b = rand(3) | y = Conv <strides = [3], auto_pad = \"SAME_UPPER\"> (x, w, b)",
-    "f32[1,2,6,5] x = rand(1), f32[3,2,2,4] w = rand(2) | y = Conv <strides = [2,3], auto_pad = \"SAME_LOWER\", kernel_shape = [2,4]> (x, w)",
+    "f32[2,4,5,7] x = rand(1), f32[6,2,3,2] w = rand(2) | y = Conv <group = 2, strides = [2,1], pads = [0,1,1,0]> (x, "
+    "w)",
+    "f32[1,6,9,8] x = rand(1), f32[6,1,3,3] w = rand(2), f32[6] b = rand(3) | y = Conv <group = 6, dilations = [2,1], "
+    "pads = [2,1,2,1]> (x, w, b)",
+    "f32[1,2,11] x = rand(1), f32[3,2,4] w = rand(2), f32[3] b = rand(3) | y = Conv <strides = [3], auto_pad = "
+    "\"SAME_UPPER\"> (x, w, b)",
+    "f32[1,2,6,5] x = rand(1), f32[3,2,2,4] w = rand(2) | y = Conv <strides = [2,3], auto_pad = \"SAME_LOWER\", "
+    "kernel_shape = [2,4]> (x, w)",
     "f32[1,2,6,5] x = rand(1), f32[3,2,3,3] w = rand(2) | y = Conv <auto_pad = \"VALID\"> (x, w)",
     "f32[1,2,4,3,5] x = rand(1), f32[2,2,2,3,2] w = rand(2) | y = Conv <pads = [0,1,0,1,0,1]> (x, w)",
     "f16[1,3,5,5] x = rand(1), f16[2,3,3,3] w = rand(2), f16[2] b = rand(3) | y = Conv (x, w, b)",

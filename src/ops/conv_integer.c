@@ -1,6 +1,7 @@
 /*
- * conv_integer.c - ConvInteger and QLinearConv: the sums of (x - zero) * (w - zero) are whole numbers and exact; they wrap to 32 bits as the
- * operators say. QLinearConv adds its int32 bias and requantizes with one f32 factor per filter, x_scale * w_scale / y_scale.
+ * conv_integer.c - ConvInteger and QLinearConv: the sums of (x - zero) * (w - zero) are whole numbers and exact; they
+ * wrap to 32 bits as the operators say. QLinearConv adds its int32 bias and requantizes with one f32 factor per
+ * filter, x_scale * w_scale / y_scale.
  */
 #include "ops/nn.h"
 
@@ -58,7 +59,8 @@ typedef struct sink {
 static int64_t finish(const sink *s, int64_t filter, double sum)
 {
     double whole = sum + s->bias[filter];
-    return s->scale != NULL ? lt_nn_requantize(s->y->dtype, whole, (float)s->scale[filter], s->zero) : lt_nn_wrap_i32(whole);
+    return s->scale != NULL ? lt_nn_requantize(s->y->dtype, whole, (float)s->scale[filter], s->zero)
+                            : lt_nn_wrap_i32(whole);
 }
 
 static void store(void *user, int64_t row, int64_t col, int64_t count, const double *acc)
@@ -143,20 +145,26 @@ static lathe_status eval_qlinear_conv_at(lt_eval *c, const int64_t *coords, void
 
 static const char *const integer_samples[] = {
     "u8[1,2,5,4] x = rand(1), u8[3,2,3,3] w = rand(2) | y = ConvInteger <pads = [1,1,1,1]> (x, w)",
-    "u8[2,2,5,4] x = rand(1), u8[4,1,2,3] w = rand(2), u8 xz = splat(50), u8 wz = splat(40) | y = ConvInteger <group = 2, pads = [1,0,0,1], strides = [2,1]> (x, w, xz, wz)",
+    "u8[2,2,5,4] x = rand(1), u8[4,1,2,3] w = rand(2), u8 xz = splat(50), u8 wz = splat(40) | y = ConvInteger <group = "
+    "2, pads = [1,0,0,1], strides = [2,1]> (x, w, xz, wz)",
     "u8[1,3,6] x = rand(1), u8[2,3,3] w = rand(2), u8 xz = splat(7), u8[2] wz = iota | y = ConvInteger (x, w, xz, wz)",
-    "u8[1,3,6] x = rand(1), u8[2,3,2] w = rand(2), u8 xz = splat(7) | y = ConvInteger <auto_pad = \"SAME_LOWER\"> (x, w, xz)",
+    "u8[1,3,6] x = rand(1), u8[2,3,2] w = rand(2), u8 xz = splat(7) | y = ConvInteger <auto_pad = \"SAME_LOWER\"> (x, "
+    "w, xz)",
     NULL,
 };
 
 static const char *const qlinear_samples[] = {
-    "u8[1,2,5,4] x = rand(1), f32 xs = splat(0.02), u8 xz = splat(50), u8[3,2,3,3] w = rand(2), f32 ws = splat(0.03), u8 wz = splat(49), "
+    "u8[1,2,5,4] x = rand(1), f32 xs = splat(0.02), u8 xz = splat(50), u8[3,2,3,3] w = rand(2), f32 ws = splat(0.03), "
+    "u8 wz = splat(49), "
     "f32 ys = splat(0.1), u8 yz = splat(128) | y = QLinearConv <pads = [1,1,1,1]> (x, xs, xz, w, ws, wz, ys, yz)",
-    "u8[2,4,5,5] x = rand(1), f32 xs = splat(0.02), u8 xz = splat(45), i8[4,2,3,2] w = rand(2), f32[4] ws = {0.01, 0.02, 0.03, 0.015}, "
+    "u8[2,4,5,5] x = rand(1), f32 xs = splat(0.02), u8 xz = splat(45), i8[4,2,3,2] w = rand(2), f32[4] ws = {0.01, "
+    "0.02, 0.03, 0.015}, "
     "i8[4] wz = splat(0), f32 ys = splat(0.4), u8 yz = splat(3), i32[4] b = rand(3) | "
     "y = QLinearConv <group = 2, strides = [2,1], pads = [1,0,1,0]> (x, xs, xz, w, ws, wz, ys, yz, b)",
-    "i8[1,3,7] x = rand(1), f32 xs = splat(0.05), i8 xz = splat(-3), i8[2,3,3] w = rand(2), f32 ws = splat(0.01), i8 wz = splat(0), "
-    "f32 ys = splat(0.7), i8 yz = splat(-100), i32[2] b = iota | y = QLinearConv <dilations = [2]> (x, xs, xz, w, ws, wz, ys, yz, b)",
+    "i8[1,3,7] x = rand(1), f32 xs = splat(0.05), i8 xz = splat(-3), i8[2,3,3] w = rand(2), f32 ws = splat(0.01), i8 "
+    "wz = splat(0), "
+    "f32 ys = splat(0.7), i8 yz = splat(-100), i32[2] b = iota | y = QLinearConv <dilations = [2]> (x, xs, xz, w, ws, "
+    "wz, ys, yz, b)",
     NULL,
 };
 
@@ -173,7 +181,8 @@ LT_OPS(conv_integer) = {
     { .name = "QLinearConv",
       .since = 10,
       .traits = LT_OP_ROOT | LT_OP_INTEGER,
-      .sig = "(T1 x, f32 x_scale, T1 x_zero_point, T2 w, f32 w_scale, T2 w_zero_point, f32 y_scale, T3 y_zero_point, i32? B) -> (T3 y); "
+      .sig = "(T1 x, f32 x_scale, T1 x_zero_point, T2 w, f32 w_scale, T2 w_zero_point, f32 y_scale, T3 y_zero_point, "
+             "i32? B) -> (T3 y); "
              "T1: i8 u8, T2: i8 u8, T3: i8 u8",
       .attrs = lt_nn_conv_attrs,
       .infer = infer_qlinear_conv,

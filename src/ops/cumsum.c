@@ -1,5 +1,6 @@
 /*
- * cumsum.c - CumSum and CumProd: running sums and products along an axis. Floats run in double, each result rounded once; integers wrap.
+ * cumsum.c - CumSum and CumProd: running sums and products along an axis. Floats run in double, each result rounded
+ * once; integers wrap.
  */
 #include "ops/move.h"
 
@@ -42,7 +43,8 @@ static void run_integer(const walk *w, int64_t first)
     uint64_t total = w->product ? 1 : 0;
     for (int64_t k = 0; k < w->extent; k++) {
         int64_t at = first + (w->reverse ? w->extent - 1 - k : k) * w->inner;
-        uint64_t value = (uint64_t)lt_load_i64(w->x->dtype, w->x->data, at), next = w->product ? total * value : total + value;
+        uint64_t value = (uint64_t)lt_load_i64(w->x->dtype, w->x->data, at),
+                 next = w->product ? total * value : total + value;
         lt_store_i64(w->y->dtype, w->y->data, at, (int64_t)(w->exclusive ? total : next));
         total = next;
     }
@@ -85,7 +87,9 @@ static lathe_status eval_product(lt_eval *c)
     return run(c, true);
 }
 
-static const lt_attr_spec attrs[] = { { "exclusive", LATHE_ATTR_INT, false }, { "reverse", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs[] = { { "exclusive", LATHE_ATTR_INT, false },
+                                      { "reverse", LATHE_ATTR_INT, false },
+                                      { 0 } };
 
 static const char *const sum_samples[] = {
     "f32[3,4] x = rand(1), i64 a = splat(1) | y = CumSum (x, a)",
@@ -102,11 +106,23 @@ static const char *const product_samples[] = {
 };
 
 LT_OPS(cumsum) = {
-    { .name = "CumSum", .since = 14, .traits = LT_OP_ROOT, .host_inputs = 2,
-      .sig = "(T x, T2 axis) -> (T y); T: float u32 u64 i32 i64, T2: i32 i64", .attrs = attrs, .infer = infer_cumulative, .eval = eval_sum,
+    { .name = "CumSum",
+      .since = 14,
+      .traits = LT_OP_ROOT,
+      .host_inputs = 2,
+      .sig = "(T x, T2 axis) -> (T y); T: float u32 u64 i32 i64, T2: i32 i64",
+      .attrs = attrs,
+      .infer = infer_cumulative,
+      .eval = eval_sum,
       .samples = sum_samples },
-    { .name = "CumProd", .since = 26, .traits = LT_OP_ROOT, .host_inputs = 2,
-      .sig = "(T x, T2 axis) -> (T y); T: float u32 u64 i32 i64, T2: i32 i64", .attrs = attrs, .infer = infer_cumulative,
-      .eval = eval_product, .samples = product_samples },
+    { .name = "CumProd",
+      .since = 26,
+      .traits = LT_OP_ROOT,
+      .host_inputs = 2,
+      .sig = "(T x, T2 axis) -> (T y); T: float u32 u64 i32 i64, T2: i32 i64",
+      .attrs = attrs,
+      .infer = infer_cumulative,
+      .eval = eval_product,
+      .samples = product_samples },
     { 0 },
 };

@@ -1,5 +1,6 @@
 /*
- * gemm.c - Gemm: alpha * op(A) * op(B) + beta * C, where C broadcasts to the product. Integers are exact when alpha and beta are whole.
+ * gemm.c - Gemm: alpha * op(A) * op(B) + beta * C, where C broadcasts to the product. Integers are exact when alpha
+ * and beta are whole.
  */
 #include "ops/nn.h"
 
@@ -37,7 +38,8 @@ static lathe_status infer_gemm(lt_infer *c)
     int ta = is_set(c->attrs, c->n_attrs, "transA"), tb = is_set(c->attrs, c->n_attrs, "transB");
     lt_dim inner = a->dims[1 - ta], other = b->dims[tb], dims[2] = { a->dims[ta], b->dims[1 - tb] };
     if (lt_dim_is_const(inner) && lt_dim_is_const(other) && inner.k != other.k) {
-        return lt_infer_fail(c, "inner extents %lld and %lld of A and B differ", (long long)inner.k, (long long)other.k);
+        return lt_infer_fail(c, "inner extents %lld and %lld of A and B differ", (long long)inner.k,
+                             (long long)other.k);
     }
     if (lt_infer_known_rank(c, 2)) {
         LT_TRY(check_addend(c, c->in[2], dims));
@@ -127,7 +129,8 @@ static lathe_status eval_gemm(lt_eval *c)
     }
     for (int64_t i = 0; i < g.m; i++) {
         for (int64_t j = 0; j < g.n; j++) {
-            lt_store_i64(g.y->dtype, g.y->data, i * g.n + j, finish_integer(&g, i, j, lt_nn_gemm_at_i64(i, j, g.k, &g.a, &g.b)));
+            lt_store_i64(g.y->dtype, g.y->data, i * g.n + j,
+                         finish_integer(&g, i, j, lt_nn_gemm_at_i64(i, j, g.k, &g.a, &g.b)));
         }
     }
     return LATHE_OK;
@@ -147,13 +150,17 @@ static lathe_status eval_gemm_at(lt_eval *c, const int64_t *coords, void *out)
 }
 
 static const lt_attr_spec attrs[] = {
-    { "alpha", LATHE_ATTR_FLOAT, false }, { "beta", LATHE_ATTR_FLOAT, false }, { "transA", LATHE_ATTR_INT, false },
-    { "transB", LATHE_ATTR_INT, false },  { 0 },
+    { "alpha", LATHE_ATTR_FLOAT, false },
+    { "beta", LATHE_ATTR_FLOAT, false },
+    { "transA", LATHE_ATTR_INT, false },
+    { "transB", LATHE_ATTR_INT, false },
+    { 0 },
 };
 
 static const char *const samples[] = {
     "f32[3,5] a = rand(1), f32[5,34] b = rand(2), f32[34] c = rand(3) | y = Gemm (a, b, c)",
-    "f32[5,3] a = rand(1), f32[4,5] b = rand(2), f32[3,1] c = rand(3) | y = Gemm <alpha = 0.5, beta = 0.25, transA = 1, transB = 1> (a, b, c)",
+    "f32[5,3] a = rand(1), f32[4,5] b = rand(2), f32[3,1] c = rand(3) | y = Gemm <alpha = 0.5, beta = 0.25, transA = "
+    "1, transB = 1> (a, b, c)",
     "f32[3,5] a = rand(1), f32[4,5] b = rand(2), f32[3,4] c = rand(3) | y = Gemm <transB = 1> (a, b, c)",
     "f32[5,3] a = rand(1), f32[5,4] b = rand(2), f32[] c = rand(3) | y = Gemm <transA = 1> (a, b, c)",
     "f32[3,5] a = rand(1), f32[5,4] b = rand(2) | y = Gemm <alpha = 2.0> (a, b)",

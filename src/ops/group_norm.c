@@ -1,5 +1,6 @@
 /*
- * group_norm.c - InstanceNormalization, GroupNormalization, MeanVarianceNormalization: mean and variance over parts of each image.
+ * group_norm.c - InstanceNormalization, GroupNormalization, MeanVarianceNormalization: mean and variance over parts of
+ * each image.
  */
 #include "ops/nn.h"
 
@@ -31,7 +32,8 @@ static lathe_status infer_group(lt_infer *c)
     int64_t groups = lt_attr_i(c->attrs, c->n_attrs, "num_groups", 1);
     LT_TRY(check_channels(c, &channels));
     if (groups < 1 || (c->in[0]->rank > 0 && lt_dim_is_const(channels) && channels.k % groups != 0)) {
-        return lt_infer_fail(c, "%lld channels do not divide into %lld groups", (long long)channels.k, (long long)groups);
+        return lt_infer_fail(c, "%lld channels do not divide into %lld groups", (long long)channels.k,
+                             (long long)groups);
     }
     return LATHE_OK;
 }
@@ -71,7 +73,8 @@ static lathe_status run_groups(lt_eval *c, int64_t groups)
         double inverse = 1.0 / sqrt(center(row, size) + epsilon);
         for (int64_t i = 0; i < size; i++) {
             int64_t channel = g % groups * part + i / plane;
-            row[i] = row[i] * inverse * lt_load_f64(scale->dtype, scale->data, channel) + lt_load_f64(bias->dtype, bias->data, channel);
+            row[i] = row[i] * inverse * lt_load_f64(scale->dtype, scale->data, channel) +
+                     lt_load_f64(bias->dtype, bias->data, channel);
         }
         lt_nn_write(y, g * size, size, row);
     }
@@ -137,21 +140,28 @@ static lathe_status eval_mean_variance(lt_eval *c)
 
 static const lt_attr_spec instance_attrs[] = { { "epsilon", LATHE_ATTR_FLOAT, false }, { 0 } };
 static const lt_attr_spec group_attrs[] = {
-    { "epsilon", LATHE_ATTR_FLOAT, false }, { "num_groups", LATHE_ATTR_INT, true }, { "stash_type", LATHE_ATTR_INT, false }, { 0 },
+    { "epsilon", LATHE_ATTR_FLOAT, false },
+    { "num_groups", LATHE_ATTR_INT, true },
+    { "stash_type", LATHE_ATTR_INT, false },
+    { 0 },
 };
 static const lt_attr_spec mean_variance_attrs[] = { { "axes", LATHE_ATTR_INTS, false }, { 0 } };
 
 static const char *const instance_samples[] = {
     "f32[2,3,4,5] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3) | y = InstanceNormalization (x, s, b)",
-    "f32[2,3,7] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3) | y = InstanceNormalization <epsilon = 0.01> (x, s, b)",
+    "f32[2,3,7] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3) | y = InstanceNormalization <epsilon = 0.01> (x, "
+    "s, b)",
     "f16[1,2,4,4] x = rand(1), f16[2] s = rand(2), f16[2] b = rand(3) | y = InstanceNormalization (x, s, b)",
     "f64[1,2,3,3] x = rand(1), f64[2] s = rand(2), f64[2] b = rand(3) | y = InstanceNormalization (x, s, b)",
     NULL,
 };
 static const char *const group_samples[] = {
-    "f32[2,6,3,3] x = rand(1), f32[6] s = rand(2), f32[6] b = rand(3) | y = GroupNormalization <num_groups = 2> (x, s, b)",
-    "f32[1,4,5] x = rand(1), f32[4] s = rand(2), f32[4] b = rand(3) | y = GroupNormalization <num_groups = 4, epsilon = 0.01> (x, s, b)",
-    "f16[1,4,3,3] x = rand(1), f16[4] s = rand(2), f16[4] b = rand(3) | y = GroupNormalization <num_groups = 1> (x, s, b)",
+    "f32[2,6,3,3] x = rand(1), f32[6] s = rand(2), f32[6] b = rand(3) | y = GroupNormalization <num_groups = 2> (x, s, "
+    "b)",
+    "f32[1,4,5] x = rand(1), f32[4] s = rand(2), f32[4] b = rand(3) | y = GroupNormalization <num_groups = 4, epsilon "
+    "= 0.01> (x, s, b)",
+    "f16[1,4,3,3] x = rand(1), f16[4] s = rand(2), f16[4] b = rand(3) | y = GroupNormalization <num_groups = 1> (x, s, "
+    "b)",
     NULL,
 };
 static const char *const mean_variance_samples[] = {
@@ -161,11 +171,29 @@ static const char *const mean_variance_samples[] = {
 };
 
 LT_OPS(group_norm) = {
-    { .name = "InstanceNormalization", .since = 22, .traits = LT_OP_ROOT, .sig = "(T input, T scale, T B) -> (T output); T: float",
-      .attrs = instance_attrs, .infer = infer_instance, .eval = eval_instance, .samples = instance_samples },
-    { .name = "GroupNormalization", .since = 21, .traits = LT_OP_ROOT, .sig = "(T X, T scale, T bias) -> (T Y); T: float",
-      .attrs = group_attrs, .infer = infer_group, .eval = eval_group, .samples = group_samples },
-    { .name = "MeanVarianceNormalization", .since = 13, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y); T: float",
-      .attrs = mean_variance_attrs, .infer = infer_mean_variance, .eval = eval_mean_variance, .samples = mean_variance_samples },
+    { .name = "InstanceNormalization",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T input, T scale, T B) -> (T output); T: float",
+      .attrs = instance_attrs,
+      .infer = infer_instance,
+      .eval = eval_instance,
+      .samples = instance_samples },
+    { .name = "GroupNormalization",
+      .since = 21,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X, T scale, T bias) -> (T Y); T: float",
+      .attrs = group_attrs,
+      .infer = infer_group,
+      .eval = eval_group,
+      .samples = group_samples },
+    { .name = "MeanVarianceNormalization",
+      .since = 13,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y); T: float",
+      .attrs = mean_variance_attrs,
+      .infer = infer_mean_variance,
+      .eval = eval_mean_variance,
+      .samples = mean_variance_samples },
     { 0 },
 };

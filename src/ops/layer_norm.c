@@ -1,5 +1,6 @@
 /*
- * layer_norm.c - LayerNormalization and RMSNormalization: rows over the axes from `axis` on are normalized in double; scale and bias broadcast.
+ * layer_norm.c - LayerNormalization and RMSNormalization: rows over the axes from `axis` on are normalized in double;
+ * scale and bias broadcast.
  */
 #include "ops/move.h"
 #include "ops/nn.h"
@@ -21,7 +22,8 @@ static lathe_status check_broadcast(lt_infer *c, int i)
     for (int d = 0; d < type->rank; d++) {
         lt_dim own = type->dims[d], all = x->dims[x->rank - type->rank + d];
         if (lt_dim_is_const(own) && own.k != 1 && lt_dim_is_const(all) && own.k != all.k) {
-            return lt_infer_fail(c, "input '%s' has extent %lld where the data has %lld", name, (long long)own.k, (long long)all.k);
+            return lt_infer_fail(c, "input '%s' has extent %lld where the data has %lld", name, (long long)own.k,
+                                 (long long)all.k);
         }
     }
     return LATHE_OK;
@@ -55,12 +57,13 @@ static lathe_status infer_rms(lt_infer *c)
 
 /* A tensor that broadcasts to x: its elements, and where those of a row lie relative to the row's first one. */
 typedef struct spread {
-    const double *v;                 /* NULL: absent */
-    int64_t step[LATHE_MAX_RANK];    /* along x's axes */
+    const double *v;              /* NULL: absent */
+    int64_t step[LATHE_MAX_RANK]; /* along x's axes */
     int64_t *inner;
 } spread;
 
-static lathe_status make_spread(lt_eval *c, const lt_tensor *tensor, const lt_tensor *x, int axis, int64_t size, spread *out)
+static lathe_status make_spread(lt_eval *c, const lt_tensor *tensor, const lt_tensor *x, int axis, int64_t size,
+                                spread *out)
 {
     bool ok;
     int64_t strides[LATHE_MAX_RANK], coords[LATHE_MAX_RANK] = { 0 };
@@ -169,12 +172,16 @@ static lathe_status eval_rms(lt_eval *c)
 }
 
 static const lt_attr_spec attrs[] = {
-    { "axis", LATHE_ATTR_INT, false }, { "epsilon", LATHE_ATTR_FLOAT, false }, { "stash_type", LATHE_ATTR_INT, false }, { 0 },
+    { "axis", LATHE_ATTR_INT, false },
+    { "epsilon", LATHE_ATTR_FLOAT, false },
+    { "stash_type", LATHE_ATTR_INT, false },
+    { 0 },
 };
 
 static const char *const layer_samples[] = {
     "f32[3,7] x = rand(1), f32[7] s = rand(2), f32[7] b = rand(3) | y = LayerNormalization (x, s, b)",
-    "f32[2,3,4] x = rand(1), f32[3,4] s = rand(2), f32[3,4] b = rand(3) | y, m, i = LayerNormalization <axis = 1, epsilon = 0.1> (x, s, b)",
+    "f32[2,3,4] x = rand(1), f32[3,4] s = rand(2), f32[3,4] b = rand(3) | y, m, i = LayerNormalization <axis = 1, "
+    "epsilon = 0.1> (x, s, b)",
     "f32[2,3,4] x = rand(1), f32[4] s = rand(2) | y = LayerNormalization <axis = -2> (x, s)",
     "f16[3,8] x = rand(1), f16[8] s = rand(2), f16[8] b = rand(3) | y = LayerNormalization (x, s, b)",
     "bf16[3,8] x = rand(1), bf16[8] s = rand(2) | y = LayerNormalization (x, s)",
@@ -190,10 +197,21 @@ static const char *const rms_samples[] = {
 };
 
 LT_OPS(layer_norm) = {
-    { .name = "LayerNormalization", .since = 17, .traits = LT_OP_ROOT,
-      .sig = "(T X, T Scale, T? B) -> (T Y, U? Mean, U? InvStdDev); T: float, U: f32 bf16", .attrs = attrs, .infer = infer_layer,
-      .eval = eval_layer, .samples = layer_samples },
-    { .name = "RMSNormalization", .since = 23, .traits = LT_OP_ROOT, .sig = "(T X, V scale) -> (V Y); T: float, V: float", .attrs = attrs,
-      .infer = infer_rms, .eval = eval_rms, .samples = rms_samples },
+    { .name = "LayerNormalization",
+      .since = 17,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X, T Scale, T? B) -> (T Y, U? Mean, U? InvStdDev); T: float, U: f32 bf16",
+      .attrs = attrs,
+      .infer = infer_layer,
+      .eval = eval_layer,
+      .samples = layer_samples },
+    { .name = "RMSNormalization",
+      .since = 23,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X, V scale) -> (V Y); T: float, V: float",
+      .attrs = attrs,
+      .infer = infer_rms,
+      .eval = eval_rms,
+      .samples = rms_samples },
     { 0 },
 };

@@ -1,6 +1,6 @@
 /*
- * matmul.c - MatMul with NumPy's rules: batch axes broadcast, one-dimensional arguments are a row and a column. Floats are summed in double,
- * integers wrap.
+ * matmul.c - MatMul with NumPy's rules: batch axes broadcast, one-dimensional arguments are a row and a column. Floats
+ * are summed in double, integers wrap.
  */
 #include "ops/nn.h"
 
@@ -29,7 +29,8 @@ static void matrices(const lt_eval *c, const lt_nn_batches *batches, int64_t ind
     *b = (lt_nn_matrix){ .tensor = lt_in(c, 1), .first = at_b * batches->k * batches->n, .row = batches->n, .col = 1 };
 }
 
-static void multiply_integers(lt_tensor *y, int64_t first, const lt_nn_batches *batches, const lt_nn_matrix *a, const lt_nn_matrix *b)
+static void multiply_integers(lt_tensor *y, int64_t first, const lt_nn_batches *batches, const lt_nn_matrix *a,
+                              const lt_nn_matrix *b)
 {
     for (int64_t i = 0; i < batches->m; i++) {
         for (int64_t j = 0; j < batches->n; j++) {

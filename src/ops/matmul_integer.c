@@ -1,6 +1,7 @@
 /*
- * matmul_integer.c - MatMulInteger, QLinearMatMul and com.microsoft QGemm. Sums of (a - zero) * (b - zero) are whole numbers, exact, and wrap
- * to 32 bits; the factors of requantization are computed in f32. QLinearMatMul also knows 8-bit floats, whose sums stay real.
+ * matmul_integer.c - MatMulInteger, QLinearMatMul and com.microsoft QGemm. Sums of (a - zero) * (b - zero) are whole
+ * numbers, exact, and wrap to 32 bits; the factors of requantization are computed in f32. QLinearMatMul also knows
+ * 8-bit floats, whose sums stay real.
  */
 #include "ops/nn.h"
 
@@ -15,7 +16,9 @@ static lathe_status read_param(lt_eval *c, int i, int64_t size, param *out)
     bool ok;
     const lt_tensor *tensor = lt_in(c, i);
     int64_t count = tensor != NULL ? lt_tensor_count(tensor) : 1;
-    *out = (param){ .v = lt_nn_doubles(c, tensor, &ok), .step = count != 1, .matrix = count == 1 || count == size ? 0 : size };
+    *out = (param){ .v = lt_nn_doubles(c, tensor, &ok),
+                    .step = count != 1,
+                    .matrix = count == 1 || count == size ? 0 : size };
     if (ok && tensor == NULL) {
         out->v = lt_nn_scratch(c, 1);
         ok = out->v != NULL;
@@ -24,8 +27,8 @@ static lathe_status read_param(lt_eval *c, int i, int64_t size, param *out)
 }
 
 /*
- * Checks a scale or zero point `i` of matrix operand `of`: a single number, a vector over the axis `from_end` from the end, or the operand's
- * shape with the other matrix axis 1 and the same batch axes.
+ * Checks a scale or zero point `i` of matrix operand `of`: a single number, a vector over the axis `from_end` from the
+ * end, or the operand's shape with the other matrix axis 1 and the same batch axes.
  */
 static lathe_status check_param(lt_infer *c, int i, int of, int from_end)
 {
@@ -52,7 +55,8 @@ static lathe_status check_param(lt_infer *c, int i, int of, int from_end)
         full = full && (!lt_dim_is_const(own) || !lt_dim_is_const(want) || own.k == want.k);
     }
     if (!single && !full) {
-        return lt_infer_fail(c, "the shape of input '%s' is neither one element, nor one per %s of its matrix", name, from_end == 2 ? "row" : "column");
+        return lt_infer_fail(c, "the shape of input '%s' is neither one element, nor one per %s of its matrix", name,
+                             from_end == 2 ? "row" : "column");
     }
     return LATHE_OK;
 }
@@ -81,7 +85,8 @@ static lathe_status check_qgemm_addend(lt_infer *c, const lt_dim dims[2])
     for (int i = 0; i < addend->rank; i++) {
         lt_dim own = addend->dims[i], all = addend->rank > 2 ? lt_dim_const(-1) : dims[2 - addend->rank + i];
         if (lt_dim_is_const(own) && own.k != 1 && lt_dim_is_const(all) && own.k != all.k) {
-            return lt_infer_fail(c, "C has extent %lld on axis %d and does not broadcast to the product", (long long)own.k, i);
+            return lt_infer_fail(c, "C has extent %lld on axis %d and does not broadcast to the product",
+                                 (long long)own.k, i);
         }
     }
     return LATHE_OK;
@@ -108,7 +113,8 @@ static lathe_status infer_qgemm(lt_infer *c)
     int ta = lt_attr_i(c->attrs, c->n_attrs, "transA", 0) != 0, tb = lt_attr_i(c->attrs, c->n_attrs, "transB", 0) != 0;
     lt_dim inner = a->dims[1 - ta], other = b->dims[tb], dims[2] = { a->dims[ta], b->dims[1 - tb] };
     if (lt_dim_is_const(inner) && lt_dim_is_const(other) && inner.k != other.k) {
-        return lt_infer_fail(c, "inner extents %lld and %lld of A and B differ", (long long)inner.k, (long long)other.k);
+        return lt_infer_fail(c, "inner extents %lld and %lld of A and B differ", (long long)inner.k,
+                             (long long)other.k);
     }
     static const int single[] = { 1, 2, 7, 8 };
     for (size_t i = 0; i < LT_COUNT(single); i++) {
@@ -126,13 +132,13 @@ static lathe_status infer_qgemm(lt_infer *c)
 typedef struct sink {
     lt_tensor *y;
     int64_t first, n;
-    bool plain;                /* the sums themselves */
-    bool real;                 /* 8-bit floats went in: the sums are not whole */
+    bool plain; /* the sums themselves */
+    bool real;  /* 8-bit floats went in: the sums are not whole */
     const double *a_scale, *b_scale;
     int64_t a_step, b_step;
     float alpha, y_scale;
     double zero;
-    const lt_tensor *addend;   /* int32, NULL: none */
+    const lt_tensor *addend; /* int32, NULL: none */
     int64_t addend_row, addend_col;
 } sink;
 
@@ -203,10 +209,18 @@ static void select_product(product *p, int64_t index, lt_nn_matrix *a, lt_nn_mat
     const lt_nn_batches *bs = &p->batches;
     int64_t i, j;
     lt_nn_batches_at(bs, index, &i, &j);
-    *a = (lt_nn_matrix){ .tensor = p->a, .first = i * bs->m * bs->k, .row = bs->k, .col = 1,
-                         .zero = p->a_zero.v + i * p->a_zero.matrix, .zero_row = p->a_zero.step };
-    *b = (lt_nn_matrix){ .tensor = p->b, .first = j * bs->k * bs->n, .row = bs->n, .col = 1,
-                         .zero = p->b_zero.v + j * p->b_zero.matrix, .zero_col = p->b_zero.step };
+    *a = (lt_nn_matrix){ .tensor = p->a,
+                         .first = i * bs->m * bs->k,
+                         .row = bs->k,
+                         .col = 1,
+                         .zero = p->a_zero.v + i * p->a_zero.matrix,
+                         .zero_row = p->a_zero.step };
+    *b = (lt_nn_matrix){ .tensor = p->b,
+                         .first = j * bs->k * bs->n,
+                         .row = bs->n,
+                         .col = 1,
+                         .zero = p->b_zero.v + j * p->b_zero.matrix,
+                         .zero_col = p->b_zero.step };
     p->s.first = index * bs->m * bs->n;
     if (!p->s.plain) {
         p->s.a_scale = p->a_scale.v + i * p->a_scale.matrix;
@@ -283,7 +297,8 @@ typedef struct qgemm {
 static lathe_status prepare_qgemm(lt_eval *c, qgemm *g)
 {
     int ta = lt_attr_i(c->attrs, c->n_attrs, "transA", 0) != 0, tb = lt_attr_i(c->attrs, c->n_attrs, "transB", 0) != 0;
-    const lt_tensor *a = lt_in(c, 0), *b = lt_in(c, 3), *addend = lt_in(c, 6), *scale = lt_in(c, 7), *zero = lt_in(c, 8);
+    const lt_tensor *a = lt_in(c, 0), *b = lt_in(c, 3), *addend = lt_in(c, 6), *scale = lt_in(c, 7),
+                    *zero = lt_in(c, 8);
     param a_scale, a_zero, b_scale, b_zero;
     *g = (qgemm){ .m = a->dims[ta], .k = a->dims[1 - ta], .n = b->dims[1 - tb] };
     LT_TRY(read_param(c, 1, 1, &a_scale));
@@ -291,8 +306,15 @@ static lathe_status prepare_qgemm(lt_eval *c, qgemm *g)
     LT_TRY(read_param(c, 4, g->n, &b_scale));
     LT_TRY(read_param(c, 5, g->n, &b_zero));
     g->a = (lt_nn_matrix){ .tensor = a, .row = ta ? 1 : a->dims[1], .col = ta ? a->dims[1] : 1, .zero = a_zero.v };
-    g->b = (lt_nn_matrix){ .tensor = b, .row = tb ? 1 : b->dims[1], .col = tb ? b->dims[1] : 1, .zero = b_zero.v, .zero_col = b_zero.step };
-    g->s = (sink){ .y = lt_out(c, 0), .n = g->n, .a_scale = a_scale.v, .b_scale = b_scale.v, .b_step = b_scale.step, .addend = addend };
+    g->b = (lt_nn_matrix){
+        .tensor = b, .row = tb ? 1 : b->dims[1], .col = tb ? b->dims[1] : 1, .zero = b_zero.v, .zero_col = b_zero.step
+    };
+    g->s = (sink){ .y = lt_out(c, 0),
+                   .n = g->n,
+                   .a_scale = a_scale.v,
+                   .b_scale = b_scale.v,
+                   .b_step = b_scale.step,
+                   .addend = addend };
     g->s.alpha = lt_attr_f(c->attrs, c->n_attrs, "alpha", 1.0f);
     g->s.y_scale = scale != NULL ? (float)lt_load_f64(scale->dtype, scale->data, 0) : 1.0f;
     g->s.zero = zero != NULL ? lt_load_f64(zero->dtype, zero->data, 0) : 0.0;
@@ -330,25 +352,34 @@ static const char *const integer_samples[] = {
 };
 
 static const char *const qlinear_samples[] = {
-    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), u8[5,3] b = rand(2), f32 bs = splat(0.03), u8 bz = splat(50), "
+    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), u8[5,3] b = rand(2), f32 bs = splat(0.03), u8 bz = "
+    "splat(50), "
     "f32 ys = splat(0.05), u8 yz = splat(100) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
-    "i8[2,4,5] a = rand(1), f32 as = splat(0.02), i8 az = splat(3), i8[2,5,3] b = rand(2), f32 bs = splat(0.01), i8 bz = splat(-5), "
+    "i8[2,4,5] a = rand(1), f32 as = splat(0.02), i8 az = splat(3), i8[2,5,3] b = rand(2), f32 bs = splat(0.01), i8 bz "
+    "= splat(-5), "
     "f32 ys = splat(0.4), i8 yz = splat(-50) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
-    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(3), i8[5,3] b = rand(2), f32[3] bs = {0.01, 0.02, 0.04}, i8[3] bz = splat(0), "
+    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(3), i8[5,3] b = rand(2), f32[3] bs = {0.01, 0.02, 0.04}, "
+    "i8[3] bz = splat(0), "
     "f32 ys = splat(0.2), u8 yz = splat(0) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
     NULL,
 };
 
 static const char *const qgemm_samples[] = {
-    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), i8[3,5] b = rand(2), f32[3] bs = {0.01, 0.02, 0.04}, i8[3] bz = splat(0), "
-    "i32[3] c = rand(3), f32 ys = splat(0.05), u8 yz = splat(100) | y = com.microsoft.QGemm <transB = 1> (a, as, az, b, bs, bz, c, ys, yz)",
-    "u8[5,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), u8[5,3] b = rand(2), f32 bs = splat(0.01), u8 bz = splat(40) | "
+    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), i8[3,5] b = rand(2), f32[3] bs = {0.01, 0.02, "
+    "0.04}, i8[3] bz = splat(0), "
+    "i32[3] c = rand(3), f32 ys = splat(0.05), u8 yz = splat(100) | y = com.microsoft.QGemm <transB = 1> (a, as, az, "
+    "b, bs, bz, c, ys, yz)",
+    "u8[5,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), u8[5,3] b = rand(2), f32 bs = splat(0.01), u8 bz = "
+    "splat(40) | "
     "y = com.microsoft.QGemm <transA = 1, alpha = 0.5> (a, as, az, b, bs, bz)",
     NULL,
 };
 
 static const lt_attr_spec qgemm_attrs[] = {
-    { "alpha", LATHE_ATTR_FLOAT, false }, { "transA", LATHE_ATTR_INT, false }, { "transB", LATHE_ATTR_INT, false }, { 0 },
+    { "alpha", LATHE_ATTR_FLOAT, false },
+    { "transA", LATHE_ATTR_INT, false },
+    { "transB", LATHE_ATTR_INT, false },
+    { 0 },
 };
 
 LT_OPS(matmul_integer) = {
@@ -363,8 +394,10 @@ LT_OPS(matmul_integer) = {
     { .name = "QLinearMatMul",
       .since = 21,
       .traits = LT_OP_ROOT | LT_OP_INTEGER,
-      .sig = "(T1 a, TS a_scale, T1 a_zero_point, T2 b, TS b_scale, T2 b_zero_point, TS y_scale, T3 y_zero_point) -> (T3 y); "
-             "TS: f32 f16 bf16, T1: i8 u8 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz, T2: i8 u8 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz, "
+      .sig = "(T1 a, TS a_scale, T1 a_zero_point, T2 b, TS b_scale, T2 b_zero_point, TS y_scale, T3 y_zero_point) -> "
+             "(T3 y); "
+             "TS: f32 f16 bf16, T1: i8 u8 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz, T2: i8 u8 f8e4m3fn f8e4m3fnuz f8e5m2 "
+             "f8e5m2fnuz, "
              "T3: i8 u8 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz",
       .infer = infer_qlinear_matmul,
       .eval = eval_qlinear_matmul,
@@ -374,7 +407,8 @@ LT_OPS(matmul_integer) = {
       .domain = "com.microsoft",
       .since = 1,
       .traits = LT_OP_ROOT | LT_OP_INTEGER,
-      .sig = "(TA A, f32 a_scale, TA a_zero_point, TB B, f32 b_scale, TB b_zero_point, i32? C, f32? y_scale, TYZ? y_zero_point) -> (TY Y); "
+      .sig = "(TA A, f32 a_scale, TA a_zero_point, TB B, f32 b_scale, TB b_zero_point, i32? C, f32? y_scale, TYZ? "
+             "y_zero_point) -> (TY Y); "
              "TA: u8 i8, TB: u8 i8, TYZ: u8 i8, TY: f32 u8 i8",
       .attrs = qgemm_attrs,
       .infer = infer_qgemm,

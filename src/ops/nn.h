@@ -1,9 +1,10 @@
 /*
- * nn.h - what the reference evaluations of the network operators share: elements as doubles, dot products over panels of columns, the geometry
- * of sliding windows, quantization of one number. Private to src/ops; its parts are nn_number.c, nn_reduce.c, nn_gemm.c, nn_window.c, nn_conv.c.
+ * nn.h - what the reference evaluations of the network operators share: elements as doubles, dot products over panels
+ * of columns, the geometry of sliding windows, quantization of one number. Private to src/ops; its parts are
+ * nn_number.c, nn_reduce.c, nn_gemm.c, nn_window.c, nn_conv.c.
  *
- * Floats are computed in double and rounded once on the way out. Quantized operators use the same path: sums of products of 8-bit integers
- * are exact in double up to 2^53.
+ * Floats are computed in double and rounded once on the way out. Quantized operators use the same path: sums of
+ * products of 8-bit integers are exact in double up to 2^53.
  */
 #ifndef LT_NN_H
 #define LT_NN_H
@@ -26,9 +27,15 @@ double lt_nn_round(lathe_dtype dtype, double value);
 /* round_even(value) + zero, saturated to an integer type. NaN gives the type's smallest number. */
 int64_t lt_nn_saturate(lathe_dtype dtype, double value, int64_t zero);
 
-/* Inference of "output 0 is like input 0" after attribute `axis` was checked against its rank; reports the axis when `axis` is not NULL. */
+/*
+ * Inference of "output 0 is like input 0" after attribute `axis` was checked against its rank; reports the axis when
+ * `axis` is not NULL.
+ */
 lathe_status lt_nn_infer_axis(lt_infer *c, int64_t otherwise, int *axis);
-/* Fails when input i is given and is not one-dimensional with `size` elements; unknown extents pass. `what` names what it must match. */
+/*
+ * Fails when input i is given and is not one-dimensional with `size` elements; unknown extents pass. `what` names what
+ * it must match.
+ */
 lathe_status lt_nn_infer_vector(lt_infer *c, int i, lt_dim size, const char *what);
 /* The same for inputs that may also be a scalar or hold one element. */
 lathe_status lt_nn_infer_scalar_or_vector(lt_infer *c, int i, lt_dim size, const char *what);
@@ -68,7 +75,10 @@ void lt_nn_dot(const double *a, int rows, int64_t k_count, const double *panel, 
 /* Receives finished sums: `count` columns from `col` on of row `row`. */
 typedef void (*lt_nn_emit)(void *user, int64_t row, int64_t col, int64_t count, const double *acc);
 
-/* A matrix inside a tensor: element (i, j) is at first + i * row + j * col. zero is subtracted from it: zero[i * zero_row + j * zero_col]. */
+/*
+ * A matrix inside a tensor: element (i, j) is at first + i * row + j * col. zero is subtracted from it: zero[i *
+ * zero_row + j * zero_col].
+ */
 typedef struct lt_nn_matrix {
     const lt_tensor *tensor;
     int64_t first, row, col;
@@ -83,7 +93,8 @@ typedef struct lt_nn_panel {
 } lt_nn_panel;
 lathe_status lt_nn_panel_make(lt_eval *c, int64_t k, lt_nn_panel *out);
 /* emits the m x n product of a (m x k) and b (k x n). */
-void lt_nn_gemm(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b, lt_nn_emit emit, void *user);
+void lt_nn_gemm(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b,
+                lt_nn_emit emit, void *user);
 /* One element of it. */
 double lt_nn_gemm_at(int64_t i, int64_t j, int64_t k, const lt_nn_matrix *a, const lt_nn_matrix *b);
 /* The same for integers: products and sums wrap modulo 2^64. */
@@ -95,7 +106,8 @@ lathe_status lt_nn_matmul_infer(lt_infer *c, int a, int b, lathe_dtype dtype);
 typedef struct lt_nn_batches {
     int64_t m, n, k, count; /* count: products */
     int rank;               /* of the batch axes */
-    int64_t dims[LATHE_MAX_RANK], a_step[LATHE_MAX_RANK], b_step[LATHE_MAX_RANK]; /* steps count matrices; 0 where broadcast */
+    int64_t dims[LATHE_MAX_RANK], a_step[LATHE_MAX_RANK],
+        b_step[LATHE_MAX_RANK]; /* steps count matrices; 0 where broadcast */
     bool a_vector, b_vector;
 } lt_nn_batches;
 void lt_nn_batches_make(const lt_tensor *a, const lt_tensor *b, lt_nn_batches *out);
@@ -107,7 +119,10 @@ void lt_nn_batches_at(const lt_nn_batches *batches, int64_t index, int64_t *a, i
 /* Attributes of Conv, ConvInteger, QLinearConv. */
 extern const lt_attr_spec lt_nn_conv_attrs[];
 
-/* Spatial extents of the output of a window over x's axes 2 and up. kernel: extents of the weight, or NULL to read kernel_shape. */
+/*
+ * Spatial extents of the output of a window over x's axes 2 and up. kernel: extents of the weight, or NULL to read
+ * kernel_shape.
+ */
 lathe_status lt_nn_window_infer(lt_infer *c, const lt_type *x, const lt_dim *kernel, bool ceil_mode, lt_dim *out);
 
 /* A window with all its numbers. */
@@ -119,10 +134,14 @@ typedef struct lt_nn_grid {
 } lt_nn_grid;
 
 /* From the attributes; in and out are x and y, kernel the spatial extents of the weight or NULL. */
-lathe_status lt_nn_grid_make(lt_eval *c, const lt_tensor *x, const lt_tensor *y, const int64_t *kernel, lt_nn_grid *out);
+lathe_status lt_nn_grid_make(lt_eval *c, const lt_tensor *x, const lt_tensor *y, const int64_t *kernel,
+                             lt_nn_grid *out);
 
 enum { LT_NN_PAD = -1, LT_NN_OUTSIDE = -2 }; /* a tap in the padding; a tap behind it (ceil_mode) */
-/* offsets[t * LT_NN_COLS + j] for all taps t and `count` points from `first` on: place in the input plane, or one of the above. */
+/*
+ * offsets[t * LT_NN_COLS + j] for all taps t and `count` points from `first` on: place in the input plane, or one of
+ * the above.
+ */
 void lt_nn_grid_offsets(const lt_nn_grid *grid, int64_t first, int64_t count, int64_t *offsets);
 
 /* ---- Convolution (nn_conv.c) ---- */
@@ -133,9 +152,10 @@ lathe_status lt_nn_conv_infer(lt_infer *c, int x, int w, int bias, lathe_dtype d
 typedef struct lt_nn_conv {
     lt_nn_grid grid;
     int64_t batch, channels, filters, groups;
-    const lt_tensor *x, *w; /* w is (filters, channels / groups, taps); transposed: (channels, filters / groups, taps) */
+    const lt_tensor *x,
+        *w; /* w is (filters, channels / groups, taps); transposed: (channels, filters / groups, taps) */
     double x_zero;
-    const double *w_zero;   /* one for each filter, or NULL */
+    const double *w_zero; /* one for each filter, or NULL */
 } lt_nn_conv;
 
 lathe_status lt_nn_conv_make(lt_eval *c, const lt_tensor *x, const lt_tensor *w, const lt_tensor *y, lt_nn_conv *out);

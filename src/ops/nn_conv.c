@@ -1,6 +1,6 @@
 /*
- * nn_conv.c - the sums of convolutions, plain and transposed: for each block of output points a panel (input channels x taps, points) is
- * gathered and multiplied with the filters. Used by Conv, ConvTranspose, ConvInteger, QLinearConv.
+ * nn_conv.c - the sums of convolutions, plain and transposed: for each block of output points a panel (input channels
+ * x taps, points) is gathered and multiplied with the filters. Used by Conv, ConvTranspose, ConvInteger, QLinearConv.
  */
 #include "ops/nn.h"
 
@@ -20,9 +20,10 @@ lathe_status lt_nn_conv_infer(lt_infer *c, int x, int w, int bias, lathe_dtype d
     lt_dim dims[LATHE_MAX_RANK];
     LT_TRY(lt_nn_window_infer(c, data, &weight->dims[2], false, &dims[2]));
     lt_dim channels = data->dims[1], part = weight->dims[1], filters = weight->dims[0];
-    if (lt_dim_is_const(channels) && lt_dim_is_const(part) && (channels.k % groups != 0 || channels.k / groups != part.k)) {
-        return lt_infer_fail(c, "%lld input channels in %lld groups do not fit a weight for %lld channels per group", (long long)channels.k,
-                             (long long)groups, (long long)part.k);
+    if (lt_dim_is_const(channels) && lt_dim_is_const(part) &&
+        (channels.k % groups != 0 || channels.k / groups != part.k)) {
+        return lt_infer_fail(c, "%lld input channels in %lld groups do not fit a weight for %lld channels per group",
+                             (long long)channels.k, (long long)groups, (long long)part.k);
     }
     if (lt_dim_is_const(filters) && filters.k % groups != 0) {
         return lt_infer_fail(c, "%lld filters do not divide into %lld groups", (long long)filters.k, (long long)groups);
@@ -87,8 +88,8 @@ static void gather(const lt_nn_conv *conv, const workspace *ws, int64_t group, i
     }
 }
 
-static void multiply(const lt_nn_conv *conv, const workspace *ws, int64_t image, int64_t group, int64_t point, int64_t cols, lt_nn_emit emit,
-                     void *user)
+static void multiply(const lt_nn_conv *conv, const workspace *ws, int64_t image, int64_t group, int64_t point,
+                     int64_t cols, lt_nn_emit emit, void *user)
 {
     int64_t per_group = conv->filters / conv->groups;
     for (int64_t m = 0; m < per_group; m += LT_NN_ROWS) {
@@ -116,7 +117,8 @@ static lathe_status make_workspace(lt_eval *c, const lt_nn_conv *conv, workspace
     ws->panel = lt_nn_scratch(c, cells);
     ws->rows = lt_nn_scratch(c, ws->k * LT_NN_ROWS);
     ws->offsets = LT_ARENA_ARRAY(c->scratch, int64_t, (size_t)(conv->grid.taps * LT_NN_COLS));
-    return ws->image == NULL || ws->panel == NULL || ws->rows == NULL || ws->offsets == NULL ? LT_OOM(c->diag) : LATHE_OK;
+    return ws->image == NULL || ws->panel == NULL || ws->rows == NULL || ws->offsets == NULL ? LT_OOM(c->diag)
+                                                                                             : LATHE_OK;
 }
 
 lathe_status lt_nn_conv_run(lt_eval *c, const lt_nn_conv *conv, lt_nn_emit emit, void *user)
@@ -155,7 +157,8 @@ lathe_status lt_nn_conv_at(lt_eval *c, const lt_nn_conv *conv, const int64_t *co
     lt_nn_grid_offsets(&conv->grid, point, 1, offsets);
     double sum = 0.0, w_zero = conv->w_zero != NULL ? conv->w_zero[filter] : 0.0;
     for (int64_t i = 0; i < part; i++) {
-        int64_t plane = (coords[0] * conv->channels + group * part + i) * conv->grid.plane, weights = weight_at(conv, filter, i);
+        int64_t plane = (coords[0] * conv->channels + group * part + i) * conv->grid.plane,
+                weights = weight_at(conv, filter, i);
         for (int64_t t = 0; t < taps; t++) {
             int64_t offset = offsets[t * LT_NN_COLS];
             double x = offset < 0 ? 0.0 : lt_load_f64(conv->x->dtype, conv->x->data, plane + offset) - conv->x_zero;

@@ -1,6 +1,7 @@
 /*
- * nn_gemm.c - matrix products of the reference: panels of columns are converted to double once, rows walk over them. The order of each sum is
- * k = 0, 1, 2, ... so that single elements (eval_at) have the same bits. Used by MatMul, Gemm, their quantized forms and by convolution.
+ * nn_gemm.c - matrix products of the reference: panels of columns are converted to double once, rows walk over them.
+ * The order of each sum is k = 0, 1, 2, ... so that single elements (eval_at) have the same bits. Used by MatMul,
+ * Gemm, their quantized forms and by convolution.
  */
 #include "ops/nn.h"
 
@@ -98,12 +99,17 @@ lathe_status lt_nn_panel_make(lt_eval *c, int64_t k, lt_nn_panel *out)
     if (!lt_i64_mul(k, LT_NN_COLS, &size)) {
         return LT_FAIL(c->diag, LATHE_OVERFLOW, c->where, NULL, "%s: the inner extent overflows", c->op->name);
     }
-    *out = (lt_nn_panel){ .k = k, .panel = lt_nn_scratch(c, size), .rows = lt_nn_scratch(c, k * LT_NN_ROWS), .line = lt_nn_scratch(c, k) };
+    *out = (lt_nn_panel){
+        .k = k, .panel = lt_nn_scratch(c, size), .rows = lt_nn_scratch(c, k * LT_NN_ROWS), .line = lt_nn_scratch(c, k)
+    };
     return out->panel == NULL || out->rows == NULL || out->line == NULL ? LT_OOM(c->diag) : LATHE_OK;
 }
 
-/* Few rows times contiguous columns (a fully connected layer of one image): each column is read once and used at once. */
-static void multiply_narrow(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b, lt_nn_emit emit, void *user)
+/*
+ * Few rows times contiguous columns (a fully connected layer of one image): each column is read once and used at once.
+ */
+static void multiply_narrow(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b,
+                            lt_nn_emit emit, void *user)
 {
     lt_nn_matrix turned = transpose(b);
     for (int64_t i = 0; i < m; i++) {
@@ -121,7 +127,8 @@ static void multiply_narrow(const lt_nn_panel *work, int64_t m, int64_t n, const
     }
 }
 
-void lt_nn_gemm(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b, lt_nn_emit emit, void *user)
+void lt_nn_gemm(const lt_nn_panel *work, int64_t m, int64_t n, const lt_nn_matrix *a, const lt_nn_matrix *b,
+                lt_nn_emit emit, void *user)
 {
     int64_t k = work->k;
     if (m < LT_NN_ROWS && b->row == 1) {
@@ -183,7 +190,8 @@ lathe_status lt_nn_matmul_infer(lt_infer *c, int a, int b, lathe_dtype dtype)
     }
     lt_dim inner = x->dims[x->rank - 1], other = y->dims[y->rank > 1 ? y->rank - 2 : 0];
     if (lt_dim_is_const(inner) && lt_dim_is_const(other) && inner.k != other.k) {
-        return lt_infer_fail(c, "the first argument has %lld columns but the second has %lld rows", (long long)inner.k, (long long)other.k);
+        return lt_infer_fail(c, "the first argument has %lld columns but the second has %lld rows", (long long)inner.k,
+                             (long long)other.k);
     }
     lt_type x_batch = without_last(x, 2), y_batch = without_last(y, 2);
     lt_dim dims[LATHE_MAX_RANK + 2];

@@ -1,6 +1,6 @@
 /*
- * nn_number.c - elements as doubles and back, saturation, and the small checks that the inference of network operators shares. Used by the
- * operators of src/ops only.
+ * nn_number.c - elements as doubles and back, saturation, and the small checks that the inference of network operators
+ * shares. Used by the operators of src/ops only.
  */
 #include "ops/nn.h"
 
@@ -58,7 +58,8 @@ void lt_nn_write(lt_tensor *tensor, int64_t first, int64_t count, const double *
 
 double *lt_nn_scratch(lt_eval *c, int64_t count)
 {
-    return count < 0 ? NULL : lt_arena_zero(c->scratch, count > 0 ? (size_t)count : 1, sizeof(double), _Alignof(double));
+    return count < 0 ? NULL
+                     : lt_arena_zero(c->scratch, count > 0 ? (size_t)count : 1, sizeof(double), _Alignof(double));
 }
 
 double *lt_nn_doubles(lt_eval *c, const lt_tensor *tensor, bool *ok)
@@ -137,7 +138,8 @@ lathe_status lt_nn_infer_vector(lt_infer *c, int i, lt_dim size, const char *wha
         return lt_infer_fail(c, "input '%s' has %d dimensions where one is needed", name, type->rank);
     }
     if (lt_dim_is_const(type->dims[0]) && lt_dim_is_const(size) && type->dims[0].k != size.k) {
-        return lt_infer_fail(c, "input '%s' has %lld elements but %s is %lld", name, (long long)type->dims[0].k, what, (long long)size.k);
+        return lt_infer_fail(c, "input '%s' has %lld elements but %s is %lld", name, (long long)type->dims[0].k, what,
+                             (long long)size.k);
     }
     return LATHE_OK;
 }
@@ -152,7 +154,8 @@ lathe_status lt_nn_infer_single(lt_infer *c, int i)
         if (lt_dim_is_const(type->dims[d]) && type->dims[d].k != 1) {
             char name[32];
             lt_op_formal(c->op, false, i, name, sizeof name);
-            return lt_infer_fail(c, "input '%s' has extent %lld on axis %d where one element is needed", name, (long long)type->dims[d].k, d);
+            return lt_infer_fail(c, "input '%s' has extent %lld on axis %d where one element is needed", name,
+                                 (long long)type->dims[d].k, d);
         }
     }
     return LATHE_OK;

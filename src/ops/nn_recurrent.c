@@ -1,5 +1,6 @@
 /*
- * nn_recurrent.c - the common part of RNN, GRU and LSTM. All arithmetic is in double; states are not rounded between steps. Used by recurrent.c.
+ * nn_recurrent.c - the common part of RNN, GRU and LSTM. All arithmetic is in double; states are not rounded between
+ * steps. Used by recurrent.c.
  */
 #include "ops/recurrent.h"
 
@@ -120,22 +121,24 @@ static const struct act_row *find_act(lathe_bytes text)
 }
 
 /* Reads the activations; alpha and beta are handed out in order to those that take them. */
-static lathe_status read_acts(const lathe_attr *attrs, size_t n_attrs, const lt_rec_kind *kind, int dirs, lt_rec_act acts[2][LT_REC_ACTS],
-                              const char *where, lathe_diag *diag)
+static lathe_status read_acts(const lathe_attr *attrs, size_t n_attrs, const lt_rec_kind *kind, int dirs,
+                              lt_rec_act acts[2][LT_REC_ACTS], const char *where, lathe_diag *diag)
 {
     const lathe_attr *names = lt_attr_find(attrs, n_attrs, "activations");
     size_t n_names = names != NULL ? names->count : 0, n_alpha, n_beta, next_alpha = 0, next_beta = 0;
     const float *alpha = lt_attr_floats(attrs, n_attrs, "activation_alpha", &n_alpha);
     const float *beta = lt_attr_floats(attrs, n_attrs, "activation_beta", &n_beta);
     if (n_names != 0 && n_names < (size_t)(dirs * kind->acts)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute 'activations' has %zu entries where %d are needed", n_names, dirs * kind->acts);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+                       "attribute 'activations' has %zu entries where %d are needed", n_names, dirs * kind->acts);
     }
     for (int i = 0; i < dirs * kind->acts; i++) {
         const char *usual = kind->defaults[i % kind->acts];
         lathe_bytes text = n_names != 0 ? names->strings[i] : (lathe_bytes){ usual, strlen(usual) };
         const struct act_row *row = find_act(text);
         if (row == NULL) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "activation '%.*s' is unknown", (int)(text.length < 64 ? text.length : 64), text.data);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "activation '%.*s' is unknown",
+                           (int)(text.length < 64 ? text.length : 64), text.data);
         }
         lt_rec_act *act = &acts[i / kind->acts][i % kind->acts];
         *act = (lt_rec_act){ row->fn, row->alpha, row->beta };
@@ -165,19 +168,22 @@ static lathe_status check_shape(lt_infer *c, int i, int rank, const lt_dim *dims
     for (int d = 0; d < rank; d++) {
         lt_dim own = c->in[i]->dims[d];
         if (lt_dim_is_const(own) && lt_dim_is_const(dims[d]) && own.k != dims[d].k) {
-            return lt_infer_fail(c, "input '%s' has extent %lld on axis %d where %lld is needed", name, (long long)own.k, d, (long long)dims[d].k);
+            return lt_infer_fail(c, "input '%s' has extent %lld on axis %d where %lld is needed", name,
+                                 (long long)own.k, d, (long long)dims[d].k);
         }
     }
     return LATHE_OK;
 }
 
-static lathe_status read_direction(const lathe_attr *attrs, size_t n_attrs, int *dirs, bool *reverse, const char *where, lathe_diag *diag)
+static lathe_status read_direction(const lathe_attr *attrs, size_t n_attrs, int *dirs, bool *reverse, const char *where,
+                                   lathe_diag *diag)
 {
     bool both = lt_attr_is(attrs, n_attrs, "direction", "bidirectional", "forward");
     *reverse = lt_attr_is(attrs, n_attrs, "direction", "reverse", "forward");
     *dirs = both ? 2 : 1;
     if (!both && !*reverse && !lt_attr_is(attrs, n_attrs, "direction", "forward", "forward")) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "use forward, reverse or bidirectional", "attribute 'direction' has an unknown value");
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "use forward, reverse or bidirectional",
+                       "attribute 'direction' has an unknown value");
     }
     return LATHE_OK;
 }
@@ -192,7 +198,8 @@ static lathe_status hidden_size(lt_infer *c, lt_dim *out)
             return lt_infer_fail(c, "input 'R' has rank %d; 3 is needed", c->in[2]->rank);
         }
         if (given >= 0 && lt_dim_is_const(c->in[2]->dims[2]) && c->in[2]->dims[2].k != given) {
-            return lt_infer_fail(c, "hidden_size is %lld but R is for %lld", (long long)given, (long long)c->in[2]->dims[2].k);
+            return lt_infer_fail(c, "hidden_size is %lld but R is for %lld", (long long)given,
+                                 (long long)c->in[2]->dims[2].k);
         }
         *out = c->in[2]->dims[2];
         return LATHE_OK;
@@ -201,7 +208,8 @@ static lathe_status hidden_size(lt_infer *c, lt_dim *out)
 }
 
 /* Checks the shapes of all inputs but X. */
-static lathe_status check_inputs(lt_infer *c, const lt_rec_kind *kind, int dirs, lt_dim batch, lt_dim input, lt_dim hidden, bool batch_first)
+static lathe_status check_inputs(lt_infer *c, const lt_rec_kind *kind, int dirs, lt_dim batch, lt_dim input,
+                                 lt_dim hidden, bool batch_first)
 {
     lt_dim d = lt_dim_const(dirs), rows, bias, peep;
     LT_TRY(lt_dim_mul(c->dims, hidden, lt_dim_const(kind->gates), &rows, c->diag));
@@ -294,7 +302,7 @@ typedef struct run {
     double *none;                  /* zeros in place of an absent bias */
     double *gates;                 /* (steps * batch) x (gates * hidden) */
     double *h, *cell;
-    const int64_t *lengths;        /* NULL: all are full */
+    const int64_t *lengths; /* NULL: all are full */
     lt_nn_panel panel;
 } run;
 
@@ -303,7 +311,11 @@ static lathe_status prepare(lt_eval *c, const lt_rec_kind *kind, run *r)
     const lt_tensor *x = lt_in(c, 0);
     lt_rec *rec = &r->rec;
     bool first = lt_attr_i(c->attrs, c->n_attrs, "layout", 0) != 0, r_ok, bias_ok, peep_ok;
-    *r = (run){ .rec = { .kind = kind, .batch_first = first, .steps = x->dims[first], .batch = x->dims[!first], .input = x->dims[2] } };
+    *r = (run){ .rec = { .kind = kind,
+                         .batch_first = first,
+                         .steps = x->dims[first],
+                         .batch = x->dims[!first],
+                         .input = x->dims[2] } };
     LT_TRY(read_direction(c->attrs, c->n_attrs, &rec->dirs, &rec->reverse, c->where, c->diag));
     LT_TRY(read_acts(c->attrs, c->n_attrs, kind, rec->dirs, rec->acts, c->where, c->diag));
     rec->hidden = lt_in(c, 2)->dims[2];
@@ -329,7 +341,8 @@ static lathe_status prepare(lt_eval *c, const lt_rec_kind *kind, run *r)
     LT_TRY(lt_eval_ints(c, 4, &r->lengths, &count));
     for (int64_t b = 0; b < count; b++) {
         if (r->lengths[b] < 0 || r->lengths[b] > rec->steps) {
-            return lt_eval_fail(c, "sequence_lens[%lld] is %lld but there are %lld steps", (long long)b, (long long)r->lengths[b], (long long)rec->steps);
+            return lt_eval_fail(c, "sequence_lens[%lld] is %lld but there are %lld steps", (long long)b,
+                                (long long)r->lengths[b], (long long)rec->steps);
         }
     }
     return lt_nn_panel_make(c, rec->input, &r->panel);
@@ -343,7 +356,8 @@ static int64_t state_at(const lt_rec *rec, int64_t b)
 
 static int64_t output_at(const lt_rec *rec, int64_t t, int64_t b)
 {
-    int64_t place = rec->batch_first ? (b * rec->steps + t) * rec->dirs + rec->dir : (t * rec->dirs + rec->dir) * rec->batch + b;
+    int64_t place =
+        rec->batch_first ? (b * rec->steps + t) * rec->dirs + rec->dir : (t * rec->dirs + rec->dir) * rec->batch + b;
     return place * rec->hidden;
 }
 

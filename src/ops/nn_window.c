@@ -1,12 +1,16 @@
 /*
- * nn_window.c - where a sliding window reads: symbolic output extents, and for evaluation the place in the input plane of each tap of each
- * output point. Used by convolution and pooling.
+ * nn_window.c - where a sliding window reads: symbolic output extents, and for evaluation the place in the input plane
+ * of each tap of each output point. Used by convolution and pooling.
  */
 #include "ops/nn.h"
 
 const lt_attr_spec lt_nn_conv_attrs[] = {
-    { "auto_pad", LATHE_ATTR_STRING, false },    { "dilations", LATHE_ATTR_INTS, false }, { "group", LATHE_ATTR_INT, false },
-    { "kernel_shape", LATHE_ATTR_INTS, false }, { "pads", LATHE_ATTR_INTS, false },      { "strides", LATHE_ATTR_INTS, false },
+    { "auto_pad", LATHE_ATTR_STRING, false },
+    { "dilations", LATHE_ATTR_INTS, false },
+    { "group", LATHE_ATTR_INT, false },
+    { "kernel_shape", LATHE_ATTR_INTS, false },
+    { "pads", LATHE_ATTR_INTS, false },
+    { "strides", LATHE_ATTR_INTS, false },
     { 0 },
 };
 
@@ -18,18 +22,20 @@ static lathe_status linear(lt_infer *c, lt_dim x, int64_t a, int64_t b, lt_dim *
 }
 
 /*
- * Points of one axis with explicit pads. In ceil_mode a last window that would start behind x and its leading pad is dropped, as the
- * specification of the pools says.
+ * Points of one axis with explicit pads. In ceil_mode a last window that would start behind x and its leading pad is
+ * dropped, as the specification of the pools says.
  */
-static lathe_status count_points(lt_infer *c, const lt_window *win, int i, lt_dim x, lt_dim kernel, bool ceil_mode, lt_dim *out)
+static lathe_status count_points(lt_infer *c, const lt_window *win, int i, lt_dim x, lt_dim kernel, bool ceil_mode,
+                                 lt_dim *out)
 {
     lt_dim reach, room, last;
     LT_TRY(linear(c, kernel, win->dilation[i], 1 - win->dilation[i], &reach));
     LT_TRY(linear(c, x, 1, win->begin[i] + win->end[i], &room));
     LT_TRY(lt_dim_sub(c->dims, room, reach, &room, c->diag));
     if (lt_dim_is_const(room) && room.k < 0) {
-        return lt_infer_fail(c, "a window that reaches over %lld elements does not fit axis %d with its padding: it is %lld too large",
-                             (long long)(lt_dim_is_const(reach) ? reach.k : 0), i + 2, (long long)-room.k);
+        return lt_infer_fail(
+            c, "a window that reaches over %lld elements does not fit axis %d with its padding: it is %lld too large",
+            (long long)(lt_dim_is_const(reach) ? reach.k : 0), i + 2, (long long)-room.k);
     }
     lt_dim stride = lt_dim_const(win->stride[i]);
     LT_TRY(lt_dim_make(c->dims, ceil_mode ? LT_DIM_CEILDIV : LT_DIM_FLOORDIV, room, stride, &last, c->diag));
@@ -53,7 +59,8 @@ lathe_status lt_nn_window_infer(lt_infer *c, const lt_type *x, const lt_dim *ker
     bool same = lt_attr_is(c->attrs, c->n_attrs, "auto_pad", "SAME_UPPER", "NOTSET") ||
                 lt_attr_is(c->attrs, c->n_attrs, "auto_pad", "SAME_LOWER", "NOTSET");
     if (n < 1) {
-        return lt_infer_fail(c, "input 0 has rank %d; batch, channels and at least one spatial axis are needed", x->rank);
+        return lt_infer_fail(c, "input 0 has rank %d; batch, channels and at least one spatial axis are needed",
+                             x->rank);
     }
     for (int i = 0; i < n; i++) {
         extents[i] = lt_dim_is_const(x->dims[i + 2]) ? x->dims[i + 2].k : 0;
@@ -66,7 +73,8 @@ lathe_status lt_nn_window_infer(lt_infer *c, const lt_type *x, const lt_dim *ker
         if (same) {
             LT_TRY(lt_dim_make(c->dims, LT_DIM_CEILDIV, x->dims[i + 2], lt_dim_const(win.stride[i]), &out[i], c->diag));
         } else {
-            LT_TRY(count_points(c, &win, i, x->dims[i + 2], open ? kernel[i] : lt_dim_const(win.kernel[i]), ceil_mode, &out[i]));
+            LT_TRY(count_points(c, &win, i, x->dims[i + 2], open ? kernel[i] : lt_dim_const(win.kernel[i]), ceil_mode,
+                                &out[i]));
         }
     }
     return LATHE_OK;
@@ -80,8 +88,8 @@ lathe_status lt_nn_grid_make(lt_eval *c, const lt_tensor *x, const lt_tensor *y,
     for (int i = 0; i < n; i++) {
         out->in[i] = x->dims[i + 2];
         out->out[i] = y->dims[i + 2];
-        if (!lt_i64_mul(out->taps, out->win.kernel[i], &out->taps) || !lt_i64_mul(out->points, out->out[i], &out->points) ||
-            !lt_i64_mul(out->plane, out->in[i], &out->plane)) {
+        if (!lt_i64_mul(out->taps, out->win.kernel[i], &out->taps) ||
+            !lt_i64_mul(out->points, out->out[i], &out->points) || !lt_i64_mul(out->plane, out->in[i], &out->plane)) {
             return LT_FAIL(c->diag, LATHE_OVERFLOW, c->where, NULL, "%s: the size of a window overflows", c->op->name);
         }
     }
@@ -108,8 +116,12 @@ static int64_t place(const lt_nn_grid *grid, int i, int64_t at, int64_t tap)
     return index < grid->in[i] + win->end[i] ? LT_NN_PAD : LT_NN_OUTSIDE;
 }
 
-/* Adds axis i to the offsets of all taps and points; taps and points are numbered row-major, `tap_step` and `point_step` apart on this axis. */
-static void add_axis(const lt_nn_grid *grid, int i, int64_t tap_step, int64_t point_step, int64_t first, int64_t count, int64_t *offsets)
+/*
+ * Adds axis i to the offsets of all taps and points; taps and points are numbered row-major, `tap_step` and
+ * `point_step` apart on this axis.
+ */
+static void add_axis(const lt_nn_grid *grid, int i, int64_t tap_step, int64_t point_step, int64_t first, int64_t count,
+                     int64_t *offsets)
 {
     for (int64_t t = 0; t < grid->taps; t++) {
         int64_t tap = t / tap_step % grid->win.kernel[i];

@@ -1,5 +1,6 @@
 /*
- * pool.c - AveragePool, MaxPool, LpPool: one walk over the windows of each plane, three ways to fold the elements of a window.
+ * pool.c - AveragePool, MaxPool, LpPool: one walk over the windows of each plane, three ways to fold the elements of a
+ * window.
  */
 #include "ops/nn.h"
 
@@ -59,7 +60,10 @@ static double fold_average(const pool *p, const window *w, int64_t *chosen)
     return count > 0 ? sum / (double)count : 0.0;
 }
 
-/* The first largest element; a NaN wins over everything. A window that lies in the padding gives the smallest number of the type. */
+/*
+ * The first largest element; a NaN wins over everything. A window that lies in the padding gives the smallest number
+ * of the type.
+ */
 static double fold_max(const pool *p, const window *w, int64_t *chosen)
 {
     double best = p->integers ? (double)lt_dtype_min_i64(p->dtype) : -INFINITY;
@@ -171,7 +175,8 @@ static lathe_status eval_max(lt_eval *c)
     pool p = { .fold = fold_max, .integers = lt_dtype_is_integer(y->dtype), .dtype = y->dtype };
     p.column_major = lt_attr_i(c->attrs, c->n_attrs, "storage_order", 0) != 0;
     if (indices != NULL) {
-        LT_TRY(lt_tensor_alloc(c->scratch, &own_indices, LATHE_DTYPE_I64, indices->rank, indices->dims, "Indices", c->diag));
+        LT_TRY(lt_tensor_alloc(c->scratch, &own_indices, LATHE_DTYPE_I64, indices->rank, indices->dims, "Indices",
+                               c->diag));
         p.indices = own_indices.data;
     }
     LT_TRY(run_pool(c, &p, y));
@@ -188,25 +193,30 @@ static lathe_status eval_lp(lt_eval *c)
 }
 
 static const lt_attr_spec average_attrs[] = {
-    { "auto_pad", LATHE_ATTR_STRING, false },    { "ceil_mode", LATHE_ATTR_INT, false }, { "count_include_pad", LATHE_ATTR_INT, false },
-    { "dilations", LATHE_ATTR_INTS, false },     { "kernel_shape", LATHE_ATTR_INTS, true }, { "pads", LATHE_ATTR_INTS, false },
-    { "strides", LATHE_ATTR_INTS, false },       { 0 },
+    { "auto_pad", LATHE_ATTR_STRING, false },       { "ceil_mode", LATHE_ATTR_INT, false },
+    { "count_include_pad", LATHE_ATTR_INT, false }, { "dilations", LATHE_ATTR_INTS, false },
+    { "kernel_shape", LATHE_ATTR_INTS, true },      { "pads", LATHE_ATTR_INTS, false },
+    { "strides", LATHE_ATTR_INTS, false },          { 0 },
 };
 static const lt_attr_spec max_attrs[] = {
-    { "auto_pad", LATHE_ATTR_STRING, false }, { "ceil_mode", LATHE_ATTR_INT, false }, { "dilations", LATHE_ATTR_INTS, false },
-    { "kernel_shape", LATHE_ATTR_INTS, true }, { "pads", LATHE_ATTR_INTS, false },     { "storage_order", LATHE_ATTR_INT, false },
+    { "auto_pad", LATHE_ATTR_STRING, false }, { "ceil_mode", LATHE_ATTR_INT, false },
+    { "dilations", LATHE_ATTR_INTS, false },  { "kernel_shape", LATHE_ATTR_INTS, true },
+    { "pads", LATHE_ATTR_INTS, false },       { "storage_order", LATHE_ATTR_INT, false },
     { "strides", LATHE_ATTR_INTS, false },    { 0 },
 };
 static const lt_attr_spec lp_attrs[] = {
-    { "auto_pad", LATHE_ATTR_STRING, false }, { "ceil_mode", LATHE_ATTR_INT, false }, { "dilations", LATHE_ATTR_INTS, false },
-    { "kernel_shape", LATHE_ATTR_INTS, true }, { "p", LATHE_ATTR_INT, false },         { "pads", LATHE_ATTR_INTS, false },
+    { "auto_pad", LATHE_ATTR_STRING, false }, { "ceil_mode", LATHE_ATTR_INT, false },
+    { "dilations", LATHE_ATTR_INTS, false },  { "kernel_shape", LATHE_ATTR_INTS, true },
+    { "p", LATHE_ATTR_INT, false },           { "pads", LATHE_ATTR_INTS, false },
     { "strides", LATHE_ATTR_INTS, false },    { 0 },
 };
 
 static const char *const average_samples[] = {
     "f32[1,2,7,6] x = rand(1) | y = AveragePool <kernel_shape = [3,2], strides = [2,1], pads = [1,0,1,1]> (x)",
-    "f32[1,2,7,6] x = rand(1) | y = AveragePool <kernel_shape = [3,2], strides = [2,2], pads = [1,0,0,1], count_include_pad = 1> (x)",
-    "f32[1,1,7,6] x = rand(1) | y = AveragePool <kernel_shape = [3,3], strides = [2,2], ceil_mode = 1, count_include_pad = 1, pads = [1,1,1,1]> (x)",
+    "f32[1,2,7,6] x = rand(1) | y = AveragePool <kernel_shape = [3,2], strides = [2,2], pads = [1,0,0,1], "
+    "count_include_pad = 1> (x)",
+    "f32[1,1,7,6] x = rand(1) | y = AveragePool <kernel_shape = [3,3], strides = [2,2], ceil_mode = 1, "
+    "count_include_pad = 1, pads = [1,1,1,1]> (x)",
     "f32[2,1,9] x = rand(1) | y = AveragePool <kernel_shape = [4], strides = [3], auto_pad = \"SAME_UPPER\"> (x)",
     "f32[1,2,6,5] x = rand(1) | y = AveragePool <kernel_shape = [2,3], strides = [2,2], auto_pad = \"SAME_LOWER\"> (x)",
     "f32[1,1,4,5,6] x = rand(1) | y = AveragePool <kernel_shape = [2,2,2], dilations = [1,2,3]> (x)",
@@ -216,7 +226,8 @@ static const char *const average_samples[] = {
 };
 static const char *const max_samples[] = {
     "f32[1,2,7,6] x = rand(1) | y, i = MaxPool <kernel_shape = [3,2], strides = [2,1], pads = [1,0,1,1]> (x)",
-    "f32[2,2,5,6] x = rand(1) | y, i = MaxPool <kernel_shape = [3,3], strides = [2,2], ceil_mode = 1, storage_order = 1> (x)",
+    "f32[2,2,5,6] x = rand(1) | y, i = MaxPool <kernel_shape = [3,3], strides = [2,2], ceil_mode = 1, storage_order = "
+    "1> (x)",
     "f32[1,1,8,8] x = rand(1) | y = MaxPool <kernel_shape = [2,3], dilations = [3,2]> (x)",
     "f32[1,3,10] x = rand(1) | y = MaxPool <kernel_shape = [3], strides = [2], auto_pad = \"SAME_UPPER\"> (x)",
     "f32[1,2,5,5] x = rand(1) | y = MaxPool <kernel_shape = [2,2], strides = [2,2], auto_pad = \"SAME_LOWER\"> (x)",
@@ -236,11 +247,29 @@ static const char *const lp_samples[] = {
 };
 
 LT_OPS(pool) = {
-    { .name = "AveragePool", .since = 22, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y); T: float", .attrs = average_attrs,
-      .infer = infer_pool, .eval = eval_average, .samples = average_samples },
-    { .name = "MaxPool", .since = 22, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y, i64? Indices); T: float i8 u8", .attrs = max_attrs,
-      .infer = infer_pool, .eval = eval_max, .samples = max_samples },
-    { .name = "LpPool", .since = 22, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y); T: float", .attrs = lp_attrs,
-      .infer = infer_lp_pool, .eval = eval_lp, .samples = lp_samples },
+    { .name = "AveragePool",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y); T: float",
+      .attrs = average_attrs,
+      .infer = infer_pool,
+      .eval = eval_average,
+      .samples = average_samples },
+    { .name = "MaxPool",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y, i64? Indices); T: float i8 u8",
+      .attrs = max_attrs,
+      .infer = infer_pool,
+      .eval = eval_max,
+      .samples = max_samples },
+    { .name = "LpPool",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y); T: float",
+      .attrs = lp_attrs,
+      .infer = infer_lp_pool,
+      .eval = eval_lp,
+      .samples = lp_samples },
     { 0 },
 };

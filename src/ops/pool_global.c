@@ -1,5 +1,6 @@
 /*
- * pool_global.c - GlobalAveragePool, GlobalMaxPool, GlobalLpPool and com.microsoft QLinearGlobalAveragePool: every plane becomes one element.
+ * pool_global.c - GlobalAveragePool, GlobalMaxPool, GlobalLpPool and com.microsoft QLinearGlobalAveragePool: every
+ * plane becomes one element.
  */
 #include "ops/nn.h"
 
@@ -31,14 +32,14 @@ static lathe_status infer_qlinear_global(lt_infer *c)
 {
     int last = lt_attr_i(c->attrs, c->n_attrs, "channels_last", 0) != 0;
     if (c->in[0]->rank >= 0 && c->in[0]->rank < 3) {
-        return lt_infer_fail(c, "input 0 has rank %d; batch, channels and at least one spatial axis are needed", c->in[0]->rank);
+        return lt_infer_fail(c, "input 0 has rank %d; batch, channels and at least one spatial axis are needed",
+                             c->in[0]->rank);
     }
     for (int i = 1; i < 5; i++) {
         LT_TRY(lt_nn_infer_single(c, i));
     }
     return infer_ones(c, 2 - last, c->in[0]->rank - last);
 }
-
 
 static double fold_average(const lt_tensor *x, int64_t first, int64_t size, double p)
 {
@@ -106,7 +107,8 @@ static lathe_status eval_qlinear_average(lt_eval *c)
     const lt_tensor *x = lt_in(c, 0);
     lt_tensor *y = lt_out(c, 0);
     bool last = lt_attr_i(c->attrs, c->n_attrs, "channels_last", 0) != 0;
-    int64_t planes = lt_tensor_count(y), size = planes > 0 ? lt_tensor_count(x) / planes : 0, channels = x->dims[last ? x->rank - 1 : 1];
+    int64_t planes = lt_tensor_count(y), size = planes > 0 ? lt_tensor_count(x) / planes : 0,
+            channels = x->dims[last ? x->rank - 1 : 1];
     if (planes == 0) {
         return LATHE_OK;
     }
@@ -114,7 +116,8 @@ static lathe_status eval_qlinear_average(lt_eval *c)
         return lt_eval_fail(c, "a plane of %lld elements has no average in 32 bits", (long long)size);
     }
     int64_t x_zero = lt_load_i64(x->dtype, lt_in(c, 2)->data, 0), y_zero = lt_load_i64(x->dtype, lt_in(c, 4)->data, 0);
-    float x_scale = (float)lt_load_f64(LATHE_DTYPE_F32, lt_in(c, 1)->data, 0), y_scale = (float)lt_load_f64(LATHE_DTYPE_F32, lt_in(c, 3)->data, 0);
+    float x_scale = (float)lt_load_f64(LATHE_DTYPE_F32, lt_in(c, 1)->data, 0),
+          y_scale = (float)lt_load_f64(LATHE_DTYPE_F32, lt_in(c, 3)->data, 0);
     float factor = x_scale / (y_scale * (float)size);
     for (int64_t i = 0; i < planes; i++) {
         int64_t sum = -x_zero * size, first = last ? i / channels * size * channels + i % channels : i * size;
@@ -157,14 +160,36 @@ static const char *const qlinear_samples[] = {
 };
 
 LT_OPS(pool_global) = {
-    { .name = "GlobalAveragePool", .since = 22, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y); T: float", .infer = infer_global,
-      .eval = eval_average, .samples = average_samples },
-    { .name = "GlobalMaxPool", .since = 22, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y); T: float", .infer = infer_global,
-      .eval = eval_max, .samples = max_samples },
-    { .name = "GlobalLpPool", .since = 22, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y); T: float", .attrs = lp_attrs,
-      .infer = infer_global, .eval = eval_lp, .samples = lp_samples },
-    { .name = "QLinearGlobalAveragePool", .domain = "com.microsoft", .since = 1, .traits = LT_OP_ROOT | LT_OP_INTEGER,
-      .sig = "(T X, f32 x_scale, T x_zero_point, f32 y_scale, T y_zero_point) -> (T Y); T: u8 i8", .attrs = qlinear_attrs,
-      .infer = infer_qlinear_global, .eval = eval_qlinear_average, .samples = qlinear_samples },
+    { .name = "GlobalAveragePool",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y); T: float",
+      .infer = infer_global,
+      .eval = eval_average,
+      .samples = average_samples },
+    { .name = "GlobalMaxPool",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y); T: float",
+      .infer = infer_global,
+      .eval = eval_max,
+      .samples = max_samples },
+    { .name = "GlobalLpPool",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y); T: float",
+      .attrs = lp_attrs,
+      .infer = infer_global,
+      .eval = eval_lp,
+      .samples = lp_samples },
+    { .name = "QLinearGlobalAveragePool",
+      .domain = "com.microsoft",
+      .since = 1,
+      .traits = LT_OP_ROOT | LT_OP_INTEGER,
+      .sig = "(T X, f32 x_scale, T x_zero_point, f32 y_scale, T y_zero_point) -> (T Y); T: u8 i8",
+      .attrs = qlinear_attrs,
+      .infer = infer_qlinear_global,
+      .eval = eval_qlinear_average,
+      .samples = qlinear_samples },
     { 0 },
 };

@@ -1,6 +1,6 @@
 /*
- * qlinear_pointwise.c - com.microsoft QLinearAdd and QLinearMul: both arguments are dequantized, combined and quantized again, each step in f32,
- * so that the same graph written with Q/DQ gives the same bits.
+ * qlinear_pointwise.c - com.microsoft QLinearAdd and QLinearMul: both arguments are dequantized, combined and
+ * quantized again, each step in f32, so that the same graph written with Q/DQ gives the same bits.
  */
 #include "ops/nn.h"
 
@@ -81,25 +81,41 @@ static lathe_status eval_mul(lt_eval *c)
 }
 
 static const char *const add_samples[] = {
-    "u8[2,3,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(50), u8[2,3,4] b = rand(2), f32 bs = splat(0.03), u8 bz = splat(40), "
+    "u8[2,3,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(50), u8[2,3,4] b = rand(2), f32 bs = splat(0.03), u8 "
+    "bz = splat(40), "
     "f32 cs = splat(0.025), u8 cz = splat(128) | y = com.microsoft.QLinearAdd (a, as, az, b, bs, bz, cs, cz)",
-    "i8[3,4] a = rand(1), f32 as = splat(0.02), i8 az = splat(-7), i8[4] b = rand(2), f32 bs = splat(0.05), i8 bz = splat(9), "
+    "i8[3,4] a = rand(1), f32 as = splat(0.02), i8 az = splat(-7), i8[4] b = rand(2), f32 bs = splat(0.05), i8 bz = "
+    "splat(9), "
     "f32 cs = splat(0.041), i8 cz = splat(-3) | y = com.microsoft.QLinearAdd (a, as, az, b, bs, bz, cs, cz)",
     NULL,
 };
 static const char *const mul_samples[] = {
-    "u8[2,1,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(50), u8[3,1] b = rand(2), f32 bs = splat(0.03), u8 bz = splat(40), "
+    "u8[2,1,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(50), u8[3,1] b = rand(2), f32 bs = splat(0.03), u8 bz "
+    "= splat(40), "
     "f32 cs = splat(0.017), u8 cz = splat(128) | y = com.microsoft.QLinearMul (a, as, az, b, bs, bz, cs, cz)",
     NULL,
 };
 
-#define QLINEAR_SIG \
-    "(T A, f32 A_scale, T? A_zero_point, T B, f32 B_scale, T? B_zero_point, f32 C_scale, T? C_zero_point) -> (T C); T: u8 i8"
+#define QLINEAR_SIG                                                                                                    \
+    "(T A, f32 A_scale, T? A_zero_point, T B, f32 B_scale, T? B_zero_point, f32 C_scale, T? C_zero_point) -> (T C); "  \
+    "T: u8 i8"
 
 LT_OPS(qlinear_pointwise) = {
-    { .name = "QLinearAdd", .domain = "com.microsoft", .since = 1, .traits = LT_OP_INTEGER, .sig = QLINEAR_SIG, .infer = infer_qlinear,
-      .eval = eval_add, .samples = add_samples },
-    { .name = "QLinearMul", .domain = "com.microsoft", .since = 1, .traits = LT_OP_INTEGER, .sig = QLINEAR_SIG, .infer = infer_qlinear,
-      .eval = eval_mul, .samples = mul_samples },
+    { .name = "QLinearAdd",
+      .domain = "com.microsoft",
+      .since = 1,
+      .traits = LT_OP_INTEGER,
+      .sig = QLINEAR_SIG,
+      .infer = infer_qlinear,
+      .eval = eval_add,
+      .samples = add_samples },
+    { .name = "QLinearMul",
+      .domain = "com.microsoft",
+      .since = 1,
+      .traits = LT_OP_INTEGER,
+      .sig = QLINEAR_SIG,
+      .infer = infer_qlinear,
+      .eval = eval_mul,
+      .samples = mul_samples },
     { 0 },
 };

@@ -1,13 +1,16 @@
 /*
- * quantize_linear.c - QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear. Scales are one number, one for each index of an axis, or one for
- * each block along an axis. Divisions are rounded to the type that the operator names (that of the scale, or `precision`), then to an integer.
+ * quantize_linear.c - QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear. Scales are one number, one for each
+ * index of an axis, or one for each block along an axis. Divisions are rounded to the type that the operator names
+ * (that of the scale, or `precision`), then to an integer.
  */
 #include "ops/move.h"
 #include "ops/nn.h"
 
 #include <math.h>
 
-/* Scale and zero point must be a scalar, a vector over the axis, or (block_size > 0) x's shape with the axis divided. */
+/*
+ * Scale and zero point must be a scalar, a vector over the axis, or (block_size > 0) x's shape with the axis divided.
+ */
 static lathe_status check_granularity(lt_infer *c, int i, const char *what)
 {
     int64_t block = lt_attr_i(c->attrs, c->n_attrs, "block_size", 0);
@@ -30,7 +33,8 @@ static lathe_status check_granularity(lt_infer *c, int i, const char *what)
         return lt_nn_infer_vector(c, i, x->dims[axis], "the extent of the axis");
     }
     if (type->rank != x->rank) {
-        return lt_infer_fail(c, "the %s has rank %d but blocks need the rank %d of the input", what, type->rank, x->rank);
+        return lt_infer_fail(c, "the %s has rank %d but blocks need the rank %d of the input", what, type->rank,
+                             x->rank);
     }
     for (int d = 0; d < x->rank; d++) {
         lt_dim want = x->dims[d];
@@ -38,7 +42,8 @@ static lathe_status check_granularity(lt_infer *c, int i, const char *what)
             LT_TRY(lt_dim_make(c->dims, LT_DIM_CEILDIV, want, lt_dim_const(block), &want, c->diag));
         }
         if (lt_dim_is_const(want) && lt_dim_is_const(type->dims[d]) && want.k != type->dims[d].k) {
-            return lt_infer_fail(c, "the %s has extent %lld on axis %d where %lld is needed", what, (long long)type->dims[d].k, d, (long long)want.k);
+            return lt_infer_fail(c, "the %s has extent %lld on axis %d where %lld is needed", what,
+                                 (long long)type->dims[d].k, d, (long long)want.k);
         }
     }
     return LATHE_OK;
@@ -52,7 +57,8 @@ static lathe_status check_params(lt_infer *c)
     if (lt_infer_known_rank(c, 1) && lt_infer_known_rank(c, 2)) {
         const lt_type *scale = c->in[1], *zero = c->in[2];
         bool both_small = scale->rank <= 1 && zero->rank <= 1;
-        if (scale->rank != zero->rank && !(both_small && lt_dim_is(scale->rank == 1 ? scale->dims[0] : zero->dims[0], 1))) {
+        if (scale->rank != zero->rank &&
+            !(both_small && lt_dim_is(scale->rank == 1 ? scale->dims[0] : zero->dims[0], 1))) {
             return lt_infer_fail(c, "scale and zero point have ranks %d and %d", scale->rank, zero->rank);
         }
     }
@@ -60,7 +66,8 @@ static lathe_status check_params(lt_infer *c)
 }
 
 /* output_dtype as a type among `allowed`; UNDEFINED when it is not given. */
-static lathe_status output_dtype(lt_infer *c, const char *name, const lathe_dtype *allowed, size_t count, lathe_dtype *out)
+static lathe_status output_dtype(lt_infer *c, const char *name, const lathe_dtype *allowed, size_t count,
+                                 lathe_dtype *out)
 {
     int64_t number = lt_attr_i(c->attrs, c->n_attrs, name, 0);
     *out = LATHE_DTYPE_UNDEFINED;
@@ -70,13 +77,16 @@ static lathe_status output_dtype(lt_infer *c, const char *name, const lathe_dtyp
             return LATHE_OK;
         }
     }
-    return number == 0 ? LATHE_OK : lt_infer_fail(c, "attribute '%s' names type %lld, which is not possible here", name, (long long)number);
+    return number == 0 ? LATHE_OK
+                       : lt_infer_fail(c, "attribute '%s' names type %lld, which is not possible here", name,
+                                       (long long)number);
 }
 
 static const lathe_dtype real_types[] = { LATHE_DTYPE_F32, LATHE_DTYPE_F16, LATHE_DTYPE_BF16 };
 static const lathe_dtype quantized_types[] = {
-    LATHE_DTYPE_U8, LATHE_DTYPE_I8, LATHE_DTYPE_U16, LATHE_DTYPE_I16, LATHE_DTYPE_F8E4M3FN, LATHE_DTYPE_F8E4M3FNUZ, LATHE_DTYPE_F8E5M2,
-    LATHE_DTYPE_F8E5M2FNUZ, LATHE_DTYPE_U4, LATHE_DTYPE_I4, LATHE_DTYPE_F4E2M1, LATHE_DTYPE_U2, LATHE_DTYPE_I2,
+    LATHE_DTYPE_U8,         LATHE_DTYPE_I8,     LATHE_DTYPE_U16,        LATHE_DTYPE_I16, LATHE_DTYPE_F8E4M3FN,
+    LATHE_DTYPE_F8E4M3FNUZ, LATHE_DTYPE_F8E5M2, LATHE_DTYPE_F8E5M2FNUZ, LATHE_DTYPE_U4,  LATHE_DTYPE_I4,
+    LATHE_DTYPE_F4E2M1,     LATHE_DTYPE_U2,     LATHE_DTYPE_I2,
 };
 
 static lathe_status infer_quantize(lt_infer *c)
@@ -86,7 +96,8 @@ static lathe_status infer_quantize(lt_infer *c)
     LT_TRY(output_dtype(c, "output_dtype", quantized_types, LT_COUNT(quantized_types), &dtype));
     LT_TRY(output_dtype(c, "precision", real_types, LT_COUNT(real_types), &precision));
     if (zero != NULL && dtype != LATHE_DTYPE_UNDEFINED && zero->dtype != dtype) {
-        return lt_infer_fail(c, "output_dtype is %s but the zero point is %s", lathe_dtype_name(dtype), lathe_dtype_name(zero->dtype));
+        return lt_infer_fail(c, "output_dtype is %s but the zero point is %s", lathe_dtype_name(dtype),
+                             lathe_dtype_name(zero->dtype));
     }
     dtype = zero != NULL ? zero->dtype : dtype != LATHE_DTYPE_UNDEFINED ? dtype : LATHE_DTYPE_U8;
     LT_TRY(check_params(c));
@@ -114,9 +125,9 @@ static lathe_status infer_dynamic(lt_infer *c)
 /* x as outer x size x inner, and which parameter belongs to an index on the axis: index / block. */
 typedef struct layout {
     lt_axis_span span;
-    int64_t block;           /* indices that share a parameter */
-    int64_t blocks;          /* parameters along the axis */
-    bool outer_params;       /* blocked: parameters also vary over outer and inner axes */
+    int64_t block;     /* indices that share a parameter */
+    int64_t blocks;    /* parameters along the axis */
+    bool outer_params; /* blocked: parameters also vary over outer and inner axes */
     const double *scale, *zero;
 } layout;
 
@@ -190,7 +201,8 @@ static void quantize_run(const void *user, const layout *l, int64_t first, int64
         for (int64_t i = 0; i < n; i++) {
             int64_t p = l->outer_params ? param + done + i : param;
             double x = lt_nn_round(j->precision, line[i]), scale = lt_nn_round(j->precision, l->scale[p]);
-            store_quantized(j, first + done + i, lt_nn_round(j->precision, x / scale), l->zero != NULL ? l->zero[p] : 0.0);
+            store_quantized(j, first + done + i, lt_nn_round(j->precision, x / scale),
+                            l->zero != NULL ? l->zero[p] : 0.0);
         }
     }
 }
@@ -201,7 +213,8 @@ static lathe_status eval_quantize(lt_eval *c)
     lathe_dtype scale = lt_in(c, 1)->dtype;
     bool real = scale == LATHE_DTYPE_F32 || scale == LATHE_DTYPE_F16 || scale == LATHE_DTYPE_BF16;
     job j = { .x = lt_in(c, 0), .y = lt_out(c, 0) };
-    j.precision = (lathe_dtype)lt_attr_i(c->attrs, c->n_attrs, "precision", real ? (int64_t)scale : (int64_t)LATHE_DTYPE_F32);
+    j.precision =
+        (lathe_dtype)lt_attr_i(c->attrs, c->n_attrs, "precision", real ? (int64_t)scale : (int64_t)LATHE_DTYPE_F32);
     j.precision = j.precision == LATHE_DTYPE_UNDEFINED ? LATHE_DTYPE_F32 : j.precision;
     j.saturate = lt_attr_i(c->attrs, c->n_attrs, "saturate", 1) != 0;
     if (lt_tensor_count(j.x) > 0) {
@@ -265,17 +278,22 @@ static lathe_status eval_dynamic(lt_eval *c)
 }
 
 static const lt_attr_spec quantize_attrs[] = {
-    { "axis", LATHE_ATTR_INT, false },      { "block_size", LATHE_ATTR_INT, false }, { "output_dtype", LATHE_ATTR_INT, false },
-    { "precision", LATHE_ATTR_INT, false }, { "saturate", LATHE_ATTR_INT, false },   { 0 },
+    { "axis", LATHE_ATTR_INT, false },         { "block_size", LATHE_ATTR_INT, false },
+    { "output_dtype", LATHE_ATTR_INT, false }, { "precision", LATHE_ATTR_INT, false },
+    { "saturate", LATHE_ATTR_INT, false },     { 0 },
 };
 static const lt_attr_spec dequantize_attrs[] = {
-    { "axis", LATHE_ATTR_INT, false }, { "block_size", LATHE_ATTR_INT, false }, { "output_dtype", LATHE_ATTR_INT, false }, { 0 },
+    { "axis", LATHE_ATTR_INT, false },
+    { "block_size", LATHE_ATTR_INT, false },
+    { "output_dtype", LATHE_ATTR_INT, false },
+    { 0 },
 };
 
 static const char *const quantize_samples[] = {
     "f32[2,3,4] x = rand(1), f32 s = splat(0.02), u8 z = splat(128) | y = QuantizeLinear (x, s, z)",
     "f32[2,3,4] x = rand(1), f32[3] s = {0.01, 0.02, 0.05}, i8[3] z = {0, -7, 20} | y = QuantizeLinear (x, s, z)",
-    "f32[3,5] x = rand(1), f32[2,5] s = splat(0.03) | y = QuantizeLinear <axis = 0, block_size = 2, output_dtype = 3> (x, s)",
+    "f32[3,5] x = rand(1), f32[2,5] s = splat(0.03) | y = QuantizeLinear <axis = 0, block_size = 2, output_dtype = 3> "
+    "(x, s)",
     "f32[2,3] x = rand(1), f32 s = splat(0.0001), u16 z = splat(30000) | y = QuantizeLinear (x, s, z)",
     "f32[2,3] x = rand(1), f32 s = splat(0.0001), i16 z = splat(-5) | y = QuantizeLinear (x, s, z)",
     "f16[2,3] x = rand(1), f16 s = splat(0.05), i8 z = splat(3) | y = QuantizeLinear (x, s, z)",
@@ -288,7 +306,8 @@ static const char *const quantize_samples[] = {
 };
 static const char *const dequantize_samples[] = {
     "u8[2,3,4] x = rand(1), f32 s = splat(0.02), u8 z = splat(128) | y = DequantizeLinear (x, s, z)",
-    "i8[2,3,4] x = rand(1), f32[3] s = {0.01, 0.02, 0.05}, i8[3] z = {0, -7, 20} | y = DequantizeLinear <axis = -2> (x, s, z)",
+    "i8[2,3,4] x = rand(1), f32[3] s = {0.01, 0.02, 0.05}, i8[3] z = {0, -7, 20} | y = DequantizeLinear <axis = -2> "
+    "(x, s, z)",
     "i8[3,5] x = rand(1), f32[2,5] s = splat(0.03) | y = DequantizeLinear <axis = 0, block_size = 2> (x, s)",
     "i32[4] x = rand(1), f32[4] s = {0.01, 0.02, 0.05, 1.0} | y = DequantizeLinear <axis = 0> (x, s)",
     "u16[5] x = rand(1), f32 s = splat(0.1), u16 z = splat(300) | y = DequantizeLinear (x, s, z)",
@@ -304,15 +323,28 @@ static const char *const dynamic_samples[] = {
 };
 
 LT_OPS(quantize_linear) = {
-    { .name = "QuantizeLinear", .since = 25,
+    { .name = "QuantizeLinear",
+      .since = 25,
       .sig = "(T1 x, T2 y_scale, T3? y_zero_point) -> (T3 y); T1: f32 f16 bf16 i32, T2: f32 f16 bf16 i32 f8e8m0, "
              "T3: i8 u8 i16 u16 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz u4 i4 f4e2m1 u2 i2",
-      .attrs = quantize_attrs, .infer = infer_quantize, .eval = eval_quantize, .samples = quantize_samples },
-    { .name = "DequantizeLinear", .since = 25,
-      .sig = "(T1 x, T2 x_scale, T1? x_zero_point) -> (T3 y); T1: i8 u8 i16 u16 i32 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz u4 i4 f4e2m1 u2 i2, "
+      .attrs = quantize_attrs,
+      .infer = infer_quantize,
+      .eval = eval_quantize,
+      .samples = quantize_samples },
+    { .name = "DequantizeLinear",
+      .since = 25,
+      .sig = "(T1 x, T2 x_scale, T1? x_zero_point) -> (T3 y); T1: i8 u8 i16 u16 i32 f8e4m3fn f8e4m3fnuz f8e5m2 "
+             "f8e5m2fnuz u4 i4 f4e2m1 u2 i2, "
              "T2: f32 f16 bf16 f8e8m0, T3: f32 f16 bf16",
-      .attrs = dequantize_attrs, .infer = infer_dequantize, .eval = eval_dequantize, .samples = dequantize_samples },
-    { .name = "DynamicQuantizeLinear", .since = 11, .sig = "(f32 x) -> (u8 y, f32 y_scale, u8 y_zero_point)",
-      .infer = infer_dynamic, .eval = eval_dynamic, .samples = dynamic_samples },
+      .attrs = dequantize_attrs,
+      .infer = infer_dequantize,
+      .eval = eval_dequantize,
+      .samples = dequantize_samples },
+    { .name = "DynamicQuantizeLinear",
+      .since = 11,
+      .sig = "(f32 x) -> (u8 y, f32 y_scale, u8 y_zero_point)",
+      .infer = infer_dynamic,
+      .eval = eval_dynamic,
+      .samples = dynamic_samples },
     { 0 },
 };

@@ -34,7 +34,10 @@ static void step_gru(const lt_rec *rec, const double *gates, double *h, double *
     }
 }
 
-/* Gates: input, output, forget, cell. The peephole of the output gate sees the new cell. The cell itself is never clipped. */
+/*
+ * Gates: input, output, forget, cell. The peephole of the output gate sees the new cell. The cell itself is never
+ * clipped.
+ */
 static void step_lstm(const lt_rec *rec, const double *gates, double *h, double *cell)
 {
     int64_t n = rec->hidden;
@@ -54,9 +57,15 @@ static void step_lstm(const lt_rec *rec, const double *gates, double *h, double 
     }
 }
 
-static const lt_rec_kind rnn = { .gates = 1, .acts = 1, .defaults = { "Tanh" }, .cell_in = -1, .peep_in = -1, .step = step_rnn };
-static const lt_rec_kind gru = { .gates = 3, .acts = 2, .defaults = { "Sigmoid", "Tanh" }, .cell_in = -1, .peep_in = -1, .step = step_gru };
-static const lt_rec_kind lstm = { .gates = 4, .acts = 3, .defaults = { "Sigmoid", "Tanh", "Tanh" }, .cell_in = 6, .peep_in = 7, .step = step_lstm };
+static const lt_rec_kind rnn = {
+    .gates = 1, .acts = 1, .defaults = { "Tanh" }, .cell_in = -1, .peep_in = -1, .step = step_rnn
+};
+static const lt_rec_kind gru = {
+    .gates = 3, .acts = 2, .defaults = { "Sigmoid", "Tanh" }, .cell_in = -1, .peep_in = -1, .step = step_gru
+};
+static const lt_rec_kind lstm = {
+    .gates = 4, .acts = 3, .defaults = { "Sigmoid", "Tanh", "Tanh" }, .cell_in = 6, .peep_in = 7, .step = step_lstm
+};
 
 static lathe_status infer_rnn(lt_infer *c)
 {
@@ -88,10 +97,13 @@ static lathe_status eval_lstm(lt_eval *c)
     return lt_rec_eval(c, &lstm);
 }
 
-#define COMMON_ATTRS                                                                                                                          \
-    { "activation_alpha", LATHE_ATTR_FLOATS, false }, { "activation_beta", LATHE_ATTR_FLOATS, false },                                       \
-        { "activations", LATHE_ATTR_STRINGS, false }, { "clip", LATHE_ATTR_FLOAT, false }, { "direction", LATHE_ATTR_STRING, false },        \
-        { "hidden_size", LATHE_ATTR_INT, false }, { "layout", LATHE_ATTR_INT, false }
+#define COMMON_ATTRS                                                                                                   \
+    { "activation_alpha", LATHE_ATTR_FLOATS, false }, { "activation_beta", LATHE_ATTR_FLOATS, false },                 \
+        { "activations", LATHE_ATTR_STRINGS, false }, { "clip", LATHE_ATTR_FLOAT, false },                             \
+        { "direction", LATHE_ATTR_STRING, false }, { "hidden_size", LATHE_ATTR_INT, false },                           \
+    {                                                                                                                  \
+        "layout", LATHE_ATTR_INT, false                                                                                \
+    }
 
 static const lt_attr_spec rnn_attrs[] = { COMMON_ATTRS, { 0 } };
 static const lt_attr_spec gru_attrs[] = { COMMON_ATTRS, { "linear_before_reset", LATHE_ATTR_INT, false }, { 0 } };
@@ -99,13 +111,16 @@ static const lt_attr_spec lstm_attrs[] = { COMMON_ATTRS, { "input_forget", LATHE
 
 static const char *const rnn_samples[] = {
     "f32[4,2,3] x = rand(1), f32[1,5,3] w = rand(2), f32[1,5,5] r = rand(3) | y, h = RNN <hidden_size = 5> (x, w, r)",
-    "f32[4,2,3] x = rand(1), f32[2,5,3] w = rand(2), f32[2,5,5] r = rand(3), f32[2,10] b = rand(4), i32[2] l = {4, 2}, f32[2,2,5] h0 = rand(5) | "
-    "y, h = RNN <hidden_size = 5, direction = \"bidirectional\", activations = [\"Relu\", \"Tanh\"], clip = 1.5> (x, w, r, b, l, h0)",
+    "f32[4,2,3] x = rand(1), f32[2,5,3] w = rand(2), f32[2,5,5] r = rand(3), f32[2,10] b = rand(4), i32[2] l = {4, 2}, "
+    "f32[2,2,5] h0 = rand(5) | "
+    "y, h = RNN <hidden_size = 5, direction = \"bidirectional\", activations = [\"Relu\", \"Tanh\"], clip = 1.5> (x, "
+    "w, r, b, l, h0)",
     NULL,
 };
 static const char *const gru_samples[] = {
     "f32[4,2,3] x = rand(1), f32[1,15,3] w = rand(2), f32[1,15,5] r = rand(3) | y, h = GRU <hidden_size = 5> (x, w, r)",
-    "f32[4,2,3] x = rand(1), f32[1,15,3] w = rand(2), f32[1,15,5] r = rand(3), f32[1,30] b = rand(4), i32[2] l = {3, 4}, f32[1,2,5] h0 = rand(5) | "
+    "f32[4,2,3] x = rand(1), f32[1,15,3] w = rand(2), f32[1,15,5] r = rand(3), f32[1,30] b = rand(4), i32[2] l = {3, "
+    "4}, f32[1,2,5] h0 = rand(5) | "
     "y, h = GRU <hidden_size = 5, direction = \"reverse\", linear_before_reset = 1> (x, w, r, b, l, h0)",
     "f32[3,1,2] x = rand(1), f32[2,9,2] w = rand(2), f32[2,9,3] r = rand(3), f32[2,18] b = rand(4) | "
     "y, h = GRU <hidden_size = 3, direction = \"bidirectional\"> (x, w, r, b)",
@@ -113,23 +128,43 @@ static const char *const gru_samples[] = {
     NULL,
 };
 static const char *const lstm_samples[] = {
-    "f32[4,2,3] x = rand(1), f32[1,20,3] w = rand(2), f32[1,20,5] r = rand(3) | y, h, c = LSTM <hidden_size = 5> (x, w, r)",
-    "f32[4,2,3] x = rand(1), f32[2,8,3] w = rand(2), f32[2,8,2] r = rand(3), f32[2,16] b = rand(4), i32[2] l = {4, 1}, f32[2,2,2] h0 = rand(5), "
-    "f32[2,2,2] c0 = rand(6), f32[2,6] p = rand(7) | y, h, c = LSTM <hidden_size = 2, direction = \"bidirectional\"> (x, w, r, b, l, h0, c0, p)",
+    "f32[4,2,3] x = rand(1), f32[1,20,3] w = rand(2), f32[1,20,5] r = rand(3) | y, h, c = LSTM <hidden_size = 5> (x, "
+    "w, r)",
+    "f32[4,2,3] x = rand(1), f32[2,8,3] w = rand(2), f32[2,8,2] r = rand(3), f32[2,16] b = rand(4), i32[2] l = {4, 1}, "
+    "f32[2,2,2] h0 = rand(5), "
+    "f32[2,2,2] c0 = rand(6), f32[2,6] p = rand(7) | y, h, c = LSTM <hidden_size = 2, direction = \"bidirectional\"> "
+    "(x, w, r, b, l, h0, c0, p)",
     "f32[3,1,2] x = rand(1), f32[1,12,2] w = rand(2), f32[1,12,3] r = rand(3), f32[1,24] b = rand(4) | "
-    "y, h, c = LSTM <hidden_size = 3, direction = \"reverse\", clip = 0.5, activations = [\"HardSigmoid\", \"Softsign\", \"Tanh\"]> (x, w, r, b)",
+    "y, h, c = LSTM <hidden_size = 3, direction = \"reverse\", clip = 0.5, activations = [\"HardSigmoid\", "
+    "\"Softsign\", \"Tanh\"]> (x, w, r, b)",
     NULL,
 };
 
 LT_OPS(recurrent) = {
-    { .name = "RNN", .since = 22, .traits = LT_OP_ROOT,
-      .sig = "(T X, T W, T R, T? B, i32? sequence_lens, T? initial_h) -> (T? Y, T? Y_h); T: float", .attrs = rnn_attrs, .infer = infer_rnn,
-      .eval = eval_rnn, .samples = rnn_samples },
-    { .name = "GRU", .since = 22, .traits = LT_OP_ROOT,
-      .sig = "(T X, T W, T R, T? B, i32? sequence_lens, T? initial_h) -> (T? Y, T? Y_h); T: float", .attrs = gru_attrs, .infer = infer_gru,
-      .eval = eval_gru, .samples = gru_samples },
-    { .name = "LSTM", .since = 22, .traits = LT_OP_ROOT,
-      .sig = "(T X, T W, T R, T? B, i32? sequence_lens, T? initial_h, T? initial_c, T? P) -> (T? Y, T? Y_h, T? Y_c); T: float",
-      .attrs = lstm_attrs, .infer = infer_lstm, .eval = eval_lstm, .samples = lstm_samples },
+    { .name = "RNN",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X, T W, T R, T? B, i32? sequence_lens, T? initial_h) -> (T? Y, T? Y_h); T: float",
+      .attrs = rnn_attrs,
+      .infer = infer_rnn,
+      .eval = eval_rnn,
+      .samples = rnn_samples },
+    { .name = "GRU",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X, T W, T R, T? B, i32? sequence_lens, T? initial_h) -> (T? Y, T? Y_h); T: float",
+      .attrs = gru_attrs,
+      .infer = infer_gru,
+      .eval = eval_gru,
+      .samples = gru_samples },
+    { .name = "LSTM",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X, T W, T R, T? B, i32? sequence_lens, T? initial_h, T? initial_c, T? P) -> (T? Y, T? Y_h, T? Y_c); "
+             "T: float",
+      .attrs = lstm_attrs,
+      .infer = infer_lstm,
+      .eval = eval_lstm,
+      .samples = lstm_samples },
     { 0 },
 };

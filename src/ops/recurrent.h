@@ -1,5 +1,6 @@
 /*
- * recurrent.h - what RNN, GRU and LSTM share: attributes, activations, shapes, the walk over directions, steps and batches. Private to src/ops.
+ * recurrent.h - what RNN, GRU and LSTM share: attributes, activations, shapes, the walk over directions, steps and
+ * batches. Private to src/ops.
  */
 #ifndef LT_RECURRENT_H
 #define LT_RECURRENT_H
@@ -32,11 +33,11 @@ typedef struct lt_rec {
     bool batch_first, reverse, linear_before_reset, input_forget;
     double clip; /* 0: none */
     lt_rec_act acts[2][LT_REC_ACTS];
-    int dir;               /* the one that runs */
-    const double *r;       /* recurrent weights */
-    const double *r_bias;  /* its bias; zeros when absent */
-    const double *peep;    /* peepholes: input, output, forget; NULL: none */
-    double *work;          /* 2 * gates * hidden doubles */
+    int dir;              /* the one that runs */
+    const double *r;      /* recurrent weights */
+    const double *r_bias; /* its bias; zeros when absent */
+    const double *peep;   /* peepholes: input, output, forget; NULL: none */
+    double *work;         /* 2 * gates * hidden doubles */
 } lt_rec;
 
 lathe_status lt_rec_infer(lt_infer *c, const lt_rec_kind *kind);

@@ -1,6 +1,6 @@
 /*
- * reduce.c - the Reduce* family. Floats are folded in double and rounded once; integer sums and products wrap, means truncate. Reducing nothing
- * gives the neutral element.
+ * reduce.c - the Reduce* family. Floats are folded in double and rounded once; integer sums and products wrap, means
+ * truncate. Reducing nothing gives the neutral element.
  */
 #include "ops/nn.h"
 
@@ -27,13 +27,17 @@ static lathe_status read_axes(lt_infer *c, int rank, bool *over, bool *known)
     return LATHE_OK;
 }
 
-/* Which axes is not known: with keepdims every extent is either 1 or what it was; without, the number of axes tells the rank. */
+/*
+ * Which axes is not known: with keepdims every extent is either 1 or what it was; without, the number of axes tells
+ * the rank.
+ */
 static lathe_status infer_unknown(lt_infer *c, bool keep)
 {
     const lt_type *x = c->in[0], *axes = c->in[1];
     lt_dim dims[LATHE_MAX_RANK];
     int rank = keep ? x->rank : -1;
-    if (!keep && axes->rank == 1 && lt_dim_is_const(axes->dims[0]) && axes->dims[0].k > 0 && axes->dims[0].k <= x->rank) {
+    if (!keep && axes->rank == 1 && lt_dim_is_const(axes->dims[0]) && axes->dims[0].k > 0 &&
+        axes->dims[0].k <= x->rank) {
         rank = x->rank - (int)axes->dims[0].k;
     }
     for (int d = 0; d < rank; d++) {
@@ -49,8 +53,15 @@ static lathe_status infer_unknown(lt_infer *c, bool keep)
 /* Shape arithmetic: a small integer vector reduced to one number. */
 static lathe_status infer_contents(lt_infer *c, const bool *over)
 {
-    static const struct { const char *name; lt_dim_op op; int64_t neutral; } rows[] = {
-        { "ReduceSum", LT_DIM_ADD, 0 }, { "ReduceProd", LT_DIM_MUL, 1 }, { "ReduceMax", LT_DIM_MAX, 0 }, { "ReduceMin", LT_DIM_MIN, 0 },
+    static const struct {
+        const char *name;
+        lt_dim_op op;
+        int64_t neutral;
+    } rows[] = {
+        { "ReduceSum", LT_DIM_ADD, 0 },
+        { "ReduceProd", LT_DIM_MUL, 1 },
+        { "ReduceMax", LT_DIM_MAX, 0 },
+        { "ReduceMin", LT_DIM_MIN, 0 },
     };
     lt_dim v[LT_CONTENTS_MAX];
     int64_t count;
@@ -266,16 +277,11 @@ typedef struct reducer {
 } reducer;
 
 static const reducer reducers[] = {
-    { "ReduceSum", real_sum, int_sum },
-    { "ReduceMean", real_mean, int_mean },
-    { "ReduceProd", real_prod, int_prod },
-    { "ReduceMax", real_max, int_max },
-    { "ReduceMin", real_min, int_min },
-    { "ReduceSumSquare", real_sum_square, int_sum_square },
-    { "ReduceL1", real_l1, int_l1 },
-    { "ReduceL2", real_l2, NULL },
-    { "ReduceLogSum", real_log_sum, NULL },
-    { "ReduceLogSumExp", real_log_sum_exp, NULL },
+    { "ReduceSum", real_sum, int_sum },     { "ReduceMean", real_mean, int_mean },
+    { "ReduceProd", real_prod, int_prod },  { "ReduceMax", real_max, int_max },
+    { "ReduceMin", real_min, int_min },     { "ReduceSumSquare", real_sum_square, int_sum_square },
+    { "ReduceL1", real_l1, int_l1 },        { "ReduceL2", real_l2, NULL },
+    { "ReduceLogSum", real_log_sum, NULL }, { "ReduceLogSumExp", real_log_sum_exp, NULL },
 };
 
 /* All that is needed for one result. */
@@ -296,7 +302,8 @@ static lathe_status prepare(lt_eval *c, job *j)
     *j = (job){ .x = lt_in(c, 0), .dtype = lt_in(c, 0)->dtype };
     LT_TRY(lt_eval_ints(c, 1, &axes, &count));
     if (count > LATHE_MAX_RANK || (lt_in(c, 1) != NULL && lt_in(c, 1)->rank > 1)) {
-        return lt_eval_fail(c, "%lld axes in a tensor of rank %d; a short vector is needed", (long long)count, lt_in(c, 1)->rank);
+        return lt_eval_fail(c, "%lld axes in a tensor of rank %d; a short vector is needed", (long long)count,
+                            lt_in(c, 1)->rank);
     }
     bool all = count == 0 && lt_attr_i(c->attrs, c->n_attrs, "noop_with_empty_axes", 0) == 0;
     for (int d = 0; d < j->x->rank; d++) {
@@ -359,7 +366,9 @@ static lathe_status eval_reduce_at(lt_eval *c, const int64_t *coords, void *out)
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs[] = { { "keepdims", LATHE_ATTR_INT, false }, { "noop_with_empty_axes", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs[] = { { "keepdims", LATHE_ATTR_INT, false },
+                                      { "noop_with_empty_axes", LATHE_ATTR_INT, false },
+                                      { 0 } };
 
 static const char *const sum_samples[] = {
     "f32[3,4,5] x = rand(1), i64[2] a = {0, -1} | y = ReduceSum (x, a)",
@@ -429,9 +438,12 @@ static const char *const log_sum_exp_samples[] = {
 };
 
 /* One row of the family. */
-#define REDUCE(op_name, version, types, op_samples)                                                                                          \
-    { .name = op_name, .since = version, .traits = LT_OP_ROOT, .host_inputs = 2, .sig = "(T data, i64? axes) -> (T reduced); T: " types,     \
-      .attrs = attrs, .infer = infer_reduce, .eval = eval_reduce, .eval_at = eval_reduce_at, .samples = op_samples }
+#define REDUCE(op_name, version, types, op_samples)                                                                    \
+    {                                                                                                                  \
+        .name = op_name, .since = version, .traits = LT_OP_ROOT, .host_inputs = 2,                                     \
+        .sig = "(T data, i64? axes) -> (T reduced); T: " types, .attrs = attrs, .infer = infer_reduce,                 \
+        .eval = eval_reduce, .eval_at = eval_reduce_at, .samples = op_samples                                          \
+    }
 
 LT_OPS(reduce) = {
     REDUCE("ReduceSum", 13, "float u32 u64 i32 i64", sum_samples),

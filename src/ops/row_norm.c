@@ -83,8 +83,11 @@ static lathe_status eval_lp(lt_eval *c)
 }
 
 static const lt_attr_spec lrn_attrs[] = {
-    { "alpha", LATHE_ATTR_FLOAT, false }, { "beta", LATHE_ATTR_FLOAT, false }, { "bias", LATHE_ATTR_FLOAT, false },
-    { "size", LATHE_ATTR_INT, true },     { 0 },
+    { "alpha", LATHE_ATTR_FLOAT, false },
+    { "beta", LATHE_ATTR_FLOAT, false },
+    { "bias", LATHE_ATTR_FLOAT, false },
+    { "size", LATHE_ATTR_INT, true },
+    { 0 },
 };
 static const lt_attr_spec lp_attrs[] = { { "axis", LATHE_ATTR_INT, false }, { "p", LATHE_ATTR_INT, false }, { 0 } };
 
@@ -103,9 +106,21 @@ static const char *const lp_samples[] = {
 };
 
 LT_OPS(row_norm) = {
-    { .name = "LRN", .since = 13, .traits = LT_OP_ROOT, .sig = "(T X) -> (T Y); T: float", .attrs = lrn_attrs, .infer = infer_lrn,
-      .eval = eval_lrn, .samples = lrn_samples },
-    { .name = "LpNormalization", .since = 22, .traits = LT_OP_ROOT, .sig = "(T input) -> (T output); T: float", .attrs = lp_attrs,
-      .infer = infer_lp, .eval = eval_lp, .samples = lp_samples },
+    { .name = "LRN",
+      .since = 13,
+      .traits = LT_OP_ROOT,
+      .sig = "(T X) -> (T Y); T: float",
+      .attrs = lrn_attrs,
+      .infer = infer_lrn,
+      .eval = eval_lrn,
+      .samples = lrn_samples },
+    { .name = "LpNormalization",
+      .since = 22,
+      .traits = LT_OP_ROOT,
+      .sig = "(T input) -> (T output); T: float",
+      .attrs = lp_attrs,
+      .infer = infer_lp,
+      .eval = eval_lp,
+      .samples = lp_samples },
     { 0 },
 };
