@@ -75,6 +75,11 @@ lathe_status lt_pbqp_node(lt_pbqp *p, uint32_t states, const double *costs, uint
     return LATHE_OK;
 }
 
+uint32_t lt_pbqp_nodes(const lt_pbqp *p)
+{
+    return (uint32_t)p->n_nodes;
+}
+
 static edge *edge_between(lt_pbqp *p, uint32_t a, uint32_t b)
 {
     node *n = &p->nodes[a];

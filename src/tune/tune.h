@@ -83,6 +83,10 @@ lathe_status lt_tune_choose(const lt_graph *graph, const lt_tune_options *option
 lathe_status lt_problem_of_group(const lt_graph *graph, const lt_node_id *nodes, uint32_t n_nodes, const lt_tune_options *options, lt_arena *arena,
                                  lathe_problem **out, const lt_value_id **in, const lt_value_id **out_values, lathe_diag *diag);
 
+/* How a value is stored in a plan (DESIGN 3): planned, bounded (extents found by a step, upper bound known) or managed (host handle). */
+typedef enum lt_keep { LT_KEEP_PLANNED, LT_KEEP_BOUNDED, LT_KEEP_MANAGED } lt_keep;
+lt_keep lt_value_keep(const lt_graph *graph, const lt_value *value, const lt_tune_options *options);
+
 /* ---- PBQP, by itself so that it can be tested against brute force ---- */
 
 typedef struct lt_pbqp lt_pbqp;
@@ -91,6 +95,7 @@ lt_pbqp *lt_pbqp_create(lt_arena *arena);
 lathe_status lt_pbqp_node(lt_pbqp *p, uint32_t states, const double *costs, uint32_t *out, lathe_diag *diag);
 /* matrix[i * states(b) + j]; edges between the same pair add up. */
 lathe_status lt_pbqp_edge(lt_pbqp *p, uint32_t a, uint32_t b, const double *matrix, lathe_diag *diag);
+uint32_t lt_pbqp_nodes(const lt_pbqp *p); /* added so far */
 /* states_out: one per node. cost: re-summed over the original costs. exact: no heuristic reduction was needed. */
 lathe_status lt_pbqp_solve(lt_pbqp *p, uint32_t *states_out, double *cost, bool *exact, lathe_diag *diag);
 
