@@ -1,5 +1,6 @@
 /*
- * alloc.c - the caller's allocator behind two calls, and growing arrays. Part of base. The only file of the library that
+ * alloc.c - the caller's allocator behind two calls, and growing arrays. Part of base. The only file of the library
+ * that
  * calls malloc and free.
  */
 #include "base/alloc.h"

@@ -1,7 +1,8 @@
 /*
  * arena.c - the bump arena. Part of base; graphs, passes, readers and tables own one each.
  *
- * Under AddressSanitizer the free part of each chunk is poisoned, so that an overrun inside an arena is found as one of malloc's would be.
+ * Under AddressSanitizer the free part of each chunk is poisoned, so that an overrun inside an arena is found as one
+ * of malloc's would be.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -19,11 +20,11 @@
 #endif
 #ifdef LT_ARENA_ASAN
 #include <sanitizer/asan_interface.h>
-#define POISON(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION((p), (n))
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
 enum { REDZONE = 16 };
 #else
-#define POISON(p, n) ((void)(p), (void)(n))
+#define POISON(p, n)   ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 enum { REDZONE = 0 };
 #endif
@@ -39,7 +40,7 @@ struct lt_arena_chunk {
 
 void lt_arena_init(lt_arena *arena, const lathe_allocator *allocator)
 {
-    *arena = (lt_arena){.allocator = allocator};
+    *arena = (lt_arena){ .allocator = allocator };
 }
 
 static void release_chunk(lt_arena *arena, lt_arena_chunk *chunk)
@@ -86,7 +87,8 @@ static void *take(lt_arena_chunk *chunk, size_t size, size_t align)
 {
     uintptr_t base = (uintptr_t)chunk;
     size_t start, end;
-    if (!lt_size_align(base + chunk->at, align, &start) || !lt_size_add(start - base, size, &end) || end > chunk->size) {
+    if (!lt_size_align(base + chunk->at, align, &start) || !lt_size_add(start - base, size, &end) ||
+        end > chunk->size) {
         return NULL;
     }
     chunk->at = end + REDZONE < chunk->size ? end + REDZONE : chunk->size;
@@ -108,7 +110,7 @@ static bool add_chunk(lt_arena *arena, size_t size, size_t align)
     if (chunk == NULL) {
         return false;
     }
-    *chunk = (lt_arena_chunk){.next = arena->head, .size = bytes, .at = sizeof *chunk};
+    *chunk = (lt_arena_chunk){ .next = arena->head, .size = bytes, .at = sizeof *chunk };
     POISON((char *)chunk + chunk->at, bytes - chunk->at);
     arena->head = chunk;
     return true;

@@ -1,5 +1,6 @@
 /*
- * bignum.c - natural numbers of bounded size. Private to base: only number_format.c and number_parse.c use it, and they keep sizes in bounds.
+ * bignum.c - natural numbers of bounded size. Private to base: only number_format.c and number_parse.c use it, and
+ * they keep sizes in bounds.
  */
 #include <string.h>
 

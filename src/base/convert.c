@@ -1,5 +1,6 @@
 /*
- * convert.c - single elements in and out of arrays of any type, and whole arrays with the semantics of ONNX's Cast. Part of base.
+ * convert.c - single elements in and out of arrays of any type, and whole arrays with the semantics of ONNX's Cast.
+ * Part of base.
  *
  * This is the clear, slow form: the reference and the host use it; kernels do not.
  */
@@ -9,10 +10,17 @@
 #include "base/diag.h"
 #include "base/dtype.h"
 
-#define LOAD(type, data, index) \
-    __extension__({ type v_; memcpy(&v_, (const char *)(data) + (size_t)(index) * sizeof(type), sizeof(type)); v_; })
-#define STORE(type, data, index, value) \
-    do { type v_ = (value); memcpy((char *)(data) + (size_t)(index) * sizeof(type), &v_, sizeof(type)); } while (0)
+#define LOAD(type, data, index)                                                                                        \
+    __extension__({                                                                                                    \
+        type v_;                                                                                                       \
+        memcpy(&v_, (const char *)(data) + (size_t)(index) * sizeof(type), sizeof(type));                              \
+        v_;                                                                                                            \
+    })
+#define STORE(type, data, index, value)                                                                                \
+    do {                                                                                                               \
+        type v_ = (value);                                                                                             \
+        memcpy((char *)(data) + (size_t)(index) * sizeof(type), &v_, sizeof(type));                                    \
+    } while (0)
 
 /* Elements of 2 or 4 bits: element 0 in the low bits of byte 0. */
 static unsigned load_bits(const void *data, int64_t index, unsigned bits)
@@ -24,7 +32,8 @@ static unsigned load_bits(const void *data, int64_t index, unsigned bits)
 
 static void store_bits(void *data, int64_t index, unsigned bits, unsigned value)
 {
-    unsigned per_byte = 8 / bits, slot = (unsigned)((uint64_t)index % per_byte), mask = ((1u << bits) - 1) << (slot * bits);
+    unsigned per_byte = 8 / bits, slot = (unsigned)((uint64_t)index % per_byte),
+             mask = ((1u << bits) - 1) << (slot * bits);
     unsigned char *byte = (unsigned char *)data + (uint64_t)index / per_byte;
     *byte = (unsigned char)((*byte & ~mask) | (value << (slot * bits) & mask));
 }
@@ -52,25 +61,45 @@ static int64_t clamp_f64(double value, int64_t lo, uint64_t hi)
 static double load_float(lathe_dtype dtype, const void *data, int64_t index)
 {
     switch (dtype) {
-    case LATHE_DTYPE_F32: return (double)LOAD(float, data, index);
-    case LATHE_DTYPE_F64: return LOAD(double, data, index);
-    case LATHE_DTYPE_F16: return (double)lt_f16_to_f32(LOAD(uint16_t, data, index));
-    case LATHE_DTYPE_BF16: return (double)lt_bf16_to_f32(LOAD(uint16_t, data, index));
-    case LATHE_DTYPE_F4E2M1: return (double)lt_f4_to_f32((uint8_t)load_bits(data, index, 4));
-    default: return (double)lt_f8_to_f32(dtype, LOAD(uint8_t, data, index));
+    case LATHE_DTYPE_F32:
+        return (double)LOAD(float, data, index);
+    case LATHE_DTYPE_F64:
+        return LOAD(double, data, index);
+    case LATHE_DTYPE_F16:
+        return (double)lt_f16_to_f32(LOAD(uint16_t, data, index));
+    case LATHE_DTYPE_BF16:
+        return (double)lt_bf16_to_f32(LOAD(uint16_t, data, index));
+    case LATHE_DTYPE_F4E2M1:
+        return (double)lt_f4_to_f32((uint8_t)load_bits(data, index, 4));
+    default:
+        return (double)lt_f8_to_f32(dtype, LOAD(uint8_t, data, index));
     }
 }
 
 static void store_float(lathe_dtype dtype, void *data, int64_t index, double value, bool saturate)
 {
     switch (dtype) {
-    case LATHE_DTYPE_F32: STORE(float, data, index, (float)value); break;
-    case LATHE_DTYPE_F64: STORE(double, data, index, value); break;
-    case LATHE_DTYPE_F16: STORE(uint16_t, data, index, lt_f64_to_f16(value)); break;
-    case LATHE_DTYPE_BF16: STORE(uint16_t, data, index, lt_f64_to_bf16(value)); break;
-    case LATHE_DTYPE_F4E2M1: store_bits(data, index, 4, lt_f64_to_f4(value)); break;
-    case LATHE_DTYPE_F8E8M0: STORE(uint8_t, data, index, lt_f32_to_e8m0((float)value, saturate, LT_E8M0_UP)); break;
-    default: STORE(uint8_t, data, index, lt_f64_to_f8(dtype, value, saturate)); break;
+    case LATHE_DTYPE_F32:
+        STORE(float, data, index, (float)value);
+        break;
+    case LATHE_DTYPE_F64:
+        STORE(double, data, index, value);
+        break;
+    case LATHE_DTYPE_F16:
+        STORE(uint16_t, data, index, lt_f64_to_f16(value));
+        break;
+    case LATHE_DTYPE_BF16:
+        STORE(uint16_t, data, index, lt_f64_to_bf16(value));
+        break;
+    case LATHE_DTYPE_F4E2M1:
+        store_bits(data, index, 4, lt_f64_to_f4(value));
+        break;
+    case LATHE_DTYPE_F8E8M0:
+        STORE(uint8_t, data, index, lt_f32_to_e8m0((float)value, saturate, LT_E8M0_UP));
+        break;
+    default:
+        STORE(uint8_t, data, index, lt_f64_to_f8(dtype, value, saturate));
+        break;
     }
 }
 
@@ -78,20 +107,34 @@ static void store_float(lathe_dtype dtype, void *data, int64_t index, double val
 static int64_t load_integer(lathe_dtype dtype, const void *data, int64_t index)
 {
     switch (dtype) {
-    case LATHE_DTYPE_U8: return LOAD(uint8_t, data, index);
-    case LATHE_DTYPE_I8: return LOAD(int8_t, data, index);
-    case LATHE_DTYPE_U16: return LOAD(uint16_t, data, index);
-    case LATHE_DTYPE_I16: return LOAD(int16_t, data, index);
-    case LATHE_DTYPE_U32: return LOAD(uint32_t, data, index);
-    case LATHE_DTYPE_I32: return LOAD(int32_t, data, index);
-    case LATHE_DTYPE_U64: return (int64_t)LOAD(uint64_t, data, index);
-    case LATHE_DTYPE_I64: return LOAD(int64_t, data, index);
-    case LATHE_DTYPE_BOOL: return LOAD(uint8_t, data, index) != 0;
-    case LATHE_DTYPE_U4: return load_bits(data, index, 4);
-    case LATHE_DTYPE_I4: return sign_extend(load_bits(data, index, 4), 4);
-    case LATHE_DTYPE_U2: return load_bits(data, index, 2);
-    case LATHE_DTYPE_I2: return sign_extend(load_bits(data, index, 2), 2);
-    default: return 0;
+    case LATHE_DTYPE_U8:
+        return LOAD(uint8_t, data, index);
+    case LATHE_DTYPE_I8:
+        return LOAD(int8_t, data, index);
+    case LATHE_DTYPE_U16:
+        return LOAD(uint16_t, data, index);
+    case LATHE_DTYPE_I16:
+        return LOAD(int16_t, data, index);
+    case LATHE_DTYPE_U32:
+        return LOAD(uint32_t, data, index);
+    case LATHE_DTYPE_I32:
+        return LOAD(int32_t, data, index);
+    case LATHE_DTYPE_U64:
+        return (int64_t)LOAD(uint64_t, data, index);
+    case LATHE_DTYPE_I64:
+        return LOAD(int64_t, data, index);
+    case LATHE_DTYPE_BOOL:
+        return LOAD(uint8_t, data, index) != 0;
+    case LATHE_DTYPE_U4:
+        return load_bits(data, index, 4);
+    case LATHE_DTYPE_I4:
+        return sign_extend(load_bits(data, index, 4), 4);
+    case LATHE_DTYPE_U2:
+        return load_bits(data, index, 2);
+    case LATHE_DTYPE_I2:
+        return sign_extend(load_bits(data, index, 2), 2);
+    default:
+        return 0;
     }
 }
 
@@ -124,7 +167,8 @@ void lt_store_f64(lathe_dtype dtype, void *data, int64_t index, double value)
 }
 
 /*
- * A double that rounds to narrower floats as the integer itself would: where 53 bits do not suffice, the last bit kept tells whether anything
+ * A double that rounds to narrower floats as the integer itself would: where 53 bits do not suffice, the last bit
+ * kept tells whether anything
  * was cut off ("round to odd").
  */
 static double sticky_double(bool negative, uint64_t magnitude)
@@ -138,7 +182,8 @@ static double sticky_double(bool negative, uint64_t magnitude)
     return negative ? -value : value;
 }
 
-static void store_integer_as_float(lathe_dtype dtype, void *data, int64_t index, bool negative, uint64_t magnitude, bool saturate)
+static void store_integer_as_float(lathe_dtype dtype, void *data, int64_t index, bool negative, uint64_t magnitude,
+                                   bool saturate)
 {
     if (dtype == LATHE_DTYPE_F32) {
         float value = (float)magnitude;
@@ -160,18 +205,32 @@ void lt_store_i64(lathe_dtype dtype, void *data, int64_t index, int64_t value)
 {
     switch (dtype) {
     case LATHE_DTYPE_U8:
-    case LATHE_DTYPE_I8: STORE(uint8_t, data, index, (uint8_t)value); break;
+    case LATHE_DTYPE_I8:
+        STORE(uint8_t, data, index, (uint8_t)value);
+        break;
     case LATHE_DTYPE_U16:
-    case LATHE_DTYPE_I16: STORE(uint16_t, data, index, (uint16_t)value); break;
+    case LATHE_DTYPE_I16:
+        STORE(uint16_t, data, index, (uint16_t)value);
+        break;
     case LATHE_DTYPE_U32:
-    case LATHE_DTYPE_I32: STORE(uint32_t, data, index, (uint32_t)value); break;
+    case LATHE_DTYPE_I32:
+        STORE(uint32_t, data, index, (uint32_t)value);
+        break;
     case LATHE_DTYPE_U64:
-    case LATHE_DTYPE_I64: STORE(int64_t, data, index, value); break;
-    case LATHE_DTYPE_BOOL: STORE(uint8_t, data, index, value != 0); break;
+    case LATHE_DTYPE_I64:
+        STORE(int64_t, data, index, value);
+        break;
+    case LATHE_DTYPE_BOOL:
+        STORE(uint8_t, data, index, value != 0);
+        break;
     case LATHE_DTYPE_U4:
-    case LATHE_DTYPE_I4: store_bits(data, index, 4, (unsigned)value & 15); break;
+    case LATHE_DTYPE_I4:
+        store_bits(data, index, 4, (unsigned)value & 15);
+        break;
     case LATHE_DTYPE_U2:
-    case LATHE_DTYPE_I2: store_bits(data, index, 2, (unsigned)value & 3); break;
+    case LATHE_DTYPE_I2:
+        store_bits(data, index, 2, (unsigned)value & 3);
+        break;
     default:
         if (lt_dtype_is_float(dtype)) {
             store_integer_as_float(dtype, data, index, value < 0, magnitude_of(value), true);
@@ -237,16 +296,19 @@ static const char *name_of(lathe_dtype dtype)
     return name != NULL ? name : "undefined";
 }
 
-lathe_status lt_convert(lathe_dtype to, void *dst, lathe_dtype from, const void *src, int64_t count, bool saturate, lathe_diag *diag)
+lathe_status lt_convert(lathe_dtype to, void *dst, lathe_dtype from, const void *src, int64_t count, bool saturate,
+                        lathe_diag *diag)
 {
     bool complex_pair = lt_dtype_get(to)->kind == LT_KIND_COMPLEX && lt_dtype_get(from)->kind == LT_KIND_COMPLEX;
     if (!complex_pair && !(is_plain(to) && is_plain(from))) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, NULL, "there is no conversion from %s to %s", name_of(from), name_of(to));
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, NULL, "there is no conversion from %s to %s", name_of(from),
+                       name_of(to));
     }
     size_t bytes;
     if (!lt_dtype_bytes(to, count, &bytes) || !lt_dtype_bytes(from, count, &bytes)) {
-        return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "cannot convert %lld elements of type %s to %s: the size overflows",
-                       (long long)count, name_of(from), name_of(to));
+        return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL,
+                       "cannot convert %lld elements of type %s to %s: the size overflows", (long long)count,
+                       name_of(from), name_of(to));
     }
     if (to == from && from != LATHE_DTYPE_BOOL) {
         if (bytes > 0) {

@@ -1,5 +1,6 @@
 /*
- * crc32c.c - CRC-32C (Castagnoli, reflected), by table or by the SSE4.2 instruction. Part of base; weights in engine files carry it per chunk.
+ * crc32c.c - CRC-32C (Castagnoli, reflected), by table or by the SSE4.2 instruction. Part of base; weights in engine
+ * files carry it per chunk.
  */
 #include <string.h>
 

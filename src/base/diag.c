@@ -1,5 +1,6 @@
 /*
- * diag.c - the bounded list of failure records behind lathe_diag. Part of base; every folder reports through lt_diag_fail.
+ * diag.c - the bounded list of failure records behind lathe_diag. Part of base; every folder reports through
+ * lt_diag_fail.
  *
  * Texts are cut at a few KiB, because they quote names from models and a hostile model may have names of any length.
  */
@@ -122,7 +123,7 @@ lathe_status lt_diag_fail(lathe_diag *diag, lathe_status status, const char *fil
         return status;
     }
     diag->records = records;
-    record r = {.status = status, .line = line, .file = file};
+    record r = { .status = status, .line = line, .file = file };
     r.where = keep(diag, where);
     r.text = keep(diag, text);
     r.advice = keep(diag, advice);

@@ -1,5 +1,6 @@
 /*
- * dims.c - the table of symbolic dimensions: leaves, hash-consing, structural order. Part of base; the rules live in dims_make.c and dims_div.c.
+ * dims.c - the table of symbolic dimensions: leaves, hash-consing, structural order. Part of base; the rules live in
+ * dims_make.c and dims_div.c.
  */
 #include "base/dims.h"
 
@@ -45,10 +46,15 @@ bool lt_dim_is_op(const lt_dims *dims, lt_dim d, lt_dim_op op)
 lt_dim_node lt_dim_get(const lt_dims *dims, lt_dim d)
 {
     if (lt_dim_is_const(d)) {
-        return (lt_dim_node){.op = LT_DIM_CONST, .lo = d, .hi = d};
+        return (lt_dim_node){ .op = LT_DIM_CONST, .lo = d, .hi = d };
     }
     const lt_dim_entry *entry = lt_dim_entry_of(dims, d);
-    return (lt_dim_node){.op = entry->op, .name = entry->name, .count = entry->count, .args = entry->args, .lo = entry->lo_dim, .hi = entry->hi_dim};
+    return (lt_dim_node){ .op = entry->op,
+                          .name = entry->name,
+                          .count = entry->count,
+                          .args = entry->args,
+                          .lo = entry->lo_dim,
+                          .hi = entry->hi_dim };
 }
 
 static uint64_t hash_entry(const lt_dim_entry *entry)
@@ -62,7 +68,7 @@ static uint64_t hash_entry(const lt_dim_entry *entry)
     }
     uint64_t hash = seed;
     for (uint32_t i = 0; i < entry->count; i++) { /* field by field: the struct has padding */
-        uint64_t words[2] = {(uint64_t)entry->args[i].k, entry->args[i].e};
+        uint64_t words[2] = { (uint64_t)entry->args[i].k, entry->args[i].e };
         hash = lt_hash64(words, sizeof words, hash);
     }
     return hash;
@@ -100,7 +106,8 @@ static uint32_t *locate(lt_dims *dims, const lt_dim_entry *entry)
 static bool reserve(lt_dims *dims)
 {
     void *entries = dims->entries;
-    if (dims->count >= UINT32_MAX || !lt_grow(dims->allocator, &entries, &dims->capacity, dims->count + 1, sizeof(lt_dim_entry))) {
+    if (dims->count >= UINT32_MAX ||
+        !lt_grow(dims->allocator, &entries, &dims->capacity, dims->count + 1, sizeof(lt_dim_entry))) {
         return false;
     }
     dims->entries = entries;
@@ -126,21 +133,22 @@ static void append(lt_dims *dims, const lt_dim_entry *entry, uint32_t *slot, lt_
     uint32_t index = (uint32_t)dims->count++;
     dims->entries[index] = *entry;
     *slot = index;
-    *out = (lt_dim){.e = index};
+    *out = (lt_dim){ .e = index };
 }
 
 lathe_status lt_dim_intern(lt_dims *dims, lt_dim_op op, const lt_dim *args, size_t count, lt_dim *out, lathe_diag *diag)
 {
     if (count > LT_DIM_ARGS_MAX + LT_POLY_TERMS_MAX) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "a symbolic dimension has more than %d terms", LT_POLY_TERMS_MAX);
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "a symbolic dimension has more than %d terms",
+                       LT_POLY_TERMS_MAX);
     }
-    lt_dim_entry entry = {.op = op, .count = (uint32_t)count, .args = args, .tree = 1};
+    lt_dim_entry entry = { .op = op, .count = (uint32_t)count, .args = args, .tree = 1 };
     if (!reserve(dims)) {
         return LT_OOM(diag);
     }
     uint32_t *slot = locate(dims, &entry);
     if (*slot != 0) {
-        *out = (lt_dim){.e = *slot};
+        *out = (lt_dim){ .e = *slot };
         return LATHE_OK;
     }
     for (size_t i = 0; i < count; i++) {
@@ -153,11 +161,13 @@ lathe_status lt_dim_intern(lt_dims *dims, lt_dim_op op, const lt_dim *args, size
         }
     }
     if (entry.tree > LT_DIM_TREE_MAX) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "a symbolic dimension has more than %d parts", LT_DIM_TREE_MAX);
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "a symbolic dimension has more than %d parts",
+                       LT_DIM_TREE_MAX);
     }
     entry.depth = (uint16_t)(entry.depth + (op != LT_DIM_ADD && op != LT_DIM_MUL));
     if (entry.depth > LT_MAX_DEPTH) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "a symbolic dimension nests more than %d operations", LT_MAX_DEPTH);
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE,
+                       "a symbolic dimension nests more than %d operations", LT_MAX_DEPTH);
     }
     entry.args = lt_arena_copy(&dims->arena, args, count * sizeof *args, _Alignof(lt_dim));
     if (entry.args == NULL) {
@@ -170,7 +180,7 @@ lathe_status lt_dim_intern(lt_dims *dims, lt_dim_op op, const lt_dim *args, size
 
 lathe_status lt_dim_symbol(lt_dims *dims, const char *name, lt_dim *out, lathe_diag *diag)
 {
-    lt_dim_entry entry = {.op = LT_DIM_SYMBOL, .name = name, .tree = 1};
+    lt_dim_entry entry = { .op = LT_DIM_SYMBOL, .name = name, .tree = 1 };
     if (name[0] == '\0') {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "a dimension's name is empty");
     }
@@ -179,7 +189,7 @@ lathe_status lt_dim_symbol(lt_dims *dims, const char *name, lt_dim *out, lathe_d
     }
     uint32_t *slot = locate(dims, &entry);
     if (*slot != 0) {
-        *out = (lt_dim){.e = *slot};
+        *out = (lt_dim){ .e = *slot };
         return LATHE_OK;
     }
     entry.name = lt_arena_str(&dims->arena, name);
@@ -196,7 +206,7 @@ lathe_status lt_dim_symbol(lt_dims *dims, const char *name, lt_dim *out, lathe_d
 
 lathe_status lt_dim_fresh_numbered(lt_dims *dims, uint32_t number, lt_dim lo, lt_dim hi, lt_dim *out, lathe_diag *diag)
 {
-    lt_dim_entry entry = {.op = LT_DIM_FRESH, .fresh = number, .tree = 1, .lo_dim = lo, .hi_dim = hi};
+    lt_dim_entry entry = { .op = LT_DIM_FRESH, .fresh = number, .tree = 1, .lo_dim = lo, .hi_dim = hi };
     entry.declared_lo = INT64_MIN;
     entry.declared_hi = INT64_MAX;
     if (number == UINT32_MAX) {
@@ -207,7 +217,7 @@ lathe_status lt_dim_fresh_numbered(lt_dims *dims, uint32_t number, lt_dim lo, lt
     }
     uint32_t *slot = locate(dims, &entry);
     if (*slot != 0) {
-        *out = (lt_dim){.e = *slot};
+        *out = (lt_dim){ .e = *slot };
         return LATHE_OK;
     }
     lt_dim_entry_bounds(dims, &entry);
@@ -227,18 +237,20 @@ lathe_status lt_dim_range(lt_dims *dims, lt_dim symbol, int64_t lo, int64_t hi, 
         if (lo <= symbol.k && symbol.k <= hi) {
             return LATHE_OK;
         }
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL, "%lld is outside of the range %lld to %lld", (long long)symbol.k, (long long)lo,
-                       (long long)hi);
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL, "%lld is outside of the range %lld to %lld",
+                       (long long)symbol.k, (long long)lo, (long long)hi);
     }
     lt_dim_entry *entry = &dims->entries[symbol.e];
     if (entry->op != LT_DIM_SYMBOL && entry->op != LT_DIM_FRESH) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "only symbols and unknowns have a range that can be narrowed");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL,
+                       "only symbols and unknowns have a range that can be narrowed");
     }
     int64_t new_lo = lo > entry->lo ? lo : entry->lo, new_hi = hi < entry->hi ? hi : entry->hi;
     if (new_lo > new_hi) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, "make the ranges of this dimension meet",
-                       "dimension '%s' cannot be both in %lld..%lld and in %lld..%lld", entry->name != NULL ? entry->name : "?",
-                       (long long)entry->lo, (long long)entry->hi, (long long)lo, (long long)hi);
+                       "dimension '%s' cannot be both in %lld..%lld and in %lld..%lld",
+                       entry->name != NULL ? entry->name : "?", (long long)entry->lo, (long long)entry->hi,
+                       (long long)lo, (long long)hi);
     }
     entry->declared_lo = new_lo;
     entry->declared_hi = new_hi;
@@ -260,7 +272,8 @@ static int compare_leaves(const lt_dim_entry *a, const lt_dim_entry *b)
     return a->fresh < b->fresh ? -1 : a->fresh > b->fresh;
 }
 
-/* Descends along the first argument that differs; equal expressions have equal handles, so there is one path and it ends. */
+/* Descends along the first argument that differs; equal expressions have equal handles, so there is one path and
+   it ends. */
 int lt_dim_order(const lt_dims *dims, lt_dim a, lt_dim b)
 {
     while (!lt_dim_same(a, b)) {

@@ -9,7 +9,7 @@ typedef struct range {
     int64_t lo, hi;
 } range;
 
-static const range everything = {INT64_MIN, INT64_MAX};
+static const range everything = { INT64_MIN, INT64_MAX };
 
 static bool is_infinite(int64_t x)
 {
@@ -19,10 +19,10 @@ static bool is_infinite(int64_t x)
 static range range_of(const lt_dims *dims, lt_dim d)
 {
     if (d.e == 0) {
-        return (range){d.k, d.k};
+        return (range){ d.k, d.k };
     }
     const lt_dim_entry *entry = lt_dim_entry_of(dims, d);
-    return (range){entry->lo, entry->hi};
+    return (range){ entry->lo, entry->hi };
 }
 
 static int64_t add_sat(int64_t a, int64_t b, int64_t infinity)
@@ -36,7 +36,7 @@ static int64_t add_sat(int64_t a, int64_t b, int64_t infinity)
 
 static range add(range a, range b)
 {
-    return (range){add_sat(a.lo, b.lo, INT64_MIN), add_sat(a.hi, b.hi, INT64_MAX)};
+    return (range){ add_sat(a.lo, b.lo, INT64_MIN), add_sat(a.hi, b.hi, INT64_MAX) };
 }
 
 static int64_t mul_sat(int64_t a, int64_t b)
@@ -51,12 +51,12 @@ static int64_t mul_sat(int64_t a, int64_t b)
 
 static range widen(range r, int64_t x)
 {
-    return (range){x < r.lo ? x : r.lo, x > r.hi ? x : r.hi};
+    return (range){ x < r.lo ? x : r.lo, x > r.hi ? x : r.hi };
 }
 
 static range multiply(range a, range b)
 {
-    range r = {mul_sat(a.lo, b.lo), mul_sat(a.lo, b.lo)};
+    range r = { mul_sat(a.lo, b.lo), mul_sat(a.lo, b.lo) };
     r = widen(r, mul_sat(a.lo, b.hi));
     r = widen(r, mul_sat(a.hi, b.lo));
     return widen(r, mul_sat(a.hi, b.hi));
@@ -73,8 +73,8 @@ static int64_t div_sat(lt_dim_op op, int64_t a, int64_t b)
 /* Monotone in each argument while b keeps its sign. */
 static range divide(lt_dim_op op, range a, range b)
 {
-    range r = {INT64_MAX, INT64_MIN};
-    range parts[2] = {{b.lo, b.hi < -1 ? b.hi : -1}, {b.lo > 1 ? b.lo : 1, b.hi}};
+    range r = { INT64_MAX, INT64_MIN };
+    range parts[2] = { { b.lo, b.hi < -1 ? b.hi : -1 }, { b.lo > 1 ? b.lo : 1, b.hi } };
     for (int i = 0; i < 2; i++) {
         if (parts[i].lo <= parts[i].hi) {
             r = widen(r, div_sat(op, a.lo, parts[i].lo));
@@ -91,7 +91,7 @@ static range modulo(range a, range b)
     if (b.lo > 0 && a.lo >= 0 && a.hi < b.lo) {
         return a;
     }
-    range r = {0, 0};
+    range r = { 0, 0 };
     if (b.hi > 0) {
         r.hi = b.hi == INT64_MAX ? INT64_MAX : b.hi - 1;
         r.hi = b.lo > 0 && a.lo >= 0 && a.hi < r.hi ? a.hi : r.hi;
@@ -105,7 +105,7 @@ static range modulo(range a, range b)
 static range extreme(lt_dim_op op, range a, range b)
 {
     bool low = op == LT_DIM_MIN;
-    return (range){(a.lo < b.lo) == low ? a.lo : b.lo, (a.hi < b.hi) == low ? a.hi : b.hi};
+    return (range){ (a.lo < b.lo) == low ? a.lo : b.lo, (a.hi < b.hi) == low ? a.hi : b.hi };
 }
 
 static range scale(range a, uint32_t bits)
@@ -123,7 +123,7 @@ static range scale(range a, uint32_t bits)
             return everything;
         }
     }
-    return x <= y ? (range){x, y} : (range){y, x};
+    return x <= y ? (range){ x, y } : (range){ y, x };
 }
 
 /* One of the two; both when neither is known to differ from 1. */
@@ -135,7 +135,7 @@ static range broadcast(range a, range b)
     if (b.lo > 1 || b.hi < 1) {
         return b;
     }
-    range r = {a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
+    range r = { a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
     if (a.lo >= 1 && b.lo >= 1) {
         r.lo = a.lo > b.lo ? a.lo : b.lo;
     }
@@ -145,22 +145,30 @@ static range broadcast(range a, range b)
 static range combine(lt_dim_op op, range a, range b, lt_dim second)
 {
     switch (op) {
-    case LT_DIM_ADD: return add(a, b);
-    case LT_DIM_MUL: return multiply(a, b);
+    case LT_DIM_ADD:
+        return add(a, b);
+    case LT_DIM_MUL:
+        return multiply(a, b);
     case LT_DIM_FLOORDIV:
-    case LT_DIM_CEILDIV: return divide(op, a, b);
-    case LT_DIM_MOD: return modulo(a, b);
+    case LT_DIM_CEILDIV:
+        return divide(op, a, b);
+    case LT_DIM_MOD:
+        return modulo(a, b);
     case LT_DIM_MIN:
-    case LT_DIM_MAX: return extreme(op, a, b);
-    case LT_DIM_FSCALE: return scale(a, (uint32_t)second.k);
-    case LT_DIM_BCAST: return broadcast(a, b);
-    default: return (range){0, 1}; /* comparisons */
+    case LT_DIM_MAX:
+        return extreme(op, a, b);
+    case LT_DIM_FSCALE:
+        return scale(a, (uint32_t)second.k);
+    case LT_DIM_BCAST:
+        return broadcast(a, b);
+    default:
+        return (range){ 0, 1 }; /* comparisons */
     }
 }
 
 static range leaf_range(const lt_dims *dims, const lt_dim_entry *entry)
 {
-    range r = {entry->declared_lo, entry->declared_hi};
+    range r = { entry->declared_lo, entry->declared_hi };
     if (entry->op == LT_DIM_FRESH) {
         int64_t lo = range_of(dims, entry->lo_dim).lo, hi = range_of(dims, entry->hi_dim).hi;
         r.lo = lo > r.lo ? lo : r.lo;
@@ -176,7 +184,7 @@ void lt_dim_entry_bounds(const lt_dims *dims, lt_dim_entry *entry)
         r = leaf_range(dims, entry);
     } else if (entry->op == LT_DIM_SELECT) {
         range a = range_of(dims, entry->args[1]), b = range_of(dims, entry->args[2]);
-        r = (range){a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
+        r = (range){ a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
     } else {
         r = range_of(dims, entry->args[0]);
         for (uint32_t i = 1; i < entry->count; i++) {
@@ -212,7 +220,7 @@ static void load(const lt_dims *dims, cursor *c)
 static void begin(const lt_dims *dims, cursor *c, lt_dim d)
 {
     bool sum = lt_dim_is_op(dims, d, LT_DIM_ADD);
-    *c = (cursor){.whole = d};
+    *c = (cursor){ .whole = d };
     c->args = sum ? lt_dim_entry_of(dims, d)->args : &c->whole;
     c->count = sum ? lt_dim_entry_of(dims, d)->count : 1;
     load(dims, c);
@@ -220,7 +228,7 @@ static void begin(const lt_dims *dims, cursor *c, lt_dim d)
 
 static range monomial(const lt_dims *dims, const lt_term *term, int64_t coef)
 {
-    range r = {coef, coef};
+    range r = { coef, coef };
     for (uint32_t i = 0; i < term->degree; i++) {
         r = multiply(r, range_of(dims, term->atoms[i]));
     }
@@ -230,7 +238,7 @@ static range monomial(const lt_dims *dims, const lt_term *term, int64_t coef)
 void lt_dim_difference(const lt_dims *dims, lt_dim a, lt_dim b, int64_t *lo, int64_t *hi)
 {
     cursor x, y;
-    range sum = {0, 0};
+    range sum = { 0, 0 };
     begin(dims, &x, a);
     begin(dims, &y, b);
     while (x.at < x.count || y.at < y.count) {
@@ -271,7 +279,8 @@ static bool prove_parts(const lt_dims *dims, lt_dim d, bool left, lt_dim other, 
 {
     const lt_dim_entry *entry = lt_dim_entry_of(dims, d);
     for (uint32_t i = 0; i < entry->count; i++) {
-        bool holds = left ? prove(dims, entry->args[i], other, budget - 1) : prove(dims, other, entry->args[i], budget - 1);
+        bool holds =
+            left ? prove(dims, entry->args[i], other, budget - 1) : prove(dims, other, entry->args[i], budget - 1);
         if (holds != all) {
             return holds;
         }

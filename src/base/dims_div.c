@@ -1,8 +1,9 @@
 /*
  * dims_div.c - the rules of floordiv, ceildiv and mod. Part of base.
  *
- * By a constant c > 0, whole multiples of c leave the division, common factors are cancelled, and nested divisions of the same kind become one:
- *   (4N + 9) div 4 = N + 2 + 1 div 4 = N + 2;   (6N + 5) div 4 = N + (N + 2) div 2 - ... with coefficients below c;   (x div a + k) div b = (x + k a) div (a b)
+ * By a constant c > 0, whole multiples of c leave the division, common factors are cancelled, and nested divisions of
+ * the same kind become one:
+ *   (4N + 9) div 4 = N + 2,   (6N + 5) div 4 = N + N div 2 + 1,   (x div a + k) div b = (x + k a) div (a b)
  * By a polynomial, an exact quotient is taken, and common factors are cancelled.
  */
 #include "base/dims_internal.h"
@@ -20,19 +21,21 @@ static int64_t gcd(int64_t a, int64_t b)
 
 static lathe_status add_constant(lt_dims *dims, lt_poly *poly, int64_t k, int64_t scale, lathe_diag *diag)
 {
-    lt_term term = {.coef = k};
-    lt_poly constant = {.terms = &term, .count = k != 0};
+    lt_term term = { .coef = k };
+    lt_poly constant = { .terms = &term, .count = k != 0 };
     return lt_poly_add(dims, poly, &constant, scale, poly, diag);
 }
 
-/* Divides each coefficient by c: quotients to *whole (added), remainders stay. Signs of remainders as in C, but 0 <= constant < c. */
+/* Divides each coefficient by c: quotients to *whole (added), remainders stay. Signs of remainders as in C, but 0
+   <= constant < c. */
 static lathe_status split(lt_dims *dims, lt_poly *rest, int64_t c, lt_poly *whole, lathe_diag *diag)
 {
-    lt_term *up = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count), *left = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count);
+    lt_term *up = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count),
+            *left = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count);
     if (up == NULL || left == NULL) {
         return LT_OOM(diag);
     }
-    lt_poly quotients = {.terms = up}, remainders = {.terms = left};
+    lt_poly quotients = { .terms = up }, remainders = { .terms = left };
     for (size_t i = 0; i < rest->count; i++) {
         lt_term term = rest->terms[i];
         int64_t q = term.degree == 0 ? lt_floor_div(term.coef, c) : term.coef / c, r = term.coef - q * c;
@@ -64,9 +67,9 @@ static void cancel(lt_dim_op op, lt_poly *rest, int64_t g)
     size_t n = 0;
     for (size_t i = 0; i < rest->count; i++) {
         lt_term term = rest->terms[i];
-        term.coef = term.degree > 0           ? term.coef / g
-                    : op == LT_DIM_CEILDIV    ? lt_ceil_div(term.coef, g)
-                                              : lt_floor_div(term.coef, g);
+        term.coef = term.degree > 0        ? term.coef / g
+                    : op == LT_DIM_CEILDIV ? lt_ceil_div(term.coef, g)
+                                           : lt_floor_div(term.coef, g);
         if (term.coef != 0) {
             rest->terms[n++] = term;
         }
@@ -74,7 +77,8 @@ static void cancel(lt_dim_op op, lt_poly *rest, int64_t g)
     rest->count = n;
 }
 
-/* (x div a + k) div c = (x + k a) div (a c). *done tells whether the rule applied; an overflow only means that it does not. */
+/* (x div a + k) div c = (x + k a) div (a c). *done tells whether the rule applied; an overflow only means that it
+   does not. */
 static lathe_status unnest(lt_dims *dims, lt_dim_op op, lt_poly *rest, int64_t *c, bool *done, lathe_diag *diag)
 {
     int64_t k = lt_poly_constant(rest).coef, shift, product;
@@ -111,9 +115,10 @@ static lathe_status combine(lt_dims *dims, lt_poly *whole, int64_t factor, lt_di
 }
 
 /* floordiv or ceildiv by c > 0 */
-static lathe_status divide_by_constant(lt_dims *dims, lt_dim_op op, const lt_poly *a, int64_t c, lt_dim *out, lathe_diag *diag)
+static lathe_status divide_by_constant(lt_dims *dims, lt_dim_op op, const lt_poly *a, int64_t c, lt_dim *out,
+                                       lathe_diag *diag)
 {
-    lt_poly whole = {0}, rest = *a;
+    lt_poly whole = { 0 }, rest = *a;
     for (bool again = true; again;) {
         LT_TRY(split(dims, &rest, c, &whole, diag));
         again = false;
@@ -134,20 +139,21 @@ static lathe_status divide_by_constant(lt_dims *dims, lt_dim_op op, const lt_pol
     if (x.e == 0) {
         atom = lt_dim_const(op == LT_DIM_CEILDIV ? lt_ceil_div(x.k, c) : lt_floor_div(x.k, c));
     } else {
-        LT_TRY(lt_dim_atom(dims, op, (lt_dim[]){x, lt_dim_const(c)}, 2, &atom, diag));
+        LT_TRY(lt_dim_atom(dims, op, (lt_dim[]){ x, lt_dim_const(c) }, 2, &atom, diag));
     }
     return combine(dims, &whole, 1, atom, out, diag);
 }
 
-/* Coefficients to 0..c-1; k * mod(x, d) becomes k * x where k d is a multiple of c. *changed when such a term was opened. */
+/* Coefficients to 0..c-1; k * mod(x, d) becomes k * x where k d is a multiple of c. *changed when such a term was
+   opened. */
 static lathe_status reduce_modulo(lt_dims *dims, lt_poly *rest, int64_t c, bool *changed, lathe_diag *diag)
 {
-    lt_poly sum = {0};
+    lt_poly sum = { 0 };
     *changed = false;
     for (size_t i = 0; i < rest->count; i++) {
         lt_term term = rest->terms[i];
         term.coef -= c * lt_floor_div(term.coef, c);
-        lt_poly part = {.terms = &term, .count = term.coef != 0};
+        lt_poly part = { .terms = &term, .count = term.coef != 0 };
         int64_t scale = 1, product;
         if (term.degree == 1 && term.coef != 0 && lt_dim_is_op(dims, term.atoms[0], LT_DIM_MOD)) {
             const lt_dim *args = lt_dim_entry_of(dims, term.atoms[0])->args;
@@ -166,12 +172,13 @@ static lathe_status reduce_modulo(lt_dims *dims, lt_poly *rest, int64_t c, bool 
 /* mod by c > 0: offset + factor * mod(rest, c) */
 static lathe_status mod_by_constant(lt_dims *dims, const lt_poly *a, int64_t c, lt_dim *out, lathe_diag *diag)
 {
-    lt_poly rest = *a, offset = {0};
+    lt_poly rest = *a, offset = { 0 };
     int64_t factor = 1, lo, hi;
     for (bool again = true; again;) {
         LT_TRY(reduce_modulo(dims, &rest, c, &again, diag));
         int64_t g = common_factor(&rest, c), k = lt_poly_constant(&rest).coef;
-        if (!again && rest.count > 0 && rest.terms[0].degree > 0 && g > 1) { /* mod(g X + k, g c) = g mod(X + k div g, c) + k mod g */
+        if (!again && rest.count > 0 && rest.terms[0].degree > 0 &&
+            g > 1) { /* mod(g X + k, g c) = g mod(X + k div g, c) + k mod g */
             LT_TRY(add_constant(dims, &offset, k % g, factor, diag));
             cancel(LT_DIM_FLOORDIV, &rest, g);
             factor *= g; /* stays a divisor of the first c */
@@ -185,7 +192,7 @@ static lathe_status mod_by_constant(lt_dims *dims, const lt_poly *a, int64_t c, 
     if (lo >= 0 && hi < c) {
         atom = x;
     } else {
-        LT_TRY(lt_dim_atom(dims, LT_DIM_MOD, (lt_dim[]){x, lt_dim_const(c)}, 2, &atom, diag));
+        LT_TRY(lt_dim_atom(dims, LT_DIM_MOD, (lt_dim[]){ x, lt_dim_const(c) }, 2, &atom, diag));
     }
     return combine(dims, &offset, factor, atom, out, diag);
 }
@@ -197,7 +204,7 @@ static lathe_status common_monomial(lt_dims *dims, const lt_poly *a, const lt_te
     if (atoms == NULL) {
         return LT_OOM(diag);
     }
-    *out = (lt_term){.coef = b->coef, .degree = b->degree, .atoms = b->atoms};
+    *out = (lt_term){ .coef = b->coef, .degree = b->degree, .atoms = b->atoms };
     for (size_t t = 0; t < a->count; t++) {
         const lt_term *term = &a->terms[t];
         uint32_t n = 0, j = 0;
@@ -235,7 +242,8 @@ static lathe_status divide_terms(lt_dims *dims, lt_poly *poly, const lt_term *by
 /* Moves the terms of *rest that b divides to *whole, as quotients. */
 static lathe_status take_multiples(lt_dims *dims, lt_poly *rest, const lt_term *b, lt_poly *whole, lathe_diag *diag)
 {
-    lt_term *left = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count), *up = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count);
+    lt_term *left = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count),
+            *up = LT_ARENA_ARRAY(&dims->scratch, lt_term, rest->count);
     if (left == NULL || up == NULL) {
         return LT_OOM(diag);
     }
@@ -247,21 +255,22 @@ static lathe_status take_multiples(lt_dims *dims, lt_poly *rest, const lt_term *
             left[n++] = rest->terms[i];
         }
     }
-    *rest = (lt_poly){.terms = left, .count = n};
-    *whole = (lt_poly){.terms = up, .count = m};
+    *rest = (lt_poly){ .terms = left, .count = n };
+    *whole = (lt_poly){ .terms = up, .count = m };
     return LATHE_OK;
 }
 
-static lathe_status divide_by_polynomial(lt_dims *dims, lt_dim_op op, const lt_poly *a, lt_dim b, lt_dim *out, lathe_diag *diag)
+static lathe_status divide_by_polynomial(lt_dims *dims, lt_dim_op op, const lt_poly *a, lt_dim b, lt_dim *out,
+                                         lathe_diag *diag)
 {
-    lt_poly divisor, whole = {0}, rest = *a;
+    lt_poly divisor, whole = { 0 }, rest = *a;
     lt_term common;
     LT_TRY(lt_poly_of(dims, b, &divisor, diag));
     if (lt_poly_divide(dims, a, &divisor, &whole)) {
         return op == LT_DIM_MOD ? (*out = lt_dim_const(0), LATHE_OK) : lt_poly_make(dims, &whole, out, diag);
     }
-    whole = (lt_poly){0};
-    common = (lt_term){.coef = 1};
+    whole = (lt_poly){ 0 };
+    common = (lt_term){ .coef = 1 };
     if (divisor.count == 1) {
         LT_TRY(take_multiples(dims, &rest, &divisor.terms[0], &whole, diag));
         LT_TRY(common_monomial(dims, &rest, &divisor.terms[0], &common, diag));
@@ -274,11 +283,11 @@ static lathe_status divide_by_polynomial(lt_dims *dims, lt_dim_op op, const lt_p
     if (y.e == 0) { /* only a constant is left to divide by */
         LT_TRY(lt_dim_make_inner(dims, op, x, y, &part, diag));
     } else {
-        LT_TRY(lt_dim_atom(dims, op, (lt_dim[]){x, y}, 2, &part, diag));
+        LT_TRY(lt_dim_atom(dims, op, (lt_dim[]){ x, y }, 2, &part, diag));
     }
     if (op == LT_DIM_MOD) { /* multiples vanish; mod(g x, g y) = g mod(x, y) */
         lt_dim g;
-        lt_poly factor = {.terms = &common, .count = 1};
+        lt_poly factor = { .terms = &common, .count = 1 };
         LT_TRY(lt_poly_make(dims, &factor, &g, diag));
         return lt_dim_make_inner(dims, LT_DIM_MUL, part, g, out, diag);
     }
@@ -287,7 +296,7 @@ static lathe_status divide_by_polynomial(lt_dims *dims, lt_dim_op op, const lt_p
 
 lathe_status lt_dim_make_div(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b, lt_dim *out, lathe_diag *diag)
 {
-    lt_poly x, negative = {0};
+    lt_poly x, negative = { 0 };
     if (lt_dim_is(b, 0)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL, "division of a dimension by zero");
     }
@@ -296,7 +305,7 @@ lathe_status lt_dim_make_div(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b, lt
         return divide_by_polynomial(dims, op, &x, b, out, diag);
     }
     if (b.k == INT64_MIN) { /* has no positive counterpart */
-        return lt_dim_atom(dims, op, (lt_dim[]){a, b}, 2, out, diag);
+        return lt_dim_atom(dims, op, (lt_dim[]){ a, b }, 2, out, diag);
     }
     int64_t c = b.k < 0 ? -b.k : b.k;
     if (b.k < 0) {

@@ -1,5 +1,6 @@
 /*
- * dims_eval.c - operations on numbers, and evaluation of expressions. Part of base; the runtime's shape program uses lt_dim_apply.
+ * dims_eval.c - operations on numbers, and evaluation of expressions. Part of base; the runtime's shape program uses
+ * lt_dim_apply.
  */
 #include <math.h>
 #include <string.h>
@@ -42,14 +43,15 @@ bool lt_dim_fscale_number(int64_t a, uint32_t scale_bits, int64_t *out)
 
 static lathe_status overflow(lt_dim_op op, int64_t a, int64_t b, lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "%s(%lld, %lld) of dimensions does not fit 64 bits", lt_dim_op_name(op), (long long)a,
-                   (long long)b);
+    return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "%s(%lld, %lld) of dimensions does not fit 64 bits",
+                   lt_dim_op_name(op), (long long)a, (long long)b);
 }
 
 static lathe_status divide(lt_dim_op op, int64_t a, int64_t b, int64_t *out, lathe_diag *diag)
 {
     if (b == 0) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL, "%s of dimension %lld by zero", lt_dim_op_name(op), (long long)a);
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL, "%s of dimension %lld by zero", lt_dim_op_name(op),
+                       (long long)a);
     }
     if (a == INT64_MIN && b == -1) {
         if (op != LT_DIM_MOD) {
@@ -79,20 +81,39 @@ static lathe_status broadcast(int64_t a, int64_t b, int64_t *out, lathe_diag *di
 lathe_status lt_dim_apply(lt_dim_op op, int64_t a, int64_t b, int64_t c, int64_t *out, lathe_diag *diag)
 {
     switch (op) {
-    case LT_DIM_ADD: return lt_i64_add(a, b, out) ? LATHE_OK : overflow(op, a, b, diag);
-    case LT_DIM_MUL: return lt_i64_mul(a, b, out) ? LATHE_OK : overflow(op, a, b, diag);
+    case LT_DIM_ADD:
+        return lt_i64_add(a, b, out) ? LATHE_OK : overflow(op, a, b, diag);
+    case LT_DIM_MUL:
+        return lt_i64_mul(a, b, out) ? LATHE_OK : overflow(op, a, b, diag);
     case LT_DIM_FLOORDIV:
     case LT_DIM_CEILDIV:
-    case LT_DIM_MOD: return divide(op, a, b, out, diag);
-    case LT_DIM_MIN: *out = a < b ? a : b; return LATHE_OK;
-    case LT_DIM_MAX: *out = a > b ? a : b; return LATHE_OK;
-    case LT_DIM_SELECT: *out = a != 0 ? b : c; return LATHE_OK;
-    case LT_DIM_LT: *out = a < b; return LATHE_OK;
-    case LT_DIM_LE: *out = a <= b; return LATHE_OK;
-    case LT_DIM_EQ: *out = a == b; return LATHE_OK;
-    case LT_DIM_FSCALE: return b >= 0 && b <= UINT32_MAX && lt_dim_fscale_number(a, (uint32_t)b, out) ? LATHE_OK : overflow(op, a, b, diag);
-    case LT_DIM_BCAST: return broadcast(a, b, out, diag);
-    default: return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "operation %d is not one on numbers", (int)op);
+    case LT_DIM_MOD:
+        return divide(op, a, b, out, diag);
+    case LT_DIM_MIN:
+        *out = a < b ? a : b;
+        return LATHE_OK;
+    case LT_DIM_MAX:
+        *out = a > b ? a : b;
+        return LATHE_OK;
+    case LT_DIM_SELECT:
+        *out = a != 0 ? b : c;
+        return LATHE_OK;
+    case LT_DIM_LT:
+        *out = a < b;
+        return LATHE_OK;
+    case LT_DIM_LE:
+        *out = a <= b;
+        return LATHE_OK;
+    case LT_DIM_EQ:
+        *out = a == b;
+        return LATHE_OK;
+    case LT_DIM_FSCALE:
+        return b >= 0 && b <= UINT32_MAX && lt_dim_fscale_number(a, (uint32_t)b, out) ? LATHE_OK
+                                                                                      : overflow(op, a, b, diag);
+    case LT_DIM_BCAST:
+        return broadcast(a, b, out, diag);
+    default:
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "operation %d is not one on numbers", (int)op);
     }
 }
 
@@ -149,7 +170,8 @@ static lathe_status walk_leaf(const evaluation *ev, const lt_dim_entry *entry, l
     return LT_FAIL(ev->diag, LATHE_NOT_READY, NULL, NULL, "dimension ?%u has no value yet", (unsigned)entry->fresh);
 }
 
-/* Depth is bounded by three times LT_MAX_DEPTH, size by LT_DIM_TREE_MAX: both are checked where expressions are made. */
+/* Depth is bounded by three times LT_MAX_DEPTH, size by LT_DIM_TREE_MAX: both are checked where expressions are
+   made. */
 static lathe_status walk(const evaluation *ev, lt_dim d, int64_t *out)
 {
     if (d.e == 0) {
@@ -159,10 +181,14 @@ static lathe_status walk(const evaluation *ev, lt_dim d, int64_t *out)
     const lt_dim_entry *entry = lt_dim_entry_of(ev->dims, d);
     switch (entry->op) {
     case LT_DIM_SYMBOL:
-    case LT_DIM_FRESH: return walk_leaf(ev, entry, d, out);
-    case LT_DIM_ADD: return walk_sum(ev, entry, out);
-    case LT_DIM_MUL: return walk_product(ev, entry, out);
-    default: break;
+    case LT_DIM_FRESH:
+        return walk_leaf(ev, entry, d, out);
+    case LT_DIM_ADD:
+        return walk_sum(ev, entry, out);
+    case LT_DIM_MUL:
+        return walk_product(ev, entry, out);
+    default:
+        break;
     }
     int64_t value, next;
     LT_TRY(walk(ev, entry->args[0], &value));
@@ -177,9 +203,10 @@ static lathe_status walk(const evaluation *ev, lt_dim d, int64_t *out)
     return LATHE_OK;
 }
 
-lathe_status lt_dim_eval(const lt_dims *dims, lt_dim d, lt_dim_lookup lookup, void *user, int64_t *out, lathe_diag *diag)
+lathe_status lt_dim_eval(const lt_dims *dims, lt_dim d, lt_dim_lookup lookup, void *user, int64_t *out,
+                         lathe_diag *diag)
 {
-    evaluation ev = {.dims = dims, .lookup = lookup, .user = user, .diag = diag};
+    evaluation ev = { .dims = dims, .lookup = lookup, .user = user, .diag = diag };
     int64_t value = 0;
     LT_TRY(walk(&ev, d, &value));
     *out = value;

@@ -4,8 +4,10 @@
  * Normal form. An expression is a constant, an atom, a product or a sum.
  *   atom     a symbol, a fresh unknown, or any other operation (floordiv, min, ...) of expressions
  *   product  LT_DIM_MUL: atoms in structural order, then the coefficient unless it is 1; at least two arguments
- *   sum      LT_DIM_ADD: products and atoms, higher degree first, then structural order; the constant last unless it is 0
- * The structural order looks at operations, names and arguments, never at table indices (fresh unknowns: by their number).
+ *   sum      LT_DIM_ADD: products and atoms, higher degree first, then structural order; the constant last unless it
+ *   is 0
+ * The structural order looks at operations, names and arguments, never at table indices (fresh unknowns: by their
+ * number).
  */
 #ifndef LT_DIMS_INTERNAL_H
 #define LT_DIMS_INTERNAL_H
@@ -16,15 +18,15 @@
 
 typedef struct lt_dim_entry {
     lt_dim_op op;
-    uint32_t count;      /* of arguments */
-    uint32_t fresh;      /* number of a fresh unknown */
-    uint16_t depth;      /* of nested operations other than sums and products */
-    uint32_t tree;       /* nodes when written out, at most LT_DIM_TREE_MAX */
-    const char *name;    /* of symbols */
+    uint32_t count;   /* of arguments */
+    uint32_t fresh;   /* number of a fresh unknown */
+    uint16_t depth;   /* of nested operations other than sums and products */
+    uint32_t tree;    /* nodes when written out, at most LT_DIM_TREE_MAX */
+    const char *name; /* of symbols */
     const lt_dim *args;
-    lt_dim lo_dim, hi_dim;   /* declared bounds of leaves */
+    lt_dim lo_dim, hi_dim;            /* declared bounds of leaves */
     int64_t declared_lo, declared_hi; /* lt_dim_range narrows these; INT64_MIN/MAX: none */
-    int64_t lo, hi;      /* sound bounds from the ranges; INT64_MIN and INT64_MAX mean unbounded */
+    int64_t lo, hi;                   /* sound bounds from the ranges; INT64_MIN and INT64_MAX mean unbounded */
 } lt_dim_entry;
 
 struct lt_dims {
@@ -32,8 +34,8 @@ struct lt_dims {
     lt_arena arena;   /* argument lists and names */
     lt_arena scratch; /* emptied at the end of each public call */
     lt_dim_entry *entries;
-    size_t count, capacity;   /* entry 0 is unused */
-    uint32_t *slots;          /* hash of the entries, open addressing, 0 is free */
+    size_t count, capacity; /* entry 0 is unused */
+    uint32_t *slots;        /* hash of the entries, open addressing, 0 is free */
     size_t slot_count;
     uint32_t fresh;
 };
@@ -57,8 +59,12 @@ enum { LT_DIM_TREE_MAX = 16384 };
 #define LT_DIM_ADVICE "give the input dimensions fixed sizes, or a smaller range"
 
 /* dims.c */
-static inline const lt_dim_entry *lt_dim_entry_of(const lt_dims *dims, lt_dim d) { return &dims->entries[d.e]; }
-lathe_status lt_dim_intern(lt_dims *dims, lt_dim_op op, const lt_dim *args, size_t count, lt_dim *out, lathe_diag *diag);
+static inline const lt_dim_entry *lt_dim_entry_of(const lt_dims *dims, lt_dim d)
+{
+    return &dims->entries[d.e];
+}
+lathe_status lt_dim_intern(lt_dims *dims, lt_dim_op op, const lt_dim *args, size_t count, lt_dim *out,
+                           lathe_diag *diag);
 /* Structural order of two atoms or constants (constants last): <0, 0, >0; 0 only for the same handle. */
 int lt_dim_order(const lt_dims *dims, lt_dim a, lt_dim b);
 /* The unknown of that number, made when it does not exist yet. */
@@ -68,7 +74,8 @@ bool lt_dim_is_op(const lt_dims *dims, lt_dim d, lt_dim_op op);
 /* dims_poly.c. Results live in the scratch arena. */
 lathe_status lt_poly_of(lt_dims *dims, lt_dim d, lt_poly *out, lathe_diag *diag);
 /* a + scale * b */
-lathe_status lt_poly_add(lt_dims *dims, const lt_poly *a, const lt_poly *b, int64_t scale, lt_poly *out, lathe_diag *diag);
+lathe_status lt_poly_add(lt_dims *dims, const lt_poly *a, const lt_poly *b, int64_t scale, lt_poly *out,
+                         lathe_diag *diag);
 lathe_status lt_poly_mul(lt_dims *dims, const lt_poly *a, const lt_poly *b, lt_poly *out, lathe_diag *diag);
 lathe_status lt_poly_make(lt_dims *dims, const lt_poly *poly, lt_dim *out, lathe_diag *diag);
 /* quotient with poly == quotient * divisor; false when there is none, or when out of memory. */
@@ -93,7 +100,8 @@ void lt_dim_difference(const lt_dims *dims, lt_dim a, lt_dim b, int64_t *lo, int
 
 /* dims_eval.c: fscale on numbers; false when it does not fit. */
 bool lt_dim_fscale_number(int64_t a, uint32_t scale_bits, int64_t *out);
-/* scale = whole number >= 1 or 2^-k, where fscale is exact: multiplies by *mul, then divides by *div; false otherwise. */
+/* scale = whole number >= 1 or 2^-k, where fscale is exact: multiplies by *mul, then divides by *div; false
+   otherwise. */
 bool lt_dim_fscale_exact(uint32_t scale_bits, int64_t *mul, int64_t *div);
 
 #endif

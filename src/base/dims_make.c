@@ -1,7 +1,9 @@
 /*
- * dims_make.c - building expressions: constant folding, the rules of min, max, select, comparisons, fscale and bcast. Part of base.
+ * dims_make.c - building expressions: constant folding, the rules of min, max, select, comparisons, fscale and bcast.
+ * Part of base.
  *
- * Rules may give a value where the written form would fail at evaluation (x - x with an overflow inside); never another value.
+ * Rules may give a value where the written form would fail at evaluation (x - x with an overflow inside); never
+ * another value.
  */
 #include "base/dims_internal.h"
 
@@ -69,7 +71,8 @@ static lathe_status make_extreme(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b
     lt_dim list[LT_DIM_ARGS_MAX], kept[LT_DIM_ARGS_MAX];
     size_t count = 0, n = 0;
     if (!insert_all(dims, op, list, &count, a) || !insert_all(dims, op, list, &count, b)) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "%s of more than %d dimensions", lt_dim_op_name(op), LT_DIM_ARGS_MAX);
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "%s of more than %d dimensions",
+                       lt_dim_op_name(op), LT_DIM_ARGS_MAX);
     }
     for (size_t i = 0; i < count; i++) {
         bool beaten = false;
@@ -90,10 +93,12 @@ static lathe_status make_extreme(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b
 
 static lathe_status make_comparison(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b, lt_dim *out, lathe_diag *diag)
 {
-    lt_dim args[2] = {a, b};
+    lt_dim args[2] = { a, b };
     int64_t lo, hi; /* of a - b */
     lt_dim_difference(dims, a, b, &lo, &hi);
-    bool always = op == LT_DIM_EQ ? lt_dim_proves_eq(dims, a, b) : op == LT_DIM_LE ? lt_dim_proves_le(dims, a, b) : hi < 0;
+    bool always = op == LT_DIM_EQ   ? lt_dim_proves_eq(dims, a, b)
+                  : op == LT_DIM_LE ? lt_dim_proves_le(dims, a, b)
+                                    : hi < 0;
     bool never = op == LT_DIM_EQ ? lo > 0 || hi < 0 : op == LT_DIM_LE ? lo > 0 : lt_dim_proves_le(dims, b, a);
     if (always || never) {
         *out = lt_dim_const(always);
@@ -110,10 +115,11 @@ static lathe_status make_fscale(lt_dims *dims, lt_dim a, lt_dim bits, lt_dim *ou
 {
     int64_t mul, div;
     if (bits.e != 0 || bits.k < 0 || bits.k > UINT32_MAX) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "the scale of fscale must be the bits of an f32 constant");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL,
+                       "the scale of fscale must be the bits of an f32 constant");
     }
     if (!lt_dim_fscale_exact((uint32_t)bits.k, &mul, &div)) {
-        return lt_dim_atom(dims, LT_DIM_FSCALE, (lt_dim[]){a, bits}, 2, out, diag);
+        return lt_dim_atom(dims, LT_DIM_FSCALE, (lt_dim[]){ a, bits }, 2, out, diag);
     }
     return div == 1 ? lt_dim_make_inner(dims, LT_DIM_MUL, a, lt_dim_const(mul), out, diag)
                     : lt_dim_make_inner(dims, LT_DIM_FLOORDIV, a, lt_dim_const(div), out, diag);
@@ -129,10 +135,12 @@ static bool never_one(const lt_dims *dims, lt_dim d)
 static bool is_bcast_with(const lt_dims *dims, lt_dim d, lt_dim part)
 {
     const lt_dim_entry *entry = lt_dim_entry_of(dims, d);
-    return lt_dim_is_op(dims, d, LT_DIM_BCAST) && (lt_dim_same(entry->args[0], part) || lt_dim_same(entry->args[1], part));
+    return lt_dim_is_op(dims, d, LT_DIM_BCAST) &&
+           (lt_dim_same(entry->args[0], part) || lt_dim_same(entry->args[1], part));
 }
 
-/* The node is made even when the result is one of the arguments: it is the record of the constraint, to be checked when numbers are known. */
+/* The node is made even when the result is one of the arguments: it is the record of the constraint, to be checked
+   when numbers are known. */
 static lathe_status make_bcast(lt_dims *dims, lt_dim a, lt_dim b, lt_dim *out, lathe_diag *diag)
 {
     int64_t lo, hi;
@@ -145,11 +153,12 @@ static lathe_status make_bcast(lt_dims *dims, lt_dim a, lt_dim b, lt_dim *out, l
         return LATHE_OK;
     }
     bool swap = lt_dim_order(dims, a, b) > 0;
-    lt_dim args[2] = {swap ? b : a, swap ? a : b}, node;
-    bool firm[2] = {never_one(dims, args[0]), never_one(dims, args[1])};
+    lt_dim args[2] = { swap ? b : a, swap ? a : b }, node;
+    bool firm[2] = { never_one(dims, args[0]), never_one(dims, args[1]) };
     lt_dim_difference(dims, a, b, &lo, &hi);
     if (firm[0] && firm[1] && (lo > 0 || hi < 0)) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL, "two dimensions that broadcast together can never be equal, and neither can be 1");
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL,
+                       "two dimensions that broadcast together can never be equal, and neither can be 1");
     }
     LT_TRY(lt_dim_intern(dims, LT_DIM_BCAST, args, 2, &node, diag));
     bool second = firm[1] && (!firm[0] || args[1].e == 0);
@@ -167,18 +176,25 @@ lathe_status lt_dim_make_inner(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b, 
     }
     switch (op) {
     case LT_DIM_ADD:
-    case LT_DIM_MUL: return make_sum_or_product(dims, op, a, b, out, diag);
+    case LT_DIM_MUL:
+        return make_sum_or_product(dims, op, a, b, out, diag);
     case LT_DIM_FLOORDIV:
     case LT_DIM_CEILDIV:
-    case LT_DIM_MOD: return lt_dim_make_div(dims, op, a, b, out, diag);
+    case LT_DIM_MOD:
+        return lt_dim_make_div(dims, op, a, b, out, diag);
     case LT_DIM_MIN:
-    case LT_DIM_MAX: return make_extreme(dims, op, a, b, out, diag);
+    case LT_DIM_MAX:
+        return make_extreme(dims, op, a, b, out, diag);
     case LT_DIM_LT:
     case LT_DIM_LE:
-    case LT_DIM_EQ: return make_comparison(dims, op, a, b, out, diag);
-    case LT_DIM_FSCALE: return make_fscale(dims, a, b, out, diag);
-    case LT_DIM_BCAST: return make_bcast(dims, a, b, out, diag);
-    default: return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "operation %d does not take two dimensions", (int)op);
+    case LT_DIM_EQ:
+        return make_comparison(dims, op, a, b, out, diag);
+    case LT_DIM_FSCALE:
+        return make_fscale(dims, a, b, out, diag);
+    case LT_DIM_BCAST:
+        return make_bcast(dims, a, b, out, diag);
+    default:
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "operation %d does not take two dimensions", (int)op);
     }
 }
 
@@ -195,7 +211,7 @@ static lathe_status check(const lt_dims *dims, lt_dim a, lt_dim b, lt_dim c, lat
 
 lathe_status lt_dim_make(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b, lt_dim *out, lathe_diag *diag)
 {
-    lt_dim result = {0};
+    lt_dim result = { 0 };
     LT_TRY(check(dims, a, b, a, diag));
     if (op == LT_DIM_SELECT) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "select takes three dimensions");
@@ -223,7 +239,7 @@ lathe_status lt_dim_select(lt_dims *dims, lt_dim c, lt_dim a, lt_dim b, lt_dim *
         *out = b;
         return LATHE_OK;
     }
-    return lt_dim_atom(dims, LT_DIM_SELECT, (lt_dim[]){c, a, b}, 3, out, diag);
+    return lt_dim_atom(dims, LT_DIM_SELECT, (lt_dim[]){ c, a, b }, 3, out, diag);
 }
 
 lathe_status lt_dim_fscale(lt_dims *dims, lt_dim a, float scale, lt_dim *out, lathe_diag *diag)
@@ -243,7 +259,8 @@ lathe_status lt_dim_sub(lt_dims *dims, lt_dim a, lt_dim b, lt_dim *out, lathe_di
     int64_t difference;
     if (a.e == 0 && b.e == 0) { /* not a + (-1) * b, which would overflow for INT64_MIN */
         if (!lt_i64_sub(a.k, b.k, &difference)) {
-            return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "%lld - %lld does not fit 64 bits", (long long)a.k, (long long)b.k);
+            return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "%lld - %lld does not fit 64 bits", (long long)a.k,
+                           (long long)b.k);
         }
         *out = lt_dim_const(difference);
         return LATHE_OK;

@@ -1,5 +1,6 @@
 /*
- * dims_poly.c - polynomials over the atoms of a table: the normal form of sums and products. Part of base, private to the dims files.
+ * dims_poly.c - polynomials over the atoms of a table: the normal form of sums and products. Part of base, private to
+ * the dims files.
  */
 #include <string.h>
 
@@ -7,16 +8,18 @@
 
 static lathe_status overflow(lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_OVERFLOW, NULL, LT_DIM_ADVICE, "a coefficient of a symbolic dimension does not fit 64 bits");
+    return LT_FAIL(diag, LATHE_OVERFLOW, NULL, LT_DIM_ADVICE,
+                   "a coefficient of a symbolic dimension does not fit 64 bits");
 }
 
 static lathe_status too_large(lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE, "a symbolic dimension has more than %d terms or %d factors", LT_POLY_TERMS_MAX,
-                   LT_POLY_DEGREE_MAX);
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, LT_DIM_ADVICE,
+                   "a symbolic dimension has more than %d terms or %d factors", LT_POLY_TERMS_MAX, LT_POLY_DEGREE_MAX);
 }
 
-/* Graded order: higher degree first, then the atoms in turn. It is kept by multiplication, which lt_poly_divide needs. */
+/* Graded order: higher degree first, then the atoms in turn. It is kept by multiplication, which lt_poly_divide
+   needs. */
 int lt_term_order(const lt_dims *dims, const lt_term *a, const lt_term *b)
 {
     if (a->degree != b->degree) {
@@ -35,24 +38,24 @@ lt_term lt_poly_constant(const lt_poly *poly)
     if (poly->count > 0 && poly->terms[poly->count - 1].degree == 0) {
         return poly->terms[poly->count - 1];
     }
-    return (lt_term){0};
+    return (lt_term){ 0 };
 }
 
 lt_term lt_term_of(const lt_dims *dims, lt_dim d, lt_dim *atom)
 {
     if (d.e == 0) {
-        return (lt_term){.coef = d.k};
+        return (lt_term){ .coef = d.k };
     }
     const lt_dim_entry *entry = lt_dim_entry_of(dims, d);
     if (entry->op != LT_DIM_MUL) {
         *atom = d;
-        return (lt_term){.coef = 1, .degree = 1, .atoms = atom};
+        return (lt_term){ .coef = 1, .degree = 1, .atoms = atom };
     }
     lt_dim last = entry->args[entry->count - 1];
     if (last.e == 0) {
-        return (lt_term){.coef = last.k, .degree = entry->count - 1, .atoms = entry->args};
+        return (lt_term){ .coef = last.k, .degree = entry->count - 1, .atoms = entry->args };
     }
-    return (lt_term){.coef = 1, .degree = entry->count, .atoms = entry->args};
+    return (lt_term){ .coef = 1, .degree = entry->count, .atoms = entry->args };
 }
 
 lathe_status lt_poly_of(lt_dims *dims, lt_dim d, lt_poly *out, lathe_diag *diag)
@@ -68,11 +71,12 @@ lathe_status lt_poly_of(lt_dims *dims, lt_dim d, lt_poly *out, lathe_diag *diag)
     for (size_t i = 0; i < count; i++) {
         terms[i] = lt_term_of(dims, args[i], &atoms[i]);
     }
-    *out = (lt_poly){.terms = terms, .count = lt_dim_is(d, 0) ? 0 : count};
+    *out = (lt_poly){ .terms = terms, .count = lt_dim_is(d, 0) ? 0 : count };
     return LATHE_OK;
 }
 
-lathe_status lt_poly_add(lt_dims *dims, const lt_poly *a, const lt_poly *b, int64_t scale, lt_poly *out, lathe_diag *diag)
+lathe_status lt_poly_add(lt_dims *dims, const lt_poly *a, const lt_poly *b, int64_t scale, lt_poly *out,
+                         lathe_diag *diag)
 {
     lt_term *terms = LT_ARENA_ARRAY(&dims->scratch, lt_term, a->count + b->count);
     if (terms == NULL) {
@@ -98,7 +102,7 @@ lathe_status lt_poly_add(lt_dims *dims, const lt_poly *a, const lt_poly *b, int6
     if (n > LT_POLY_TERMS_MAX) {
         return too_large(diag);
     }
-    *out = (lt_poly){.terms = terms, .count = n};
+    *out = (lt_poly){ .terms = terms, .count = n };
     return LATHE_OK;
 }
 
@@ -131,7 +135,8 @@ static lathe_status term_mul(lt_dims *dims, const lt_term *a, const lt_term *b, 
 }
 
 /* term * b, in order because the order is kept by multiplication. */
-static lathe_status term_times_poly(lt_dims *dims, const lt_term *term, const lt_poly *b, lt_poly *out, lathe_diag *diag)
+static lathe_status term_times_poly(lt_dims *dims, const lt_term *term, const lt_poly *b, lt_poly *out,
+                                    lathe_diag *diag)
 {
     lt_term *terms = LT_ARENA_ARRAY(&dims->scratch, lt_term, b->count);
     if (terms == NULL) {
@@ -140,13 +145,13 @@ static lathe_status term_times_poly(lt_dims *dims, const lt_term *term, const lt
     for (size_t i = 0; i < b->count; i++) {
         LT_TRY(term_mul(dims, term, &b->terms[i], &terms[i], diag));
     }
-    *out = (lt_poly){.terms = terms, .count = b->count};
+    *out = (lt_poly){ .terms = terms, .count = b->count };
     return LATHE_OK;
 }
 
 lathe_status lt_poly_mul(lt_dims *dims, const lt_poly *a, const lt_poly *b, lt_poly *out, lathe_diag *diag)
 {
-    lt_poly sum = {0};
+    lt_poly sum = { 0 };
     if (a->count > b->count) {
         const lt_poly *swap = a;
         a = b;
@@ -219,7 +224,7 @@ bool lt_term_divide(lt_dims *dims, const lt_term *term, const lt_term *divisor, 
             return false;
         }
     }
-    *out = (lt_term){.coef = term->coef / divisor->coef, .degree = degree, .atoms = atoms};
+    *out = (lt_term){ .coef = term->coef / divisor->coef, .degree = degree, .atoms = atoms };
     return j == divisor->degree;
 }
 
@@ -240,6 +245,6 @@ bool lt_poly_divide(lt_dims *dims, const lt_poly *poly, const lt_poly *divisor, 
         }
         n++;
     }
-    *quotient = (lt_poly){.terms = terms, .count = n};
+    *quotient = (lt_poly){ .terms = terms, .count = n };
     return true;
 }

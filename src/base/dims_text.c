@@ -1,5 +1,6 @@
 /*
- * dims_text.c - symbolic dimensions to and from text, and from one table to another. Part of base; the grammar is in docs/ir.md.
+ * dims_text.c - symbolic dimensions to and from text, and from one table to another. Part of base; the grammar is in
+ * docs/ir.md.
  *
  *   sum     = ["-"] product { ("+" | "-") product }
  *   product = factor { "*" factor }
@@ -12,9 +13,11 @@
 #include "base/map.h"
 
 static const char *const names[] = {
-    [LT_DIM_CONST] = "const",       [LT_DIM_SYMBOL] = "symbol",   [LT_DIM_FRESH] = "fresh", [LT_DIM_ADD] = "add", [LT_DIM_MUL] = "mul",
-    [LT_DIM_FLOORDIV] = "floordiv", [LT_DIM_CEILDIV] = "ceildiv", [LT_DIM_MOD] = "mod",     [LT_DIM_MIN] = "min", [LT_DIM_MAX] = "max",
-    [LT_DIM_SELECT] = "select",     [LT_DIM_LT] = "lt",           [LT_DIM_LE] = "le",       [LT_DIM_EQ] = "eq",   [LT_DIM_FSCALE] = "fscale",
+    [LT_DIM_CONST] = "const",     [LT_DIM_SYMBOL] = "symbol", [LT_DIM_FRESH] = "fresh",
+    [LT_DIM_ADD] = "add",         [LT_DIM_MUL] = "mul",       [LT_DIM_FLOORDIV] = "floordiv",
+    [LT_DIM_CEILDIV] = "ceildiv", [LT_DIM_MOD] = "mod",       [LT_DIM_MIN] = "min",
+    [LT_DIM_MAX] = "max",         [LT_DIM_SELECT] = "select", [LT_DIM_LT] = "lt",
+    [LT_DIM_LE] = "le",           [LT_DIM_EQ] = "eq",         [LT_DIM_FSCALE] = "fscale",
     [LT_DIM_BCAST] = "bcast",
 };
 
@@ -32,7 +35,8 @@ static void print_symbol(const char *name, lt_buf *out)
     }
 }
 
-/* coef * atoms without its sign; true when it is negative. The least integer keeps its sign: it has no positive counterpart. */
+/* coef * atoms without its sign; true when it is negative. The least integer keeps its sign: it has no positive
+   counterpart. */
 static bool print_term(const lt_dims *dims, lt_dim d, lt_buf *out, bool dry)
 {
     lt_dim atom;
@@ -90,15 +94,23 @@ void lt_dim_print(const lt_dims *dims, lt_dim d, lt_buf *out)
     }
     const lt_dim_entry *entry = lt_dim_entry_of(dims, d);
     switch (entry->op) {
-    case LT_DIM_SYMBOL: print_symbol(entry->name, out); break;
-    case LT_DIM_FRESH: lt_buf_printf(out, "?%u", (unsigned)entry->fresh); break;
-    case LT_DIM_MUL: print_signed(dims, d, true, out); break;
+    case LT_DIM_SYMBOL:
+        print_symbol(entry->name, out);
+        break;
+    case LT_DIM_FRESH:
+        lt_buf_printf(out, "?%u", (unsigned)entry->fresh);
+        break;
+    case LT_DIM_MUL:
+        print_signed(dims, d, true, out);
+        break;
     case LT_DIM_ADD:
         for (uint32_t i = 0; i < entry->count; i++) {
             print_signed(dims, entry->args[i], i == 0, out);
         }
         break;
-    default: print_call(dims, entry, out); break;
+    default:
+        print_call(dims, entry, out);
+        break;
     }
 }
 
@@ -144,7 +156,8 @@ static bool is_digit(char c)
 
 static bool is_name(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' || c == '/' || c == '.' || c == ':' || c == '$';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' || c == '/' || c == '.' ||
+           c == ':' || c == '$';
 }
 
 static lathe_status parse_integer(parser *p, bool negative, int64_t *out)
@@ -292,7 +305,7 @@ static lathe_status parse_factor(parser *p, bool negative, bool *pending, lt_dim
     if (is_digit(c) || minus) {
         *pending = false;
         p->at += minus;
-        *out = (lt_dim){0};
+        *out = (lt_dim){ 0 };
         return parse_integer(p, negative || minus, &out->k);
     }
     if (is_name(c) && c != '.' && c != ':' && c != '$') {
@@ -348,7 +361,7 @@ static lathe_status parse_sum(parser *p, lt_dim *out)
 
 lathe_status lt_dim_parse(lt_dims *dims, const char **cursor, const char *end, lt_dim *out, lathe_diag *diag)
 {
-    parser p = {.dims = dims, .at = *cursor, .end = end, .diag = diag};
+    parser p = { .dims = dims, .at = *cursor, .end = end, .diag = diag };
     lt_dim result;
     lathe_status status = parse_sum(&p, &result);
     lt_arena_reset(&dims->scratch);
@@ -377,7 +390,7 @@ static lathe_status copy_leaf(const copier *c, const lt_dim_entry *entry, lt_dim
     }
     uint64_t index;
     if (lt_imap_get(c->fresh, d.e, &index)) {
-        *out = (lt_dim){.e = (uint32_t)index};
+        *out = (lt_dim){ .e = (uint32_t)index };
         return LATHE_OK;
     }
     lt_dim lo, hi;
@@ -418,9 +431,10 @@ static lathe_status copy(const copier *c, lt_dim d, lt_dim *out)
     return LATHE_OK;
 }
 
-lathe_status lt_dim_import_mapped(lt_dims *to, const lt_dims *from, lt_dim d, lt_imap *same_fresh, lt_dim *out, lathe_diag *diag)
+lathe_status lt_dim_import_mapped(lt_dims *to, const lt_dims *from, lt_dim d, lt_imap *same_fresh, lt_dim *out,
+                                  lathe_diag *diag)
 {
-    copier c = {.to = to, .from = from, .fresh = same_fresh, .diag = diag};
+    copier c = { .to = to, .from = from, .fresh = same_fresh, .diag = diag };
     lt_dim result;
     LT_TRY(copy(&c, d, &result));
     *out = result;

@@ -11,7 +11,7 @@ typedef struct variable {
     const char *name, *what;
 } variable;
 
-#define LT_ENV(name, what) {#name, what},
+#define LT_ENV(name, what) { #name, what },
 static const variable variables[] = {
 #include "base/env.def"
 };

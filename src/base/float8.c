@@ -1,7 +1,8 @@
 /*
  * float8.c - the five float8 types of ONNX and float4e2m1. Part of base.
  *
- * Overflow follows the table of ONNX's Cast: saturating gives the largest finite value (also for infinities); otherwise an infinity where
+ * Overflow follows the table of ONNX's Cast: saturating gives the largest finite value (also for infinities);
+ * otherwise an infinity where
  * the type has one, else NaN.
  */
 #include <math.h>
@@ -20,16 +21,21 @@ typedef struct format {
 
 static const format *format_of(lathe_dtype dtype)
 {
-    static const format e4m3fn = {3, 7, 0x7e, 0x7f, 0x7f, false};
-    static const format e4m3fnuz = {3, 8, 0x7f, 0x80, 0x80, true};
-    static const format e5m2 = {2, 15, 0x7b, 0x7c, 0x7e, false};
-    static const format e5m2fnuz = {2, 16, 0x7f, 0x80, 0x80, true};
+    static const format e4m3fn = { 3, 7, 0x7e, 0x7f, 0x7f, false };
+    static const format e4m3fnuz = { 3, 8, 0x7f, 0x80, 0x80, true };
+    static const format e5m2 = { 2, 15, 0x7b, 0x7c, 0x7e, false };
+    static const format e5m2fnuz = { 2, 16, 0x7f, 0x80, 0x80, true };
     switch (dtype) {
-    case LATHE_DTYPE_F8E4M3FN: return &e4m3fn;
-    case LATHE_DTYPE_F8E4M3FNUZ: return &e4m3fnuz;
-    case LATHE_DTYPE_F8E5M2: return &e5m2;
-    case LATHE_DTYPE_F8E5M2FNUZ: return &e5m2fnuz;
-    default: return NULL;
+    case LATHE_DTYPE_F8E4M3FN:
+        return &e4m3fn;
+    case LATHE_DTYPE_F8E4M3FNUZ:
+        return &e4m3fnuz;
+    case LATHE_DTYPE_F8E5M2:
+        return &e5m2;
+    case LATHE_DTYPE_F8E5M2FNUZ:
+        return &e5m2fnuz;
+    default:
+        return NULL;
     }
 }
 
@@ -112,7 +118,7 @@ uint8_t lt_f32_to_e8m0(float value, bool saturate, lt_e8m0_round round)
 
 float lt_f4_to_f32(uint8_t bits)
 {
-    static const float values[8] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
+    static const float values[8] = { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f };
     return (bits & 8) != 0 ? -values[bits & 7] : values[bits & 7];
 }
 

@@ -1,5 +1,6 @@
 /*
- * half.c - f16 and bf16 to and from wider floats, bit-exact in C. Part of base; kernels have their own vector forms and are tested against this.
+ * half.c - f16 and bf16 to and from wider floats, bit-exact in C. Part of base; kernels have their own vector forms
+ * and are tested against this.
  *
  * NaNs keep their sign and the upper bits of their payload and become quiet.
  */

@@ -1,7 +1,8 @@
 /*
  * hash.c - the 64-bit hash of maps, blob names and keys. Part of base.
  *
- * Words are read as little-endian, so the value is the same on every machine. Changing anything here renames every blob: tests hold vectors.
+ * Words are read as little-endian, so the value is the same on every machine. Changing anything here renames every
+ * blob: tests hold vectors.
  */
 #include "base/hash.h"
 
@@ -9,7 +10,8 @@
 
 __extension__ typedef unsigned __int128 u128;
 
-static const uint64_t K0 = 0x8f1e3c5a7b2d4961u, K1 = 0xd6e8feb86659fd93u, K2 = 0xa0761d6478bd642fu, K3 = 0xe7037ed1a0b428dbu;
+static const uint64_t K0 = 0x8f1e3c5a7b2d4961u, K1 = 0xd6e8feb86659fd93u, K2 = 0xa0761d6478bd642fu,
+                      K3 = 0xe7037ed1a0b428dbu;
 
 static uint64_t read64(const unsigned char *p)
 {

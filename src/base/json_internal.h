@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-/* Bytes of the UTF-8 character at p; 0 when it is not one, *bad then counts the bytes to replace (its longest valid beginning). */
+/* Bytes of the UTF-8 character at p; 0 when it is not one, *bad then counts the bytes to replace (its longest
+   valid beginning). */
 int lt_utf8_length(const unsigned char *p, size_t left, int *bad);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * json_read.c - a strict JSON reader (RFC 8259), bounded in depth. Part of base. Everything it makes lives in the caller's arena.
+ * json_read.c - a strict JSON reader (RFC 8259), bounded in depth. Part of base. Everything it makes lives in the
+ * caller's arena.
  */
 #include <string.h>
 
@@ -22,7 +23,8 @@ static lathe_status complain(reader *r, const char *what)
     for (const char *p = r->start; p < r->at; p++) {
         line += *p == '\n';
     }
-    return LT_FAIL(r->diag, LATHE_BAD_MODEL, NULL, NULL, "bad JSON in line %d (byte %zu): %s", line, (size_t)(r->at - r->start), what);
+    return LT_FAIL(r->diag, LATHE_BAD_MODEL, NULL, NULL, "bad JSON in line %d (byte %zu): %s", line,
+                   (size_t)(r->at - r->start), what);
 }
 
 static void skip(reader *r)
@@ -44,7 +46,10 @@ static bool take(reader *r, char c)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool hex4(reader *r, uint32_t *out)
@@ -203,7 +208,7 @@ static lathe_status parse_items(reader *r, bool object, lt_json_value *out)
     void *items = NULL, *keys = NULL;
     size_t item_room = 0, key_room = 0;
     char close = object ? '}' : ']';
-    *out = (lt_json_value){.kind = object ? LT_JSON_OBJECT : LT_JSON_ARRAY};
+    *out = (lt_json_value){ .kind = object ? LT_JSON_OBJECT : LT_JSON_ARRAY };
     if (take(r, close)) {
         return LATHE_OK;
     }
@@ -234,7 +239,7 @@ static lathe_status parse_value(reader *r, lt_json_value *out)
 {
     skip(r);
     char c = r->at < r->end ? *r->at : '\0';
-    *out = (lt_json_value){.kind = LT_JSON_NULL};
+    *out = (lt_json_value){ .kind = LT_JSON_NULL };
     if (c == '{' || c == '[') {
         if (++r->depth > LT_MAX_DEPTH) {
             return complain(r, "nested too deep");
@@ -261,7 +266,7 @@ static lathe_status parse_value(reader *r, lt_json_value *out)
 
 lathe_status lt_json_parse(lt_arena *arena, const char *text, size_t length, lt_json_value **out, lathe_diag *diag)
 {
-    reader r = {.arena = arena, .start = text, .at = text, .end = text + length, .diag = diag};
+    reader r = { .arena = arena, .start = text, .at = text, .end = text + length, .diag = diag };
     lt_json_value *value = LT_ARENA_NEW(arena, lt_json_value);
     if (value == NULL) {
         return LT_OOM(diag);

@@ -1,5 +1,6 @@
 /*
- * json_write.c - the JSON writer. Part of base; reports, traces and --json stand on it. A call that cannot be right marks the buffer as failed.
+ * json_write.c - the JSON writer. Part of base; reports, traces and --json stand on it. A call that cannot be right
+ * marks the buffer as failed.
  */
 #include <string.h>
 
@@ -9,7 +10,7 @@
 
 void lt_json_init(lt_json *json, lt_buf *out, bool pretty)
 {
-    *json = (lt_json){.out = out, .pretty = pretty};
+    *json = (lt_json){ .out = out, .pretty = pretty };
 }
 
 static uint64_t bit(const lt_json *json)
@@ -116,8 +117,8 @@ int lt_utf8_length(const unsigned char *p, size_t left, int *bad)
     unsigned char c = p[0];
     unsigned char low = 0x80, high = 0xbf;
     int need = c < 0x80 ? 0 : c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : -1;
-    low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : low;    /* no overlong forms */
-    high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : high;  /* no surrogates, nothing above U+10FFFF */
+    low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : low;   /* no overlong forms */
+    high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : high; /* no surrogates, nothing above U+10FFFF */
     *bad = 1;
     if (need < 0) {
         return 0;

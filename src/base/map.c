@@ -35,13 +35,13 @@ static bool crowded(size_t count, size_t capacity)
 
 void lt_map_init(lt_map *map, const lathe_allocator *allocator)
 {
-    *map = (lt_map){.allocator = allocator};
+    *map = (lt_map){ .allocator = allocator };
 }
 
 void lt_map_free(lt_map *map)
 {
     lt_release(map->allocator, map->slots, map->capacity * sizeof(lt_map_slot), _Alignof(lt_map_slot));
-    *map = (lt_map){.allocator = map->allocator};
+    *map = (lt_map){ .allocator = map->allocator };
 }
 
 /* The slot that holds the key, or the free one where it belongs. capacity > 0 and some slot is free. */
@@ -94,7 +94,7 @@ bool lt_map_put_bytes(lt_map *map, const void *key, size_t length, uint64_t valu
         return false;
     }
     *locate(map->slots, map->capacity, key, length, hash) =
-        (lt_map_slot){.key = key, .length = length, .hash = hash, .value = value, .used = true};
+        (lt_map_slot){ .key = key, .length = length, .hash = hash, .value = value, .used = true };
     map->count++;
     return true;
 }
@@ -139,20 +139,20 @@ bool lt_map_del(lt_map *map, const char *key)
             hole = i;
         }
     }
-    map->slots[hole] = (lt_map_slot){0};
+    map->slots[hole] = (lt_map_slot){ 0 };
     map->count--;
     return true;
 }
 
 void lt_imap_init(lt_imap *map, const lathe_allocator *allocator)
 {
-    *map = (lt_imap){.allocator = allocator};
+    *map = (lt_imap){ .allocator = allocator };
 }
 
 void lt_imap_free(lt_imap *map)
 {
     lt_release(map->allocator, map->slots, map->capacity * sizeof(lt_imap_slot), _Alignof(lt_imap_slot));
-    *map = (lt_imap){.allocator = map->allocator};
+    *map = (lt_imap){ .allocator = map->allocator };
 }
 
 static lt_imap_slot *ilocate(lt_imap_slot *slots, size_t capacity, uint64_t key)
@@ -198,7 +198,7 @@ bool lt_imap_put(lt_imap *map, uint64_t key, uint64_t value)
     if (crowded(map->count, map->capacity) && !imap_grow(map)) {
         return false;
     }
-    *ilocate(map->slots, map->capacity, key) = (lt_imap_slot){.key = key, .value = value, .used = true};
+    *ilocate(map->slots, map->capacity, key) = (lt_imap_slot){ .key = key, .value = value, .used = true };
     map->count++;
     return true;
 }

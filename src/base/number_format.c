@@ -1,7 +1,8 @@
 /*
  * number_format.c - floats to the shortest decimal text that reads back to the same bits. Part of base.
  *
- * Exact digit generation after Steele and White (1990): the interval of decimals that round to the value is kept as big integers, and digits
+ * Exact digit generation after Steele and White (1990): the interval of decimals that round to the value is kept as
+ * big integers, and digits
  * are produced until the rest lies inside. No table, no locale, the same on every machine.
  */
 #include <stdio.h>
@@ -83,7 +84,8 @@ static void generate(interval *v, decimal *out)
     lt_big_shift_left(&twice, 1);
     int half = lt_big_compare(&twice, &v->denominator);
     bool round_up = high && (!low || half > 0 || (half == 0 && (digit & 1) != 0));
-    out->digit[out->count++] = (char)('0' + digit + round_up); /* never 10: the interval would have ended a digit earlier */
+    out->digit[out->count++] =
+        (char)('0' + digit + round_up); /* never 10: the interval would have ended a digit earlier */
 }
 
 static void shortest(uint64_t significand, int exponent, bool at_power, decimal *out)
@@ -128,7 +130,8 @@ static void layout(const decimal *d, bool negative, char *out)
         p += d->count - 1;
     }
     int exponent = d->point - 1;
-    snprintf(p, (size_t)(out + LT_FMT_MAX - p), "e%c%02d", exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+    snprintf(p, (size_t)(out + LT_FMT_MAX - p), "e%c%02d", exponent < 0 ? '-' : '+',
+             exponent < 0 ? -exponent : exponent);
 }
 
 static void special(bool negative, const char *text, char *out)
@@ -152,7 +155,8 @@ void lt_fmt_f32(float value, char *out)
     } else {
         decimal d;
         bool normal = exponent != 0;
-        shortest(normal ? fraction | 0x800000u : fraction, (normal ? exponent : 1) - 150, exponent > 1 && fraction == 0, &d);
+        shortest(normal ? fraction | 0x800000u : fraction, (normal ? exponent : 1) - 150, exponent > 1 && fraction == 0,
+                 &d);
         layout(&d, negative, out);
     }
 }
@@ -173,7 +177,8 @@ void lt_fmt_f64(double value, char *out)
     } else {
         decimal d;
         bool normal = exponent != 0;
-        shortest(normal ? fraction | 0x10000000000000u : fraction, (normal ? exponent : 1) - 1075, exponent > 1 && fraction == 0, &d);
+        shortest(normal ? fraction | 0x10000000000000u : fraction, (normal ? exponent : 1) - 1075,
+                 exponent > 1 && fraction == 0, &d);
         layout(&d, negative, out);
     }
 }

@@ -1,5 +1,6 @@
 /*
- * number_parse.c - text to numbers, strict and correctly rounded. Part of base; nothing here depends on the locale or allocates.
+ * number_parse.c - text to numbers, strict and correctly rounded. Part of base; nothing here depends on the locale or
+ * allocates.
  *
  * Short decimals take one exact multiplication or division; all others are divided exactly as big integers.
  */
@@ -176,13 +177,13 @@ static bool scan_special(const char *p, size_t length, uint64_t *bits, bool *inf
 
 bool lt_parse_f64(const char *text, size_t length, double *out)
 {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     if (length == 0) {
         return false;
     }
     const char *p = text, *end = text + length;
-    decimal d = {.negative = false};
+    decimal d = { .negative = false };
     if (p < end && (*p == '-' || *p == '+')) {
         d.negative = *p++ == '-';
     }
@@ -203,8 +204,9 @@ bool lt_parse_f64(const char *text, size_t length, double *out)
     if (small_integer(&d, (uint64_t)1 << 53, &significand) && d.exponent >= -22 && d.exponent <= 22) {
         value = d.exponent >= 0 ? (double)significand * powers[d.exponent] : (double)significand / powers[-d.exponent];
     } else {
-        static const target f64 = {53, -1074, 1024};
-        value = round_exactly(&d, &f64, &significand, &exponent) ? ldexp((double)significand, exponent) : (double)INFINITY;
+        static const target f64 = { 53, -1074, 1024 };
+        value =
+            round_exactly(&d, &f64, &significand, &exponent) ? ldexp((double)significand, exponent) : (double)INFINITY;
     }
     *out = d.negative ? -value : value;
     return true;
@@ -212,12 +214,12 @@ bool lt_parse_f64(const char *text, size_t length, double *out)
 
 bool lt_parse_f32(const char *text, size_t length, float *out)
 {
-    static const float powers[] = {1e0f, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f, 1e6f, 1e7f, 1e8f, 1e9f, 1e10f};
+    static const float powers[] = { 1e0f, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f, 1e6f, 1e7f, 1e8f, 1e9f, 1e10f };
     if (length == 0) {
         return false;
     }
     const char *p = text, *end = text + length;
-    decimal d = {.negative = false};
+    decimal d = { .negative = false };
     if (p < end && (*p == '-' || *p == '+')) {
         d.negative = *p++ == '-';
     }
@@ -238,7 +240,7 @@ bool lt_parse_f32(const char *text, size_t length, float *out)
     if (small_integer(&d, (uint64_t)1 << 24, &significand) && d.exponent >= -10 && d.exponent <= 10) {
         value = d.exponent >= 0 ? (float)significand * powers[d.exponent] : (float)significand / powers[-d.exponent];
     } else {
-        static const target f32 = {24, -149, 128};
+        static const target f32 = { 24, -149, 128 };
         value = round_exactly(&d, &f32, &significand, &exponent) ? ldexpf((float)significand, exponent) : INFINITY;
     }
     *out = d.negative ? -value : value;
@@ -254,8 +256,12 @@ bool lt_parse_u64(const char *text, size_t length, uint64_t *out)
     }
     for (size_t i = hex ? 2 : 0; i < length; i++) {
         char c = text[i];
-        int digit = is_digit(c) ? c - '0' : hex && c >= 'a' && c <= 'f' ? c - 'a' + 10 : hex && c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-        if (digit < 0 || __builtin_mul_overflow(value, hex ? 16u : 10u, &value) || __builtin_add_overflow(value, (uint64_t)digit, &value)) {
+        int digit = is_digit(c)                   ? c - '0'
+                    : hex && c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : hex && c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                  : -1;
+        if (digit < 0 || __builtin_mul_overflow(value, hex ? 16u : 10u, &value) ||
+            __builtin_add_overflow(value, (uint64_t)digit, &value)) {
             return false;
         }
     }

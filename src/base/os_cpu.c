@@ -66,8 +66,8 @@ static size_t word_length(const char *text)
 static int quota_of(const char *quota_text, const char *period_text, int most)
 {
     int64_t quota, period;
-    if (!lt_parse_i64(quota_text, word_length(quota_text), &quota) || !lt_parse_i64(period_text, word_length(period_text), &period) ||
-        quota <= 0 || period <= 0) {
+    if (!lt_parse_i64(quota_text, word_length(quota_text), &quota) ||
+        !lt_parse_i64(period_text, word_length(period_text), &period) || quota <= 0 || period <= 0) {
         return most;
     }
     int64_t whole = quota / period + (quota % period != 0);
@@ -94,7 +94,7 @@ static int unified_limit(char *group, int most)
 
 static int first_version_limit(const char *group, int most)
 {
-    static const char *const mounts[] = {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"};
+    static const char *const mounts[] = { "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct" };
     char path[1200], quota[64], period[64];
     for (size_t i = 0; i < 2 * LT_COUNT(mounts); i++) {
         const char *inner = i % 2 == 0 ? group : ""; /* inside a container the group's own path is the mount point */

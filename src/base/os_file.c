@@ -65,18 +65,19 @@ static lathe_status map_fd(lt_file *file, int fd, const char *path, lathe_diag *
 
 lathe_status lt_file_map(lt_file *file, const char *path, lathe_diag *diag)
 {
-    *file = (lt_file){0};
+    *file = (lt_file){ 0 };
     int fd = open_read(AT_FDCWD, path, 0);
     return fd < 0 ? io_error("open", path, errno, diag) : map_fd(file, fd, path, diag);
 }
 
 /* Reads to the end; *data holds *size of *capacity bytes. */
-static lathe_status read_all(int fd, const lathe_allocator *allocator, void **data, size_t *capacity, size_t *size, const char *path,
-                             lathe_diag *diag)
+static lathe_status read_all(int fd, const lathe_allocator *allocator, void **data, size_t *capacity, size_t *size,
+                             const char *path, lathe_diag *diag)
 {
     for (;;) {
         size_t need;
-        if (*size == *capacity && (!lt_size_add(*size, (size_t)1 << 16, &need) || !lt_grow(allocator, data, capacity, need, 1))) {
+        if (*size == *capacity &&
+            (!lt_size_add(*size, (size_t)1 << 16, &need) || !lt_grow(allocator, data, capacity, need, 1))) {
             return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, path, NULL, "out of memory after reading %zu bytes", *size);
         }
         ssize_t got = read(fd, (char *)*data + *size, *capacity - *size);
@@ -92,7 +93,7 @@ static lathe_status read_all(int fd, const lathe_allocator *allocator, void **da
 
 lathe_status lt_file_read(lt_file *file, const char *path, const lathe_allocator *allocator, lathe_diag *diag)
 {
-    *file = (lt_file){.allocator = allocator};
+    *file = (lt_file){ .allocator = allocator };
     bool standard = strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
@@ -103,7 +104,8 @@ lathe_status lt_file_read(lt_file *file, const char *path, const lathe_allocator
     struct stat info;
     lathe_status status = LATHE_OK;
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size < PTRDIFF_MAX) {
-        /* One more byte than the size, so that the end is seen without growing; no room is no error yet: the size may be a lie. */
+        /* One more byte than the size, so that the end is seen without growing; no room is no error yet: the size
+           may be a lie. */
         (void)lt_grow(allocator, &data, &capacity, (size_t)info.st_size + 1, 1);
     }
     status = read_all(fd, allocator, &data, &capacity, &size, path, diag);
@@ -131,12 +133,13 @@ void lt_file_close(lt_file *file)
     } else if (file->data != NULL) {
         lt_release(file->allocator, (void *)file->data, file->size, DATA_ALIGN);
     }
-    *file = (lt_file){.allocator = file->allocator};
+    *file = (lt_file){ .allocator = file->allocator };
 }
 
 static lathe_status refuse(const char *name, const char *why, lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_BAD_MODEL, name, "keep external data beside the model, and refer to it by a plain relative name",
+    return LT_FAIL(diag, LATHE_BAD_MODEL, name,
+                   "keep external data beside the model, and refer to it by a plain relative name",
                    "the name of an external file is refused: %s", why);
 }
 
@@ -188,7 +191,7 @@ static lathe_status open_below(int folder, const char *name, int *out, lathe_dia
 
 lathe_status lt_file_map_below(lt_file *file, const char *folder, const char *name, lathe_diag *diag)
 {
-    *file = (lt_file){0};
+    *file = (lt_file){ 0 };
     if (name[0] == '\0' || name[0] == '/') {
         return refuse(name, name[0] == '/' ? "it is absolute" : "it is empty", diag);
     }

@@ -1,7 +1,8 @@
 /*
  * os_write.c - files that appear whole or not at all. Part of base.
  *
- * Data go to a temporary name in the same folder, which is renamed at the end. Pipes and devices (/dev/null) are written to directly: a rename would
+ * Data go to a temporary name in the same folder, which is renamed at the end. Pipes and devices (/dev/null) are
+ * written to directly: a rename would
  * replace them. Links are followed once, at the start, so that they stay links.
  */
 #define _GNU_SOURCE

@@ -1,7 +1,9 @@
 /*
- * random.c - counter-based random numbers. Part of base; random operators, rand(seed) of the text IR and generated inputs use it.
+ * random.c - counter-based random numbers. Part of base; random operators, rand(seed) of the text IR and generated
+ * inputs use it.
  *
- * Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011). The normal deviates use own series for log, sin and cos instead of libm, whose last bit differs
+ * Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011). The normal deviates use own series for log, sin and cos instead
+ * of libm, whose last bit differs
  * between versions and processors: only + - * / and sqrt are used here, which are the same everywhere.
  */
 #include "base/random.h"
@@ -14,7 +16,8 @@
 
 void lt_philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t out[4])
 {
-    uint32_t c[4] = {(uint32_t)counter_lo, (uint32_t)(counter_lo >> 32), (uint32_t)counter_hi, (uint32_t)(counter_hi >> 32)};
+    uint32_t c[4] = { (uint32_t)counter_lo, (uint32_t)(counter_lo >> 32), (uint32_t)counter_hi,
+                      (uint32_t)(counter_hi >> 32) };
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xd2511f53u * c[0], p1 = (uint64_t)0xcd9e8d57u * c[2];
@@ -99,7 +102,8 @@ lathe_status lt_random_fill(lt_tensor *tensor, uint64_t seed, lathe_diag *diag)
     const lt_dtype_info *info = lt_dtype_get(tensor->dtype);
     int64_t count = lt_tensor_count(tensor);
     if (info->kind == LT_KIND_STRING || info->kind == LT_KIND_NONE) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, NULL, "there are no random values of type %s", info->name != NULL ? info->name : "undefined");
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, NULL, "there are no random values of type %s",
+                       info->name != NULL ? info->name : "undefined");
     }
     uint64_t most = lt_dtype_max_u64(tensor->dtype), limit = most < 99 ? most + 1 : 100;
     for (int64_t i = 0; i < count; i++) {
@@ -107,7 +111,8 @@ lathe_status lt_random_fill(lt_tensor *tensor, uint64_t seed, lathe_diag *diag)
         if (info->kind == LT_KIND_FLOAT) {
             lt_store_f64(tensor->dtype, tensor->data, i, lt_random_normal(seed, STREAM_NORMAL, index));
         } else if (info->kind == LT_KIND_COMPLEX) {
-            double parts[2] = {lt_random_normal(seed, STREAM_NORMAL, 2 * index), lt_random_normal(seed, STREAM_NORMAL, 2 * index + 1)};
+            double parts[2] = { lt_random_normal(seed, STREAM_NORMAL, 2 * index),
+                                lt_random_normal(seed, STREAM_NORMAL, 2 * index + 1) };
             lt_store_complex(tensor->dtype, tensor->data, i, parts);
         } else if (info->kind == LT_KIND_BOOL) {
             lt_store_i64(tensor->dtype, tensor->data, i, lt_random_unit(seed, STREAM_BOOL, index) < 0.5);

@@ -1,5 +1,6 @@
 /*
- * size.c - checked arithmetic that is too long for the header. Part of base; used wherever sizes come from a file or a user.
+ * size.c - checked arithmetic that is too long for the header. Part of base; used wherever sizes come from a file or
+ * a user.
  */
 #include "base/size.h"
 

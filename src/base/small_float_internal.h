@@ -8,8 +8,10 @@
 #include <string.h>
 
 /*
- * The magnitude of a finite value in a format with that many mantissa bits and that bias, rounded to nearest even, subnormals
- * included. Every exponent counts as finite and the result may exceed the format: the caller decides what overflow means.
+ * The magnitude of a finite value in a format with that many mantissa bits and that bias, rounded to nearest even,
+ * subnormals
+ * included. Every exponent counts as finite and the result may exceed the format: the caller decides what overflow
+ * means.
  */
 static inline uint32_t lt_small_magnitude(double value, int mantissa, int bias)
 {

@@ -1,5 +1,6 @@
 /*
- * tensor.c - shapes, allocation and comparison of dense tensors. Part of base; a tensor is a view, who allocated the data keeps it.
+ * tensor.c - shapes, allocation and comparison of dense tensors. Part of base; a tensor is a view, who allocated the
+ * data keeps it.
  */
 #include "base/tensor.h"
 
@@ -16,14 +17,16 @@ int64_t lt_tensor_count(const lt_tensor *tensor)
     return lt_dims_count(tensor->dims, tensor->rank, &count) ? count : 0;
 }
 
-lathe_status lt_tensor_shape(lt_tensor *tensor, lathe_dtype dtype, int rank, const int64_t *dims, const char *what, lathe_diag *diag)
+lathe_status lt_tensor_shape(lt_tensor *tensor, lathe_dtype dtype, int rank, const int64_t *dims, const char *what,
+                             lathe_diag *diag)
 {
     what = what != NULL ? what : "tensor";
     if (lathe_dtype_name(dtype) == NULL) {
         return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "element type %d does not exist", (int)dtype);
     }
     if (rank < 0 || rank > LATHE_MAX_RANK) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, NULL, "rank %d is out of range: 0 to %d are supported", rank, LATHE_MAX_RANK);
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, NULL, "rank %d is out of range: 0 to %d are supported", rank,
+                       LATHE_MAX_RANK);
     }
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) {
@@ -35,7 +38,7 @@ lathe_status lt_tensor_shape(lt_tensor *tensor, lathe_dtype dtype, int rank, con
     if (!lt_dims_count(dims, rank, &count) || !lt_dtype_bytes(dtype, count, &bytes)) {
         return LT_FAIL(diag, LATHE_OVERFLOW, what, NULL, "the number of elements or bytes of this shape overflows");
     }
-    int64_t kept[LATHE_MAX_RANK] = {0}; /* dims may point into *tensor */
+    int64_t kept[LATHE_MAX_RANK] = { 0 }; /* dims may point into *tensor */
     for (int i = 0; i < rank; i++) {
         kept[i] = dims[i];
     }
@@ -47,14 +50,15 @@ lathe_status lt_tensor_shape(lt_tensor *tensor, lathe_dtype dtype, int rank, con
     return LATHE_OK;
 }
 
-lathe_status lt_tensor_alloc(lt_arena *arena, lt_tensor *tensor, lathe_dtype dtype, int rank, const int64_t *dims, const char *what,
-                             lathe_diag *diag)
+lathe_status lt_tensor_alloc(lt_arena *arena, lt_tensor *tensor, lathe_dtype dtype, int rank, const int64_t *dims,
+                             const char *what, lathe_diag *diag)
 {
-    lt_tensor shaped = {0};
+    lt_tensor shaped = { 0 };
     LT_TRY(lt_tensor_shape(&shaped, dtype, rank, dims, what, diag));
     shaped.data = lt_arena_zero(arena, 1, shaped.bytes, 64);
     if (shaped.data == NULL) {
-        return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, what, NULL, "out of memory for %zu bytes of tensor data", shaped.bytes);
+        return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, what, NULL, "out of memory for %zu bytes of tensor data",
+                       shaped.bytes);
     }
     *tensor = shaped;
     return LATHE_OK;

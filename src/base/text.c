@@ -11,13 +11,13 @@
 
 void lt_buf_init(lt_buf *buf, const lathe_allocator *allocator)
 {
-    *buf = (lt_buf){.allocator = allocator};
+    *buf = (lt_buf){ .allocator = allocator };
 }
 
 void lt_buf_free(lt_buf *buf)
 {
     lt_release(buf->allocator, buf->data, buf->capacity, LT_VEC_ALIGN);
-    *buf = (lt_buf){.allocator = buf->allocator};
+    *buf = (lt_buf){ .allocator = buf->allocator };
 }
 
 void lt_buf_clear(lt_buf *buf)

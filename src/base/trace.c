@@ -74,7 +74,8 @@ void lt_trace_event(lt_trace *trace, const char *category, const char *name, int
         return;
     }
     pthread_mutex_lock(&trace->mutex);
-    trace->dropped += !add(trace, (event){.category = category, .name = name, .start_ns = start_ns, .end_ns = end_ns, .lane = lane});
+    trace->dropped += !add(
+        trace, (event){ .category = category, .name = name, .start_ns = start_ns, .end_ns = end_ns, .lane = lane });
     pthread_mutex_unlock(&trace->mutex);
 }
 

@@ -11,10 +11,10 @@
 
 typedef struct counting_allocator {
     lathe_allocator api;
-    size_t calls;    /* allocations asked for */
-    size_t live;     /* blocks out */
-    size_t bytes;    /* bytes out */
-    size_t fail_at;  /* the number of the call that fails, and all after it when fail_rest; 0: none */
+    size_t calls;   /* allocations asked for */
+    size_t live;    /* blocks out */
+    size_t bytes;   /* bytes out */
+    size_t fail_at; /* the number of the call that fails, and all after it when fail_rest; 0: none */
     int fail_rest;
     size_t mistakes; /* releases that do not fit their allocation */
 } counting_allocator;
@@ -39,7 +39,7 @@ static inline void *counting_alloc(void *user, size_t size, size_t align)
         return NULL;
     }
     uintptr_t at = ((uintptr_t)block + sizeof(counting_header) + align - 1) / align * align;
-    counting_header header = {block, size, align};
+    counting_header header = { block, size, align };
     memcpy((void *)(at - sizeof header), &header, sizeof header);
     a->live++;
     a->bytes += size;
@@ -59,7 +59,9 @@ static inline void counting_release(void *user, void *ptr, size_t size, size_t a
 
 static inline void counting_init(counting_allocator *a)
 {
-    *a = (counting_allocator){.api = {.struct_size = sizeof(lathe_allocator), .alloc = counting_alloc, .release = counting_release}};
+    *a = (counting_allocator){
+        .api = { .struct_size = sizeof(lathe_allocator), .alloc = counting_alloc, .release = counting_release }
+    };
     a->api.user = a;
 }
 

@@ -5,16 +5,17 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "support/counting_allocator.h"
 
 static lt_dim parse(lt_dims *dims, const char *text)
 {
     const char *cursor = text, *end = text + strlen(text);
-    lt_dim d = {0};
+    lt_dim d = { 0 };
     lathe_diag *diag = lathe_diag_create(NULL);
     lathe_status status = lt_dim_parse(dims, &cursor, end, &d, diag);
     if (status != LATHE_OK) {
@@ -45,14 +46,32 @@ static void test_constants_need_no_table(void **state)
     (void)state;
     lathe_diag *diag = lathe_diag_create(NULL);
     lt_dim d;
-    static const struct { lt_dim_op op; int64_t a, b, out; } rows[] = {
-        {LT_DIM_ADD, 2, 3, 5},       {LT_DIM_MUL, -2, 3, -6},     {LT_DIM_FLOORDIV, -7, 2, -4}, {LT_DIM_CEILDIV, -7, 2, -3}, {LT_DIM_MOD, -7, 3, 2},
-        {LT_DIM_MOD, 7, -3, -2},     {LT_DIM_MIN, 2, 3, 2},       {LT_DIM_MAX, 2, 3, 3},        {LT_DIM_LT, 2, 3, 1},        {LT_DIM_LE, 3, 3, 1},
-        {LT_DIM_EQ, 3, 4, 0},        {LT_DIM_BCAST, 1, 5, 5},     {LT_DIM_BCAST, 5, 1, 5},      {LT_DIM_BCAST, 0, 1, 0},     {LT_DIM_FSCALE, 5, 0x3fc00000, 7},
-        {LT_DIM_MOD, INT64_MIN, -1, 0}, {LT_DIM_FSCALE, 3, 0x40000000, 6}, {LT_DIM_FSCALE, -3, 0x3f000000, -2},
+    static const struct {
+        lt_dim_op op;
+        int64_t a, b, out;
+    } rows[] = {
+        { LT_DIM_ADD, 2, 3, 5 },
+        { LT_DIM_MUL, -2, 3, -6 },
+        { LT_DIM_FLOORDIV, -7, 2, -4 },
+        { LT_DIM_CEILDIV, -7, 2, -3 },
+        { LT_DIM_MOD, -7, 3, 2 },
+        { LT_DIM_MOD, 7, -3, -2 },
+        { LT_DIM_MIN, 2, 3, 2 },
+        { LT_DIM_MAX, 2, 3, 3 },
+        { LT_DIM_LT, 2, 3, 1 },
+        { LT_DIM_LE, 3, 3, 1 },
+        { LT_DIM_EQ, 3, 4, 0 },
+        { LT_DIM_BCAST, 1, 5, 5 },
+        { LT_DIM_BCAST, 5, 1, 5 },
+        { LT_DIM_BCAST, 0, 1, 0 },
+        { LT_DIM_FSCALE, 5, 0x3fc00000, 7 },
+        { LT_DIM_MOD, INT64_MIN, -1, 0 },
+        { LT_DIM_FSCALE, 3, 0x40000000, 6 },
+        { LT_DIM_FSCALE, -3, 0x3f000000, -2 },
     };
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
-        assert_int_equal(lt_dim_make(NULL, rows[i].op, lt_dim_const(rows[i].a), lt_dim_const(rows[i].b), &d, diag), LATHE_OK);
+        assert_int_equal(lt_dim_make(NULL, rows[i].op, lt_dim_const(rows[i].a), lt_dim_const(rows[i].b), &d, diag),
+                         LATHE_OK);
         assert_true(lt_dim_is(d, rows[i].out));
     }
     assert_int_equal(lt_dim_sub(NULL, lt_dim_const(0), lt_dim_const(5), &d, diag), LATHE_OK);
@@ -64,17 +83,31 @@ static void test_constants_need_no_table(void **state)
     assert_int_equal(lt_dim_fscale(NULL, lt_dim_const(10), 0.7f, &d, diag), LATHE_OK);
     assert_true(lt_dim_is(d, 7)); /* the product is rounded to f32 before the floor */
     assert_int_equal(lathe_diag_total(diag), 0);
-    static const struct { lt_dim_op op; int64_t a, b; lathe_status status; } bad[] = {
-        {LT_DIM_ADD, INT64_MAX, 1, LATHE_OVERFLOW},       {LT_DIM_MUL, INT64_MIN, -1, LATHE_OVERFLOW},       {LT_DIM_FLOORDIV, 1, 0, LATHE_BAD_SHAPE},
-        {LT_DIM_MOD, 1, 0, LATHE_BAD_SHAPE},              {LT_DIM_FLOORDIV, INT64_MIN, -1, LATHE_OVERFLOW},  {LT_DIM_BCAST, 2, 3, LATHE_BAD_SHAPE},
-        {LT_DIM_BCAST, 0, 2, LATHE_BAD_SHAPE},            {LT_DIM_FSCALE, 5, 0x7fc00000, LATHE_OVERFLOW},    {LT_DIM_FSCALE, 5, 0x7f800000, LATHE_OVERFLOW},
-        {LT_DIM_FSCALE, 5, -1, LATHE_OVERFLOW},           {LT_DIM_SYMBOL, 1, 1, LATHE_INVALID_ARGUMENT},     {LT_DIM_SELECT, 1, 1, LATHE_INVALID_ARGUMENT},
+    static const struct {
+        lt_dim_op op;
+        int64_t a, b;
+        lathe_status status;
+    } bad[] = {
+        { LT_DIM_ADD, INT64_MAX, 1, LATHE_OVERFLOW },
+        { LT_DIM_MUL, INT64_MIN, -1, LATHE_OVERFLOW },
+        { LT_DIM_FLOORDIV, 1, 0, LATHE_BAD_SHAPE },
+        { LT_DIM_MOD, 1, 0, LATHE_BAD_SHAPE },
+        { LT_DIM_FLOORDIV, INT64_MIN, -1, LATHE_OVERFLOW },
+        { LT_DIM_BCAST, 2, 3, LATHE_BAD_SHAPE },
+        { LT_DIM_BCAST, 0, 2, LATHE_BAD_SHAPE },
+        { LT_DIM_FSCALE, 5, 0x7fc00000, LATHE_OVERFLOW },
+        { LT_DIM_FSCALE, 5, 0x7f800000, LATHE_OVERFLOW },
+        { LT_DIM_FSCALE, 5, -1, LATHE_OVERFLOW },
+        { LT_DIM_SYMBOL, 1, 1, LATHE_INVALID_ARGUMENT },
+        { LT_DIM_SELECT, 1, 1, LATHE_INVALID_ARGUMENT },
     };
     for (size_t i = 0; i < LT_COUNT(bad); i++) {
-        assert_int_equal(lt_dim_make(NULL, bad[i].op, lt_dim_const(bad[i].a), lt_dim_const(bad[i].b), &d, diag), bad[i].status);
+        assert_int_equal(lt_dim_make(NULL, bad[i].op, lt_dim_const(bad[i].a), lt_dim_const(bad[i].b), &d, diag),
+                         bad[i].status);
         assert_int_equal(lathe_diag_total(diag), i + 1);
     }
-    assert_int_equal(lt_dim_make(NULL, LT_DIM_ADD, (lt_dim){.e = 3}, lt_dim_const(1), &d, NULL), LATHE_INVALID_ARGUMENT);
+    assert_int_equal(lt_dim_make(NULL, LT_DIM_ADD, (lt_dim){ .e = 3 }, lt_dim_const(1), &d, NULL),
+                     LATHE_INVALID_ARGUMENT);
     assert_int_equal(lt_dim_sub(NULL, lt_dim_const(INT64_MIN), lt_dim_const(1), &d, NULL), LATHE_OVERFLOW);
     lathe_diag_destroy(diag);
 }
@@ -84,42 +117,130 @@ static void test_normal_form(void **state)
     (void)state;
     static const char *const rows[][2] = {
         /* sums and products */
-        {"N + M", "M+N"}, {"M + N", "M+N"}, {"N - N", "0"}, {"N*2 + N", "N*3"}, {"2*N", "N*2"}, {"N*1", "N"}, {"N*0", "0"}, {"1+N+2", "N+3"},
-        {"(N+1)*(N-1)", "N*N-1"}, {"(a+b)*(a+b)", "a*a+a*b*2+b*b"}, {"-N", "-N"}, {"-(N-M)", "M-N"}, {"3-N", "-N+3"}, {"N*M-M*N", "0"},
-        {"b*a*c", "a*b*c"}, {"N-2*-3", "N+6"}, {"add(N,M,1)", "M+N+1"}, {"mul(N,3,M)", "M*N*3"}, {"0x10*N", "N*16"},
+        { "N + M", "M+N" },
+        { "M + N", "M+N" },
+        { "N - N", "0" },
+        { "N*2 + N", "N*3" },
+        { "2*N", "N*2" },
+        { "N*1", "N" },
+        { "N*0", "0" },
+        { "1+N+2", "N+3" },
+        { "(N+1)*(N-1)", "N*N-1" },
+        { "(a+b)*(a+b)", "a*a+a*b*2+b*b" },
+        { "-N", "-N" },
+        { "-(N-M)", "M-N" },
+        { "3-N", "-N+3" },
+        { "N*M-M*N", "0" },
+        { "b*a*c", "a*b*c" },
+        { "N-2*-3", "N+6" },
+        { "add(N,M,1)", "M+N+1" },
+        { "mul(N,3,M)", "M*N*3" },
+        { "0x10*N", "N*16" },
         /* floordiv */
-        {"floordiv(N*4,4)", "N"}, {"floordiv(4*N+8,4)", "N+2"}, {"floordiv(N*4+7,4)", "N+1"}, {"floordiv(6*N+5,4)", "N+floordiv(N,2)+1"},
-        {"floordiv(4*N+6,8)", "floordiv(N+1,2)"}, {"floordiv(floordiv(N,3),5)", "floordiv(N,15)"}, {"floordiv(floordiv(N-1,2)+1,2)", "floordiv(N+1,4)"},
-        {"floordiv(N-1,2)+1", "floordiv(N+1,2)"}, {"floordiv(N,1)", "N"}, {"floordiv(N,-2)", "floordiv(-N,2)"}, {"floordiv(0,N)", "0"}, {"floordiv(N,N)", "1"},
-        {"floordiv(N*M,N)", "M"}, {"floordiv(N*C*64,C*64)", "N"}, {"floordiv(N*S*64,S*12)", "N*5+floordiv(N,3)"}, {"floordiv((a+b)*(c+2)*h,(c+2)*h)", "a+b"},
-        {"floordiv(N*M+K,N)", "M+floordiv(K,N)"}, {"floordiv(mod(N,4),4)", "0"}, {"floordiv(4*N+floordiv(M,3),4)", "N+floordiv(M,12)"},
-        {"floordiv(N*N*N*N-1,N-1)", "N*N*N+N*N+N+1"}, {"floordiv(N,9223372036854775807)", "floordiv(N,9223372036854775807)"},
+        { "floordiv(N*4,4)", "N" },
+        { "floordiv(4*N+8,4)", "N+2" },
+        { "floordiv(N*4+7,4)", "N+1" },
+        { "floordiv(6*N+5,4)", "N+floordiv(N,2)+1" },
+        { "floordiv(4*N+6,8)", "floordiv(N+1,2)" },
+        { "floordiv(floordiv(N,3),5)", "floordiv(N,15)" },
+        { "floordiv(floordiv(N-1,2)+1,2)", "floordiv(N+1,4)" },
+        { "floordiv(N-1,2)+1", "floordiv(N+1,2)" },
+        { "floordiv(N,1)", "N" },
+        { "floordiv(N,-2)", "floordiv(-N,2)" },
+        { "floordiv(0,N)", "0" },
+        { "floordiv(N,N)", "1" },
+        { "floordiv(N*M,N)", "M" },
+        { "floordiv(N*C*64,C*64)", "N" },
+        { "floordiv(N*S*64,S*12)", "N*5+floordiv(N,3)" },
+        { "floordiv((a+b)*(c+2)*h,(c+2)*h)", "a+b" },
+        { "floordiv(N*M+K,N)", "M+floordiv(K,N)" },
+        { "floordiv(mod(N,4),4)", "0" },
+        { "floordiv(4*N+floordiv(M,3),4)", "N+floordiv(M,12)" },
+        { "floordiv(N*N*N*N-1,N-1)", "N*N*N+N*N+N+1" },
+        { "floordiv(N,9223372036854775807)", "floordiv(N,9223372036854775807)" },
         /* ceildiv */
-        {"ceildiv(N,2)", "ceildiv(N,2)"}, {"ceildiv(4*N,4)", "N"}, {"ceildiv(N*4+5,4)", "N+2"}, {"ceildiv(ceildiv(N,3),5)", "ceildiv(N,15)"},
-        {"ceildiv(N-1,4)", "ceildiv(N+3,4)-1"}, {"ceildiv(N*M,M)", "N"}, {"ceildiv(6*N+1,4)", "N+ceildiv(N+1,2)"},
+        { "ceildiv(N,2)", "ceildiv(N,2)" },
+        { "ceildiv(4*N,4)", "N" },
+        { "ceildiv(N*4+5,4)", "N+2" },
+        { "ceildiv(ceildiv(N,3),5)", "ceildiv(N,15)" },
+        { "ceildiv(N-1,4)", "ceildiv(N+3,4)-1" },
+        { "ceildiv(N*M,M)", "N" },
+        { "ceildiv(6*N+1,4)", "N+ceildiv(N+1,2)" },
         /* mod */
-        {"mod(4*N,4)", "0"}, {"mod(N*4+7,4)", "3"}, {"mod(6*N+5,4)", "mod(N,2)*2+1"}, {"mod(mod(N,8),4)", "mod(N,4)"}, {"mod(mod(N,4),8)", "mod(N,4)"},
-        {"mod(N,1)", "0"}, {"mod(N*M,M)", "0"}, {"mod(N-1,4)", "mod(N+3,4)"}, {"mod(N*S*3,S*2)", "S*mod(N,2)"}, {"mod(N,-4)", "-mod(N*3,4)"},
-        {"mod(N+mod(M,8),4)", "mod(M+N,4)"}, {"mod(K+N*M,M)", "mod(K,M)"},
+        { "mod(4*N,4)", "0" },
+        { "mod(N*4+7,4)", "3" },
+        { "mod(6*N+5,4)", "mod(N,2)*2+1" },
+        { "mod(mod(N,8),4)", "mod(N,4)" },
+        { "mod(mod(N,4),8)", "mod(N,4)" },
+        { "mod(N,1)", "0" },
+        { "mod(N*M,M)", "0" },
+        { "mod(N-1,4)", "mod(N+3,4)" },
+        { "mod(N*S*3,S*2)", "S*mod(N,2)" },
+        { "mod(N,-4)", "-mod(N*3,4)" },
+        { "mod(N+mod(M,8),4)", "mod(M+N,4)" },
+        { "mod(K+N*M,M)", "mod(K,M)" },
         /* min, max */
-        {"min(N,N+1)", "N"}, {"max(N,N+1)", "N+1"}, {"min(N,M,N)", "min(M,N)"}, {"min(min(N,K),M)", "min(K,M,N)"}, {"max(N,0)", "N"}, {"min(N,-1)", "-1"},
-        {"min(N,5,3)", "min(N,3)"}, {"max(N,max(5,M),7)", "max(M,N,7)"}, {"max(min(N,M),N)", "N"}, {"min(max(N,M),N)", "N"}, {"min(a,b,c,d,e,f,g)", "min(a,b,c,d,e,f,g)"},
+        { "min(N,N+1)", "N" },
+        { "max(N,N+1)", "N+1" },
+        { "min(N,M,N)", "min(M,N)" },
+        { "min(min(N,K),M)", "min(K,M,N)" },
+        { "max(N,0)", "N" },
+        { "min(N,-1)", "-1" },
+        { "min(N,5,3)", "min(N,3)" },
+        { "max(N,max(5,M),7)", "max(M,N,7)" },
+        { "max(min(N,M),N)", "N" },
+        { "min(max(N,M),N)", "N" },
+        { "min(a,b,c,d,e,f,g)", "min(a,b,c,d,e,f,g)" },
         /* comparisons and select */
-        {"eq(N,N)", "1"}, {"eq(N,N+1)", "0"}, {"eq(N,M)", "eq(M,N)"}, {"lt(N,N)", "0"}, {"lt(N,N+1)", "1"}, {"le(N,N)", "1"}, {"le(0,N)", "1"}, {"lt(N,0)", "0"},
-        {"eq(N,-1)", "0"}, {"eq(3,N)", "eq(N,3)"}, {"select(eq(N,M),N,N)", "N"}, {"select(1,N,M)", "N"}, {"select(N+1,a,b)", "a"}, {"select(lt(N,3),a,b)", "select(lt(N,3),a,b)"},
-        {"select(mod(4*N,2),a,b)", "b"}, {"le(min(N,M),N)", "1"}, {"le(N,max(M,N))", "1"},
+        { "eq(N,N)", "1" },
+        { "eq(N,N+1)", "0" },
+        { "eq(N,M)", "eq(M,N)" },
+        { "lt(N,N)", "0" },
+        { "lt(N,N+1)", "1" },
+        { "le(N,N)", "1" },
+        { "le(0,N)", "1" },
+        { "lt(N,0)", "0" },
+        { "eq(N,-1)", "0" },
+        { "eq(3,N)", "eq(N,3)" },
+        { "select(eq(N,M),N,N)", "N" },
+        { "select(1,N,M)", "N" },
+        { "select(N+1,a,b)", "a" },
+        { "select(lt(N,3),a,b)", "select(lt(N,3),a,b)" },
+        { "select(mod(4*N,2),a,b)", "b" },
+        { "le(min(N,M),N)", "1" },
+        { "le(N,max(M,N))", "1" },
         /* fscale */
-        {"fscale(N,0x3f800000)", "N"}, {"fscale(N,0x40000000)", "N*2"}, {"fscale(N,0x3f000000)", "floordiv(N,2)"}, {"fscale(N,0x3fc00000)", "fscale(N,0x3fc00000)"},
-        {"fscale(N*4,0x3e800000)", "N"}, {"fscale(N,0)", "fscale(N,0x00000000)"},
+        { "fscale(N,0x3f800000)", "N" },
+        { "fscale(N,0x40000000)", "N*2" },
+        { "fscale(N,0x3f000000)", "floordiv(N,2)" },
+        { "fscale(N,0x3fc00000)", "fscale(N,0x3fc00000)" },
+        { "fscale(N*4,0x3e800000)", "N" },
+        { "fscale(N,0)", "fscale(N,0x00000000)" },
         /* bcast */
-        {"bcast(N,1)", "N"}, {"bcast(1,N)", "N"}, {"bcast(N,N)", "N"}, {"bcast(N,M)", "bcast(M,N)"}, {"bcast(N,3)", "3"}, {"bcast(0,N)", "0"},
-        {"bcast(bcast(N,M),N)", "bcast(M,N)"}, {"bcast(N+2,M)", "N+2"},
+        { "bcast(N,1)", "N" },
+        { "bcast(1,N)", "N" },
+        { "bcast(N,N)", "N" },
+        { "bcast(N,M)", "bcast(M,N)" },
+        { "bcast(N,3)", "3" },
+        { "bcast(0,N)", "0" },
+        { "bcast(bcast(N,M),N)", "bcast(M,N)" },
+        { "bcast(N+2,M)", "N+2" },
         /* names */
-        {"\"a b\" + 1", "\"a b\"+1"}, {"\"batch-size\"-1", "\"batch-size\"-1"}, {"batch-size", "batch-size"}, {"\"x\"", "x"}, {"/m/y.z:0$w", "/m/y.z:0$w"},
-        {"\"q\\\"\\\\\\x41\\x01\"", "\"q\\\"\\\\A\\x01\""}, {"min", "min"}, {"?3", "?3"}, {"?0*2+N", "N+?0*2"},
+        { "\"a b\" + 1", "\"a b\"+1" },
+        { "\"batch-size\"-1", "\"batch-size\"-1" },
+        { "batch-size", "batch-size" },
+        { "\"x\"", "x" },
+        { "/m/y.z:0$w", "/m/y.z:0$w" },
+        { "\"q\\\"\\\\\\x41\\x01\"", "\"q\\\"\\\\A\\x01\"" },
+        { "min", "min" },
+        { "?3", "?3" },
+        { "?0*2+N", "N+?0*2" },
         /* limits */
-        {"-9223372036854775808", "-9223372036854775808"}, {"N-9223372036854775808", "N-9223372036854775808"}, {"N*-9223372036854775808", "N*-9223372036854775808"},
-        {"M+N*-9223372036854775808", "M+N*-9223372036854775808"}, {"N-9223372036854775807*M", "-M*9223372036854775807+N"},
+        { "-9223372036854775808", "-9223372036854775808" },
+        { "N-9223372036854775808", "N-9223372036854775808" },
+        { "N*-9223372036854775808", "N*-9223372036854775808" },
+        { "M+N*-9223372036854775808", "M+N*-9223372036854775808" },
+        { "N-9223372036854775807*M", "-M*9223372036854775807+N" },
     };
     lt_dims *dims = lt_dims_create(NULL);
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
@@ -160,7 +281,8 @@ static void test_ranges(void **state)
     (void)state;
     lathe_diag *diag = lathe_diag_create(NULL);
     lt_dims *dims = lt_dims_create(NULL);
-    lt_dim n = parse(dims, "N"), m = parse(dims, "M"), sum = parse(dims, "N*2+M+1"), half = parse(dims, "floordiv(N,2)"), product = parse(dims, "N*M");
+    lt_dim n = parse(dims, "N"), m = parse(dims, "M"), sum = parse(dims, "N*2+M+1"),
+           half = parse(dims, "floordiv(N,2)"), product = parse(dims, "N*M");
     expect_bounds(dims, n, 0, INT64_MAX);
     expect_bounds(dims, sum, 1, INT64_MAX);
     assert_int_equal(lt_dim_range(dims, n, 3, 10, diag), LATHE_OK);
@@ -234,7 +356,7 @@ static void test_get(void **state)
     assert_int_equal(lt_dim_get(dims, node.args[1]).op, LT_DIM_FLOORDIV);
     assert_int_equal(lt_dim_get(dims, lt_dim_const(4)).op, LT_DIM_CONST);
     for (uint32_t i = 1; i < lt_dims_size(dims); i++) { /* arguments come before */
-        lt_dim_node each = lt_dim_get(dims, (lt_dim){.e = i});
+        lt_dim_node each = lt_dim_get(dims, (lt_dim){ .e = i });
         for (uint32_t k = 0; k < each.count; k++) {
             assert_true(each.args[k].e < i);
         }
@@ -251,7 +373,7 @@ static void test_bcast_is_recorded(void **state)
     assert_true(lt_dim_is(parse(dims, "bcast(3,N)"), 3));
     bool found = false;
     for (uint32_t i = 1; i < lt_dims_size(dims); i++) {
-        found = found || lt_dim_get(dims, (lt_dim){.e = i}).op == LT_DIM_BCAST;
+        found = found || lt_dim_get(dims, (lt_dim){ .e = i }).op == LT_DIM_BCAST;
     }
     assert_true(found);
     lt_dim n = parse(dims, "N"), d;
@@ -277,19 +399,21 @@ static void test_eval(void **state)
     assert_int_equal(parse(dims, "a").e, 1);
     assert_int_equal(parse(dims, "b").e, 2);
     assert_int_equal(parse(dims, "c").e, 3);
-    int64_t values[4] = {0, 10, 3, 0}, out;
-    assert_int_equal(lt_dim_eval(dims, parse(dims, "a*b+floordiv(a,b)+mod(a,4)"), lookup, values, &out, diag), LATHE_OK);
+    int64_t values[4] = { 0, 10, 3, 0 }, out;
+    assert_int_equal(lt_dim_eval(dims, parse(dims, "a*b+floordiv(a,b)+mod(a,4)"), lookup, values, &out, diag),
+                     LATHE_OK);
     assert_int_equal(out, 35);
-    assert_int_equal(lt_dim_eval(dims, parse(dims, "select(eq(c,0),7,floordiv(a,c))"), lookup, values, &out, diag), LATHE_OK);
+    assert_int_equal(lt_dim_eval(dims, parse(dims, "select(eq(c,0),7,floordiv(a,c))"), lookup, values, &out, diag),
+                     LATHE_OK);
     assert_int_equal(out, 7);
     assert_int_equal(lathe_diag_total(diag), 0);
     assert_int_equal(lt_dim_eval(dims, parse(dims, "floordiv(a,c)"), lookup, values, &out, diag), LATHE_BAD_SHAPE);
     assert_int_equal(lt_dim_eval(dims, parse(dims, "bcast(a,b)"), lookup, values, &out, diag), LATHE_BAD_SHAPE);
     assert_int_equal(lt_dim_eval(dims, parse(dims, "a+unbound"), lookup, values, &out, diag), LATHE_NOT_READY);
-    lathe_diag_record r = {.struct_size = sizeof r};
+    lathe_diag_record r = { .struct_size = sizeof r };
     assert_int_equal(lathe_diag_at(diag, 2, &r), LATHE_OK);
     assert_non_null(strstr(r.text, "unbound"));
-    int64_t large[4] = {0, INT64_MAX, 2, 0};
+    int64_t large[4] = { 0, INT64_MAX, 2, 0 };
     assert_int_equal(lt_dim_eval(dims, parse(dims, "a*b"), lookup, large, &out, diag), LATHE_OVERFLOW);
     assert_int_equal(lt_dim_eval(dims, parse(dims, "a+b"), lookup, large, &out, diag), LATHE_OVERFLOW);
     assert_int_equal(lt_dim_eval(dims, parse(dims, "a*b*c"), lookup, large, &out, diag), LATHE_OK);
@@ -305,14 +429,42 @@ static void test_eval(void **state)
 static void test_bad_text(void **state)
 {
     (void)state;
-    static const struct { const char *text; lathe_status status; } rows[] = {
-        {"", LATHE_BAD_MODEL}, {"+", LATHE_BAD_MODEL}, {"N+", LATHE_BAD_MODEL}, {"N*", LATHE_BAD_MODEL}, {"(N", LATHE_BAD_MODEL}, {"min(N", LATHE_BAD_MODEL},
-        {"min(N)", LATHE_BAD_MODEL}, {"floordiv(N,2,3)", LATHE_BAD_MODEL}, {"select(N,2)", LATHE_BAD_MODEL}, {"select(1,2,3,4)", LATHE_BAD_MODEL},
-        {"foo(N)", LATHE_BAD_MODEL}, {"9223372036854775808", LATHE_BAD_MODEL}, {"12ab", LATHE_BAD_MODEL}, {"\"N", LATHE_BAD_MODEL}, {"\"\\q\"", LATHE_BAD_MODEL},
-        {"\"\\x0\"", LATHE_BAD_MODEL}, {"\"\\x00\"", LATHE_BAD_MODEL}, {"\"\\", LATHE_BAD_MODEL}, {"\"\"", LATHE_INVALID_ARGUMENT}, {"?", LATHE_BAD_MODEL}, {"?x", LATHE_BAD_MODEL},
-        {"?4294967295", LATHE_BAD_MODEL}, {"$N", LATHE_BAD_MODEL}, {"floordiv(1,0)", LATHE_BAD_SHAPE}, {"floordiv(N,0)", LATHE_BAD_SHAPE},
-        {"9223372036854775807+1", LATHE_OVERFLOW}, {"N*9223372036854775807*2", LATHE_OVERFLOW}, {"fscale(N,M)", LATHE_INVALID_ARGUMENT},
-        {"N*9223372036854775807+N", LATHE_OVERFLOW}, {"fscale(N,-1)", LATHE_INVALID_ARGUMENT}, {"const(1,2)", LATHE_BAD_MODEL}, {"symbol(N,M)", LATHE_BAD_MODEL},
+    static const struct {
+        const char *text;
+        lathe_status status;
+    } rows[] = {
+        { "", LATHE_BAD_MODEL },
+        { "+", LATHE_BAD_MODEL },
+        { "N+", LATHE_BAD_MODEL },
+        { "N*", LATHE_BAD_MODEL },
+        { "(N", LATHE_BAD_MODEL },
+        { "min(N", LATHE_BAD_MODEL },
+        { "min(N)", LATHE_BAD_MODEL },
+        { "floordiv(N,2,3)", LATHE_BAD_MODEL },
+        { "select(N,2)", LATHE_BAD_MODEL },
+        { "select(1,2,3,4)", LATHE_BAD_MODEL },
+        { "foo(N)", LATHE_BAD_MODEL },
+        { "9223372036854775808", LATHE_BAD_MODEL },
+        { "12ab", LATHE_BAD_MODEL },
+        { "\"N", LATHE_BAD_MODEL },
+        { "\"\\q\"", LATHE_BAD_MODEL },
+        { "\"\\x0\"", LATHE_BAD_MODEL },
+        { "\"\\x00\"", LATHE_BAD_MODEL },
+        { "\"\\", LATHE_BAD_MODEL },
+        { "\"\"", LATHE_INVALID_ARGUMENT },
+        { "?", LATHE_BAD_MODEL },
+        { "?x", LATHE_BAD_MODEL },
+        { "?4294967295", LATHE_BAD_MODEL },
+        { "$N", LATHE_BAD_MODEL },
+        { "floordiv(1,0)", LATHE_BAD_SHAPE },
+        { "floordiv(N,0)", LATHE_BAD_SHAPE },
+        { "9223372036854775807+1", LATHE_OVERFLOW },
+        { "N*9223372036854775807*2", LATHE_OVERFLOW },
+        { "fscale(N,M)", LATHE_INVALID_ARGUMENT },
+        { "N*9223372036854775807+N", LATHE_OVERFLOW },
+        { "fscale(N,-1)", LATHE_INVALID_ARGUMENT },
+        { "const(1,2)", LATHE_BAD_MODEL },
+        { "symbol(N,M)", LATHE_BAD_MODEL },
     };
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
         lathe_diag *diag = lathe_diag_create(NULL);
@@ -338,8 +490,12 @@ static void test_cursor(void **state)
 {
     (void)state;
     lt_dims *dims = lt_dims_create(NULL);
-    static const struct { const char *text; size_t stop; } rows[] = {
-        {"N,3", 1}, {"N ]", 1}, {"N + 1]", 5}, {"N*2 x", 3}, {"3]", 1}, {"N-1,", 3}, {"N - 1 , 2", 5}, {"min(a, b) => ", 9},
+    static const struct {
+        const char *text;
+        size_t stop;
+    } rows[] = {
+        { "N,3", 1 }, { "N ]", 1 },  { "N + 1]", 5 },    { "N*2 x", 3 },
+        { "3]", 1 },  { "N-1,", 3 }, { "N - 1 , 2", 5 }, { "min(a, b) => ", 9 },
     };
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
         const char *cursor = rows[i].text;
@@ -358,7 +514,7 @@ static void test_limits(void **state)
     enum { DEEP = 100000 };
     char *text = malloc(DEEP);
     lt_dim d;
-    static const char *const openers[] = {"(", "min(1,", "-(", "(("};
+    static const char *const openers[] = { "(", "min(1,", "-(", "((" };
     for (size_t i = 0; i < LT_COUNT(openers); i++) {
         size_t n = 0;
         while (n + 8 < DEEP) {
@@ -375,7 +531,8 @@ static void test_limits(void **state)
     for (; depth < 1000 && status == LATHE_OK; depth++) {
         lt_dim rest = parse(dims, depth % 2 != 0 ? "A" : "B");
         status = lt_dim_make(dims, depth % 3 != 0 ? LT_DIM_MIN : LT_DIM_MAX, x, rest, &x, diag);
-        status = status == LATHE_OK ? lt_dim_make(dims, LT_DIM_FLOORDIV, x, lt_dim_const(2 + depth % 5), &x, diag) : status;
+        status =
+            status == LATHE_OK ? lt_dim_make(dims, LT_DIM_FLOORDIV, x, lt_dim_const(2 + depth % 5), &x, diag) : status;
         status = status == LATHE_OK ? lt_dim_make(dims, LT_DIM_MOD, x, parse(dims, "K+7"), &x, diag) : status;
     }
     assert_int_equal(status, LATHE_UNSUPPORTED);
@@ -443,7 +600,8 @@ static void test_import(void **state)
 static void test_without_memory(void **state)
 {
     (void)state;
-    static const char *const text = "min(floordiv((a+b)*(c+2)*h+?4,(c+2)*4),max(q,mod(a*6+5,4),bcast(a,b)))*\"x y\"-ceildiv(z*3+1,7)+fscale(N,0x3fc00000)+select(lt(a,b),c,d)";
+    static const char *const text = "min(floordiv((a+b)*(c+2)*h+?4,(c+2)*4),max(q,mod(a*6+5,4),bcast(a,b)))*\"x "
+                                    "y\"-ceildiv(z*3+1,7)+fscale(N,0x3fc00000)+select(lt(a,b),c,d)";
     lt_dims *good = lt_dims_create(NULL);
     lt_buf expected, got;
     lt_buf_init(&expected, NULL);
@@ -457,7 +615,8 @@ static void test_without_memory(void **state)
         lt_dims *dims = lt_dims_create(&a.api);
         const char *cursor = text;
         lt_dim d;
-        lathe_status status = dims == NULL ? LATHE_OUT_OF_MEMORY : lt_dim_parse(dims, &cursor, text + strlen(text), &d, NULL);
+        lathe_status status =
+            dims == NULL ? LATHE_OUT_OF_MEMORY : lt_dim_parse(dims, &cursor, text + strlen(text), &d, NULL);
         done = a.calls < n;
         assert_int_equal(status, done ? LATHE_OK : LATHE_OUT_OF_MEMORY);
         if (dims != NULL) {

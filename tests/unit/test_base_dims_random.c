@@ -1,5 +1,6 @@
 /*
- * test_base_dims_random.c - random expressions: the normal form evaluates as the written form does, lies in its bounds, prints and parses back
+ * test_base_dims_random.c - random expressions: the normal form evaluates as the written form does, lies in its
+ * bounds, prints and parses back
  * to the same handle, and survives the way into another table.
  */
 #define _GNU_SOURCE
@@ -7,9 +8,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 enum { SYMBOLS = 4, NODES = 64, TREES = 6000, BINDINGS = 12 };
 
@@ -36,8 +38,8 @@ static uint32_t draw(source *s, uint32_t below)
 
 static int grow(tree *t, source *s, int depth)
 {
-    static const int64_t constants[] = {0, 1, 1, 2, 2, 3, 4, 6, 8, -1, -2, -5, 12, 64};
-    static const uint32_t scales[] = {0x3f800000, 0x40000000, 0x3f000000, 0x3fc00000, 0x3e99999a, 0x40400000};
+    static const int64_t constants[] = { 0, 1, 1, 2, 2, 3, 4, 6, 8, -1, -2, -5, 12, 64 };
+    static const uint32_t scales[] = { 0x3f800000, 0x40000000, 0x3f000000, 0x3fc00000, 0x3e99999a, 0x40400000 };
     int self = t->count++;
     if (depth == 0 || t->count > NODES - 8 || draw(s, 6) == 0) {
         bool constant = draw(s, 3) == 0;
@@ -46,8 +48,9 @@ static int grow(tree *t, source *s, int depth)
         return self;
     }
     static const lt_dim_op ops[] = {
-        LT_DIM_ADD, LT_DIM_ADD, LT_DIM_MUL, LT_DIM_MUL, LT_DIM_FLOORDIV, LT_DIM_FLOORDIV, LT_DIM_CEILDIV, LT_DIM_MOD, LT_DIM_MOD,
-        LT_DIM_MIN, LT_DIM_MAX, LT_DIM_SELECT, LT_DIM_LT, LT_DIM_LE, LT_DIM_EQ, LT_DIM_FSCALE, LT_DIM_BCAST, LT_DIM_CONST /* a - b */,
+        LT_DIM_ADD,     LT_DIM_ADD, LT_DIM_MUL, LT_DIM_MUL,    LT_DIM_FLOORDIV, LT_DIM_FLOORDIV,
+        LT_DIM_CEILDIV, LT_DIM_MOD, LT_DIM_MOD, LT_DIM_MIN,    LT_DIM_MAX,      LT_DIM_SELECT,
+        LT_DIM_LT,      LT_DIM_LE,  LT_DIM_EQ,  LT_DIM_FSCALE, LT_DIM_BCAST,    LT_DIM_CONST /* a - b */,
     };
     lt_dim_op op = ops[draw(s, LT_COUNT(ops))];
     t->node[self].value = op == LT_DIM_FSCALE ? scales[draw(s, LT_COUNT(scales))] : op == LT_DIM_CONST ? 1 : 0;
@@ -60,10 +63,11 @@ static int grow(tree *t, source *s, int depth)
     return self;
 }
 
-/* The written form, evaluated in order; false where it is undefined. strict: also in the branch that select does not take. */
+/* The written form, evaluated in order; false where it is undefined. strict: also in the branch that select does
+   not take. */
 static bool direct(const tree *t, int i, const int64_t *symbols, bool strict, int64_t *out)
 {
-    int64_t v[3] = {0, 0, 0};
+    int64_t v[3] = { 0, 0, 0 };
     lt_dim_op op = t->node[i].op;
     if (op == LT_DIM_CONST || op == LT_DIM_SYMBOL) {
         *out = op == LT_DIM_CONST ? t->node[i].value : symbols[t->node[i].value];
@@ -82,25 +86,44 @@ static bool direct(const tree *t, int i, const int64_t *symbols, bool strict, in
         return false;
     }
     switch (op) {
-    case LT_DIM_ADD: return t->node[i].value != 0 ? lt_i64_sub(v[0], v[1], out) : lt_i64_add(v[0], v[1], out);
-    case LT_DIM_MUL: return lt_i64_mul(v[0], v[1], out);
-    case LT_DIM_FLOORDIV: return v[1] != 0 && (*out = lt_floor_div(v[0], v[1]), true);
-    case LT_DIM_CEILDIV: return v[1] != 0 && (*out = lt_ceil_div(v[0], v[1]), true);
-    case LT_DIM_MOD: return v[1] != 0 && (*out = v[0] - v[1] * lt_floor_div(v[0], v[1]), true);
-    case LT_DIM_MIN: *out = v[0] < v[1] ? v[0] : v[1]; return true;
-    case LT_DIM_MAX: *out = v[0] > v[1] ? v[0] : v[1]; return true;
-    case LT_DIM_LT: *out = v[0] < v[1]; return true;
-    case LT_DIM_LE: *out = v[0] <= v[1]; return true;
-    case LT_DIM_EQ: *out = v[0] == v[1]; return true;
-    case LT_DIM_FSCALE: return lt_dim_apply(op, v[0], t->node[i].value, 0, out, NULL) == LATHE_OK;
-    case LT_DIM_BCAST: *out = v[0] == 1 ? v[1] : v[0]; return v[0] == v[1] || v[0] == 1 || v[1] == 1;
-    default: return false;
+    case LT_DIM_ADD:
+        return t->node[i].value != 0 ? lt_i64_sub(v[0], v[1], out) : lt_i64_add(v[0], v[1], out);
+    case LT_DIM_MUL:
+        return lt_i64_mul(v[0], v[1], out);
+    case LT_DIM_FLOORDIV:
+        return v[1] != 0 && (*out = lt_floor_div(v[0], v[1]), true);
+    case LT_DIM_CEILDIV:
+        return v[1] != 0 && (*out = lt_ceil_div(v[0], v[1]), true);
+    case LT_DIM_MOD:
+        return v[1] != 0 && (*out = v[0] - v[1] * lt_floor_div(v[0], v[1]), true);
+    case LT_DIM_MIN:
+        *out = v[0] < v[1] ? v[0] : v[1];
+        return true;
+    case LT_DIM_MAX:
+        *out = v[0] > v[1] ? v[0] : v[1];
+        return true;
+    case LT_DIM_LT:
+        *out = v[0] < v[1];
+        return true;
+    case LT_DIM_LE:
+        *out = v[0] <= v[1];
+        return true;
+    case LT_DIM_EQ:
+        *out = v[0] == v[1];
+        return true;
+    case LT_DIM_FSCALE:
+        return lt_dim_apply(op, v[0], t->node[i].value, 0, out, NULL) == LATHE_OK;
+    case LT_DIM_BCAST:
+        *out = v[0] == 1 ? v[1] : v[0];
+        return v[0] == v[1] || v[0] == 1 || v[1] == 1;
+    default:
+        return false;
     }
 }
 
 static lathe_status build(lt_dims *dims, const tree *t, int i, const lt_dim *symbols, lt_dim *out)
 {
-    lt_dim a[3] = {{0}, {0}, {0}};
+    lt_dim a[3] = { { 0 }, { 0 }, { 0 } };
     lt_dim_op op = t->node[i].op;
     if (op == LT_DIM_CONST || op == LT_DIM_SYMBOL) {
         *out = op == LT_DIM_CONST ? lt_dim_const(t->node[i].value) : symbols[t->node[i].value];
@@ -116,7 +139,8 @@ static lathe_status build(lt_dims *dims, const tree *t, int i, const lt_dim *sym
     if (op == LT_DIM_FSCALE) {
         a[1] = lt_dim_const(t->node[i].value);
     }
-    return op == LT_DIM_ADD && t->node[i].value != 0 ? lt_dim_sub(dims, a[0], a[1], out, NULL) : lt_dim_make(dims, op, a[0], a[1], out, NULL);
+    return op == LT_DIM_ADD && t->node[i].value != 0 ? lt_dim_sub(dims, a[0], a[1], out, NULL)
+                                                     : lt_dim_make(dims, op, a[0], a[1], out, NULL);
 }
 
 typedef struct binding {
@@ -154,12 +178,13 @@ static void check_text(lt_dims *dims, lt_dim d, lt_buf *buf)
     lathe_status status = lt_dim_parse(dims, &cursor, text + buf->length, &back, NULL);
     if (status != LATHE_OK || *cursor != '\0' || !lt_dim_same(back, d)) {
         char *first = strdup(text);
-        fail_msg("'%s' is read back as '%s' (%s)", first, status == LATHE_OK ? text_of(dims, back, buf) : "?", lathe_status_name(status));
+        fail_msg("'%s' is read back as '%s' (%s)", first, status == LATHE_OK ? text_of(dims, back, buf) : "?",
+                 lathe_status_name(status));
     }
 }
 
-static void check_values(lt_dims *dims, const tree *t, int root, lathe_status status, lt_dim d, const lt_dim *symbols, const int64_t ranges[][2],
-                         source *s, lt_buf *buf, figures *f)
+static void check_values(lt_dims *dims, const tree *t, int root, lathe_status status, lt_dim d, const lt_dim *symbols,
+                         const int64_t ranges[][2], source *s, lt_buf *buf, figures *f)
 {
     int64_t lo, hi;
     lt_dim_bounds(dims, status == LATHE_OK ? d : lt_dim_const(0), &lo, &hi);
@@ -174,12 +199,12 @@ static void check_values(lt_dims *dims, const tree *t, int root, lathe_status st
         if (status != LATHE_OK) { /* refused as impossible, but here is a value */
             fail_msg("%s although it can be %lld", lathe_status_name(status), (long long)expected);
         }
-        binding b = {symbols, values};
+        binding b = { symbols, values };
         lathe_status evaluated = lt_dim_eval(dims, d, lookup, &b, &got, NULL);
         if (evaluated != LATHE_OK || got != expected || got < lo || got > hi) {
-            fail_msg("'%s' at %lld %lld %lld %lld is %lld (%s) in %lld..%lld, not %lld", text_of(dims, d, buf), (long long)values[0],
-                     (long long)values[1], (long long)values[2], (long long)values[3], (long long)got, lathe_status_name(evaluated),
-                     (long long)lo, (long long)hi, (long long)expected);
+            fail_msg("'%s' at %lld %lld %lld %lld is %lld (%s) in %lld..%lld, not %lld", text_of(dims, d, buf),
+                     (long long)values[0], (long long)values[1], (long long)values[2], (long long)values[3],
+                     (long long)got, lathe_status_name(evaluated), (long long)lo, (long long)hi, (long long)expected);
         }
         f->compared++;
     }
@@ -187,11 +212,11 @@ static void check_values(lt_dims *dims, const tree *t, int root, lathe_status st
 
 static void run(uint64_t key, const int64_t ranges[][2], bool narrow)
 {
-    static const char *const names[SYMBOLS] = {"N", "M", "a b", "K"};
+    static const char *const names[SYMBOLS] = { "N", "M", "a b", "K" };
     lt_dims *dims = NULL, *other = NULL;
     lt_dim symbols[SYMBOLS];
-    source s = {key, 0};
-    figures f = {0, 0, 0};
+    source s = { key, 0 };
+    figures f = { 0, 0, 0 };
     lt_buf buf;
     lt_buf_init(&buf, NULL);
     for (int n = 0; n < TREES; n++) {
@@ -234,14 +259,14 @@ static void run(uint64_t key, const int64_t ranges[][2], bool narrow)
 static void test_default_ranges(void **state)
 {
     (void)state;
-    static const int64_t ranges[SYMBOLS][2] = {{0, 20}, {0, 5}, {0, 100}, {0, 2}};
+    static const int64_t ranges[SYMBOLS][2] = { { 0, 20 }, { 0, 5 }, { 0, 100 }, { 0, 2 } };
     run(1, ranges, false);
 }
 
 static void test_narrow_ranges(void **state)
 {
     (void)state;
-    static const int64_t ranges[SYMBOLS][2] = {{1, 8}, {2, 5}, {16, 24}, {3, 3}};
+    static const int64_t ranges[SYMBOLS][2] = { { 1, 8 }, { 2, 5 }, { 16, 24 }, { 3, 3 } };
     run(2, ranges, true);
 }
 
@@ -250,13 +275,14 @@ static void test_polynomials_are_unique(void **state)
 {
     (void)state;
     lt_dims *dims = lt_dims_create(NULL);
-    source s = {3, 0};
+    source s = { 3, 0 };
     for (int n = 0; n < 500; n++) {
         lt_dim x[4], left = lt_dim_const(0), right = lt_dim_const(0), product, part;
-        const char *const names[4] = {"p", "q", "r", "s"};
+        const char *const names[4] = { "p", "q", "r", "s" };
         for (int i = 0; i < 4; i++) {
             assert_int_equal(lt_dim_symbol(dims, names[i], &x[i], NULL), LATHE_OK);
-            assert_int_equal(lt_dim_make(dims, LT_DIM_FLOORDIV, x[i], lt_dim_const(1 + draw(&s, 4)), &x[i], NULL), LATHE_OK);
+            assert_int_equal(lt_dim_make(dims, LT_DIM_FLOORDIV, x[i], lt_dim_const(1 + draw(&s, 4)), &x[i], NULL),
+                             LATHE_OK);
             assert_int_equal(lt_dim_mul(dims, x[i], lt_dim_const((int64_t)draw(&s, 7) - 3), &x[i], NULL), LATHE_OK);
         }
         /* (x0 + x1) (x2 - x3) in two ways */
@@ -264,10 +290,12 @@ static void test_polynomials_are_unique(void **state)
         assert_int_equal(lt_dim_sub(dims, x[2], x[3], &right, NULL), LATHE_OK);
         assert_int_equal(lt_dim_mul(dims, left, right, &product, NULL), LATHE_OK);
         lt_dim sum = lt_dim_const(0);
-        static const int pairs[4][2] = {{1, 3}, {0, 2}, {1, 2}, {0, 3}};
+        static const int pairs[4][2] = { { 1, 3 }, { 0, 2 }, { 1, 2 }, { 0, 3 } };
         for (int i = 0; i < 4; i++) {
             assert_int_equal(lt_dim_mul(dims, x[pairs[i][1]], x[pairs[i][0]], &part, NULL), LATHE_OK);
-            assert_int_equal(pairs[i][1] == 3 ? lt_dim_sub(dims, sum, part, &sum, NULL) : lt_dim_add(dims, part, sum, &sum, NULL), LATHE_OK);
+            assert_int_equal(pairs[i][1] == 3 ? lt_dim_sub(dims, sum, part, &sum, NULL)
+                                              : lt_dim_add(dims, part, sum, &sum, NULL),
+                             LATHE_OK);
         }
         assert_true(lt_dim_same(sum, product));
     }

@@ -1,19 +1,22 @@
 /*
  * test_base_dtype.c - element types: every bit pattern of the small floats, conversions, packing, loads and stores.
  *
- * The digests of whole conversion tables were made with NumPy 2 and ml_dtypes (and ONNX's own to_float8e8m0); the rules beside them are checked
+ * The digests of whole conversion tables were made with NumPy 2 and ml_dtypes (and ONNX's own to_float8e8m0); the
+ * rules beside them are checked
  * here directly.
  */
 #include "base/base.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const lathe_dtype float8s[] = {LATHE_DTYPE_F8E4M3FN, LATHE_DTYPE_F8E4M3FNUZ, LATHE_DTYPE_F8E5M2, LATHE_DTYPE_F8E5M2FNUZ, LATHE_DTYPE_F8E8M0};
+#include <cmocka.h>
+
+static const lathe_dtype float8s[] = { LATHE_DTYPE_F8E4M3FN, LATHE_DTYPE_F8E4M3FNUZ, LATHE_DTYPE_F8E5M2,
+                                       LATHE_DTYPE_F8E5M2FNUZ, LATHE_DTYPE_F8E8M0 };
 
 static uint32_t bits_of(float x)
 {
@@ -52,7 +55,8 @@ static uint32_t one_nan(float x)
 static double decode(uint32_t bits, int exponent_bits, int mantissa, int bias)
 {
     uint32_t exponent = bits >> mantissa & ((1u << exponent_bits) - 1), fraction = bits & ((1u << mantissa) - 1);
-    double value = exponent == 0 ? ldexp(fraction, 1 - bias - mantissa) : ldexp(fraction + (1u << mantissa), (int)exponent - bias - mantissa);
+    double value = exponent == 0 ? ldexp(fraction, 1 - bias - mantissa)
+                                 : ldexp(fraction + (1u << mantissa), (int)exponent - bias - mantissa);
     return bits >> (exponent_bits + mantissa) != 0 ? -value : value;
 }
 
@@ -96,8 +100,10 @@ static void test_f8_all(void **state)
 {
     (void)state;
     static const char *const digests[] = {
-        "422eccfaa21e72a6b26855bb10cdcfead6c1ce3262ecd813c99d8cbf9677f2e2", "ac4866f772a7c08077713fde1fa54131d49c26339c885e971a24fc0fac6e33f4",
-        "229a94c5f728edf2259da970a0e1dfb45cc1d69cce2b30e37659f3212ec4b8b9", "aac12d2730bf26ca53bfa107a7a6a8df192aba8cf58b971eec9126f83991e6d4",
+        "422eccfaa21e72a6b26855bb10cdcfead6c1ce3262ecd813c99d8cbf9677f2e2",
+        "ac4866f772a7c08077713fde1fa54131d49c26339c885e971a24fc0fac6e33f4",
+        "229a94c5f728edf2259da970a0e1dfb45cc1d69cce2b30e37659f3212ec4b8b9",
+        "aac12d2730bf26ca53bfa107a7a6a8df192aba8cf58b971eec9126f83991e6d4",
         "2fb2732a956043772ccd2c1664ae5d2558c62f9c06780c04d95f1ff0050f2f2f",
     };
     for (size_t t = 0; t < LT_COUNT(float8s); t++) {
@@ -131,7 +137,7 @@ enum { INPUTS = 522242 };
 
 static float *inputs(void)
 {
-    static const uint32_t low[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1000, 0x0fff};
+    static const uint32_t low[] = { 0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1000, 0x0fff };
     float *x = malloc(INPUTS * sizeof *x);
     size_t n = 0;
     for (uint32_t high = 0; x != NULL && high < 65536; high++) {
@@ -175,15 +181,22 @@ static void test_rounding_to_8_bits(void **state)
 {
     (void)state;
     static const char *const digests[4][2] = {
-        {"529dd5a5190fc7aa4ecca668295fa20c4fa8a65f55546a5d69387fca054420c6", "074499aa26f48a48aa8ec81c1f0a7290b5ef3d287be563dea9676f79846fe1df"},
-        {"faadf92e643ff6c989f23890782cdd24f685260c4b4205bd33bddf8fe81d3998", "a298ba3fb496792f74d2fc46fff3b247ab4ccdf9b9a820b2fab34ebd81256e7f"},
-        {"24ca4360a0642c1f0a89525b2be7b225c48c58af0a0345f2f5b14c96d457e5e7", "d967fc32e62f08ae8844db1130ce721bd9cfd7a7ca7f89694ec1d3b2147485bd"},
-        {"2e9044f82194154bcf75923e70165fab612a204ea207ab901f6aedc0e6766d8b", "b19e447412eca4a2675514d90284c07ff3053308ea9cf03bff0e34c1f96ee3e0"},
+        { "529dd5a5190fc7aa4ecca668295fa20c4fa8a65f55546a5d69387fca054420c6",
+          "074499aa26f48a48aa8ec81c1f0a7290b5ef3d287be563dea9676f79846fe1df" },
+        { "faadf92e643ff6c989f23890782cdd24f685260c4b4205bd33bddf8fe81d3998",
+          "a298ba3fb496792f74d2fc46fff3b247ab4ccdf9b9a820b2fab34ebd81256e7f" },
+        { "24ca4360a0642c1f0a89525b2be7b225c48c58af0a0345f2f5b14c96d457e5e7",
+          "d967fc32e62f08ae8844db1130ce721bd9cfd7a7ca7f89694ec1d3b2147485bd" },
+        { "2e9044f82194154bcf75923e70165fab612a204ea207ab901f6aedc0e6766d8b",
+          "b19e447412eca4a2675514d90284c07ff3053308ea9cf03bff0e34c1f96ee3e0" },
     };
     static const char *const e8m0[3][2] = {
-        {"9f58feb0454b1250c066e3198e026901eb547bb6cc5a265f9f3a5bbb1760364d", "02e2f198bded11968d599c582d74d812ce4fe6d87d7075bc2599f3a4a1e75644"},
-        {"fdb3706108327d3d08dae1b9cc3b8ebd62a28ac6c9091b95600673e299f433f1", "fdb3706108327d3d08dae1b9cc3b8ebd62a28ac6c9091b95600673e299f433f1"},
-        {"4748d884308021d7ae11d704587267763d640d3b7013df815273134b4f16fe21", "25c982993845353aabac755b6548e0a043b9d43a5a5c682d1ffb12b78a53db7f"},
+        { "9f58feb0454b1250c066e3198e026901eb547bb6cc5a265f9f3a5bbb1760364d",
+          "02e2f198bded11968d599c582d74d812ce4fe6d87d7075bc2599f3a4a1e75644" },
+        { "fdb3706108327d3d08dae1b9cc3b8ebd62a28ac6c9091b95600673e299f433f1",
+          "fdb3706108327d3d08dae1b9cc3b8ebd62a28ac6c9091b95600673e299f433f1" },
+        { "4748d884308021d7ae11d704587267763d640d3b7013df815273134b4f16fe21",
+          "25c982993845353aabac755b6548e0a043b9d43a5a5c682d1ffb12b78a53db7f" },
     };
     float *x = inputs();
     uint8_t *y = malloc(INPUTS);
@@ -256,7 +269,8 @@ static void test_table(void **state)
     assert_true(lt_dtype_min_i64(LATHE_DTYPE_I2) == -2 && lt_dtype_max_u64(LATHE_DTYPE_I2) == 1);
     assert_true(lt_dtype_min_i64(LATHE_DTYPE_U64) == 0 && lt_dtype_max_u64(LATHE_DTYPE_U64) == UINT64_MAX);
     assert_true(lt_dtype_max_u64(LATHE_DTYPE_BOOL) == 1 && lt_dtype_max_u64(LATHE_DTYPE_U4) == 15);
-    assert_true(lt_dtype_is_integer(LATHE_DTYPE_U2) && !lt_dtype_is_integer(LATHE_DTYPE_BOOL) && !lt_dtype_is_integer(LATHE_DTYPE_F4E2M1));
+    assert_true(lt_dtype_is_integer(LATHE_DTYPE_U2) && !lt_dtype_is_integer(LATHE_DTYPE_BOOL) &&
+                !lt_dtype_is_integer(LATHE_DTYPE_F4E2M1));
     assert_true(lt_dtype_is_float(LATHE_DTYPE_F8E8M0) && !lt_dtype_is_float(LATHE_DTYPE_C64));
     size_t bytes = 7;
     assert_false(lt_dtype_bytes(LATHE_DTYPE_F32, -1, &bytes));
@@ -273,7 +287,7 @@ static void test_table(void **state)
 static void test_packing(void **state)
 {
     (void)state;
-    unsigned char data[4] = {0};
+    unsigned char data[4] = { 0 };
     for (int i = 0; i < 7; i++) {
         lt_store_i64(LATHE_DTYPE_I4, data, i, i - 8);
     }
@@ -300,11 +314,26 @@ static void test_loads_and_stores(void **state)
     lt_store_f64(LATHE_DTYPE_F64, data, 1, 2.75);
     assert_true(lt_load_f64(LATHE_DTYPE_F64, data, 1) == 2.75);
     assert_int_equal(lt_load_i64(LATHE_DTYPE_F64, data, 1), 2);
-    static const struct { lathe_dtype type; double in; int64_t out; } clamps[] = {
-        {LATHE_DTYPE_U8, 300.7, 255}, {LATHE_DTYPE_U8, -3.0, 0},         {LATHE_DTYPE_I8, -1.9, -1},         {LATHE_DTYPE_I8, 1e30, 127},
-        {LATHE_DTYPE_I4, -100.0, -8}, {LATHE_DTYPE_U2, 9.0, 3},          {LATHE_DTYPE_I64, 1e30, INT64_MAX}, {LATHE_DTYPE_I64, -1e30, INT64_MIN},
-        {LATHE_DTYPE_I32, NAN, 0},    {LATHE_DTYPE_BOOL, 0.25, 1},       {LATHE_DTYPE_BOOL, -0.0, 0},        {LATHE_DTYPE_U64, -5.0, 0},
-        {LATHE_DTYPE_U32, 4294967295.0, 4294967295}, {LATHE_DTYPE_I16, -32769.0, -32768}, {LATHE_DTYPE_I64, 9223372036854774784.0, 9223372036854774784},
+    static const struct {
+        lathe_dtype type;
+        double in;
+        int64_t out;
+    } clamps[] = {
+        { LATHE_DTYPE_U8, 300.7, 255 },
+        { LATHE_DTYPE_U8, -3.0, 0 },
+        { LATHE_DTYPE_I8, -1.9, -1 },
+        { LATHE_DTYPE_I8, 1e30, 127 },
+        { LATHE_DTYPE_I4, -100.0, -8 },
+        { LATHE_DTYPE_U2, 9.0, 3 },
+        { LATHE_DTYPE_I64, 1e30, INT64_MAX },
+        { LATHE_DTYPE_I64, -1e30, INT64_MIN },
+        { LATHE_DTYPE_I32, NAN, 0 },
+        { LATHE_DTYPE_BOOL, 0.25, 1 },
+        { LATHE_DTYPE_BOOL, -0.0, 0 },
+        { LATHE_DTYPE_U64, -5.0, 0 },
+        { LATHE_DTYPE_U32, 4294967295.0, 4294967295 },
+        { LATHE_DTYPE_I16, -32769.0, -32768 },
+        { LATHE_DTYPE_I64, 9223372036854774784.0, 9223372036854774784 },
     };
     for (size_t i = 0; i < LT_COUNT(clamps); i++) {
         lt_store_f64(clamps[i].type, data, 0, clamps[i].in);
@@ -323,7 +352,7 @@ static void test_loads_and_stores(void **state)
     assert_int_equal(lt_load_i64(LATHE_DTYPE_F32, data, 0), INT64_MIN);
     ((unsigned char *)data)[0] = 2; /* a bool from a careless file */
     assert_int_equal(lt_load_i64(LATHE_DTYPE_BOOL, data, 0), 1);
-    double parts[2] = {1.5, -2.5}, back[2];
+    double parts[2] = { 1.5, -2.5 }, back[2];
     lt_store_complex(LATHE_DTYPE_C64, data, 1, parts);
     lt_load_complex(LATHE_DTYPE_C64, data, 1, back);
     assert_true(back[0] == 1.5 && back[1] == -2.5);
@@ -360,23 +389,23 @@ static void test_convert(void **state)
 {
     (void)state;
     lathe_diag *diag = lathe_diag_create(NULL);
-    float f[5] = {-1.9f, 0.0f, NAN, 300.5f, 1e20f};
+    float f[5] = { -1.9f, 0.0f, NAN, 300.5f, 1e20f };
     uint8_t b[5];
     int64_t w[5];
     assert_int_equal(lt_convert(LATHE_DTYPE_BOOL, b, LATHE_DTYPE_F32, f, 5, true, diag), LATHE_OK);
-    assert_memory_equal(b, ((uint8_t[]){1, 0, 1, 1, 1}), 5);
+    assert_memory_equal(b, ((uint8_t[]){ 1, 0, 1, 1, 1 }), 5);
     assert_int_equal(lt_convert(LATHE_DTYPE_I64, w, LATHE_DTYPE_F32, f, 5, true, diag), LATHE_OK);
     assert_true(w[0] == -1 && w[1] == 0 && w[2] == 0 && w[3] == 300 && w[4] == INT64_MAX);
-    int32_t v[3] = {-1, 256, 513};
+    int32_t v[3] = { -1, 256, 513 };
     assert_int_equal(lt_convert(LATHE_DTYPE_U8, b, LATHE_DTYPE_I32, v, 3, true, diag), LATHE_OK);
-    assert_memory_equal(b, ((uint8_t[]){255, 0, 1}), 3);
+    assert_memory_equal(b, ((uint8_t[]){ 255, 0, 1 }), 3);
     assert_int_equal(lt_convert(LATHE_DTYPE_F8E4M3FN, b, LATHE_DTYPE_F32, f, 5, false, diag), LATHE_OK);
     assert_int_equal(b[4], 0x7f);
     assert_int_equal(lt_convert(LATHE_DTYPE_F8E4M3FN, b, LATHE_DTYPE_F32, f, 5, true, diag), LATHE_OK);
     assert_int_equal(b[4], 0x7e);
     assert_int_equal(lt_convert(LATHE_DTYPE_I32, f, LATHE_DTYPE_F32, f, 5, true, diag), LATHE_OK); /* in place */
     assert_int_equal(lt_load_i64(LATHE_DTYPE_I32, f, 3), 300);
-    double c[2] = {1, 2};
+    double c[2] = { 1, 2 };
     float c64[2];
     assert_int_equal(lt_convert(LATHE_DTYPE_C64, c64, LATHE_DTYPE_C128, c, 1, true, diag), LATHE_OK);
     assert_true(c64[0] == 1 && c64[1] == 2);
@@ -392,12 +421,18 @@ static void test_convert(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f16_all),     cmocka_unit_test(test_bf16_all),
-        cmocka_unit_test(test_f8_all),      cmocka_unit_test(test_f4_all),
-        cmocka_unit_test(test_rounding_to_16_bits), cmocka_unit_test(test_rounding_to_8_bits),
-        cmocka_unit_test(test_f8_specials), cmocka_unit_test(test_table),
-        cmocka_unit_test(test_packing),     cmocka_unit_test(test_loads_and_stores),
-        cmocka_unit_test(test_integers_to_small_floats), cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_f16_all),
+        cmocka_unit_test(test_bf16_all),
+        cmocka_unit_test(test_f8_all),
+        cmocka_unit_test(test_f4_all),
+        cmocka_unit_test(test_rounding_to_16_bits),
+        cmocka_unit_test(test_rounding_to_8_bits),
+        cmocka_unit_test(test_f8_specials),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_loads_and_stores),
+        cmocka_unit_test(test_integers_to_small_floats),
+        cmocka_unit_test(test_convert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

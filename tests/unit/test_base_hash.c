@@ -5,9 +5,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void hex(const unsigned char digest[32], char out[65])
 {
@@ -37,9 +38,11 @@ static void test_sha256(void **state)
     (void)state;
     expect_sha("", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     expect_sha("abc", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    expect_sha("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-    expect_sha("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu", 112,
-               "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
+    expect_sha("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56,
+               "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    expect_sha("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrs"
+               "tnopqrstu",
+               112, "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
     lt_sha256 sha;
     unsigned char digest[32], block[1000];
     char text[65];
@@ -126,9 +129,9 @@ static void test_hash64(void **state)
 static void test_hash64_avalanche(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {1, 4, 8, 9, 16, 23, 64, 100, 130};
+    static const size_t sizes[] = { 1, 4, 8, 9, 16, 23, 64, 100, 130 };
     for (size_t s = 0; s < LT_COUNT(sizes); s++) {
-        unsigned char data[130] = {0};
+        unsigned char data[130] = { 0 };
         uint64_t flips = 0;
         for (size_t trial = 0; trial < 16; trial++) {
             for (size_t i = 0; i < sizes[s]; i++) {

@@ -4,14 +4,15 @@
 #define _GNU_SOURCE
 #include "base/base.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <math.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "support/counting_allocator.h"
 
@@ -46,8 +47,10 @@ static void test_writer(void **state)
     lt_json_init(&json, &buf, false);
     write_sample(&json);
     assert_string_equal(lt_buf_str(&buf),
-                        "{\"a\\\"\\\\\\n\\u0001\":[-9223372036854775808,18446744073709551615,0.1,null,null,true,null,null],\"empty\":{},"
-                        "\"text\":\"\xc3\xa9 \xef\xbf\xbd \xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd \xf0\x9f\x98\x80 \xef\xbf\xbd\xef\xbf\xbd\"}");
+                        "{\"a\\\"\\\\\\n\\u0001\":[-9223372036854775808,18446744073709551615,0.1,null,null,true,null,"
+                        "null],\"empty\":{},"
+                        "\"text\":\"\xc3\xa9 \xef\xbf\xbd \xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
+                        "\xf0\x9f\x98\x80 \xef\xbf\xbd\xef\xbf\xbd\"}");
     assert_false(buf.failed);
     lt_buf_clear(&buf);
     lt_json_init(&json, &buf, true);
@@ -74,13 +77,34 @@ static void test_writer_misuse(void **state)
         lt_buf_init(&buf, NULL);
         lt_json_init(&json, &buf, false);
         switch (which) {
-        case 0: lt_json_key(&json, "x"); break;
-        case 1: lt_json_begin_object(&json); lt_json_i64(&json, 1); break;
-        case 2: lt_json_begin_object(&json); lt_json_end_array(&json); break;
-        case 3: lt_json_end_object(&json); break;
-        case 4: lt_json_begin_object(&json); lt_json_key(&json, "a"); lt_json_end_object(&json); break;
-        case 5: lt_json_begin_object(&json); lt_json_key(&json, "a"); lt_json_key(&json, "b"); break;
-        case 6: lt_json_i64(&json, 1); lt_json_i64(&json, 2); break;
+        case 0:
+            lt_json_key(&json, "x");
+            break;
+        case 1:
+            lt_json_begin_object(&json);
+            lt_json_i64(&json, 1);
+            break;
+        case 2:
+            lt_json_begin_object(&json);
+            lt_json_end_array(&json);
+            break;
+        case 3:
+            lt_json_end_object(&json);
+            break;
+        case 4:
+            lt_json_begin_object(&json);
+            lt_json_key(&json, "a");
+            lt_json_end_object(&json);
+            break;
+        case 5:
+            lt_json_begin_object(&json);
+            lt_json_key(&json, "a");
+            lt_json_key(&json, "b");
+            break;
+        case 6:
+            lt_json_i64(&json, 1);
+            lt_json_i64(&json, 2);
+            break;
         default:
             for (int i = 0; i < 100; i++) {
                 lt_json_begin_array(&json);
@@ -115,7 +139,9 @@ static void test_reader(void **state)
     (void)state;
     lt_arena arena;
     lt_arena_init(&arena, NULL);
-    lt_json_value *v = parse(&arena, " {\"a\": [1, -2.5e3, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\\/\"], \"b\":{}, \"\": []} ", LATHE_OK);
+    lt_json_value *v =
+        parse(&arena, " {\"a\": [1, -2.5e3, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\\/\"], \"b\":{}, \"\": []} ",
+              LATHE_OK);
     assert_int_equal(v->kind, LT_JSON_OBJECT);
     assert_int_equal(v->count, 3);
     const lt_json_value *a = lt_json_member(v, "a");
@@ -135,8 +161,44 @@ static void test_reader(void **state)
     assert_true(parse(&arena, "0", LATHE_OK)->number == 0);
     assert_string_equal(parse(&arena, "\"\"", LATHE_OK)->string, "");
     static const char *const bad[] = {
-        "", " ", "{", "}", "[", "[1", "[1,", "[1,]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "tru", "nul", "01", "-", "1.", ".5", "1e", "+1", "1e999", "\"", "\"\\", "\"\\u12\"",
-        "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\\u0000\"", "\"\\q\"", "\"\x01\"", "\"\xff\"", "\"\xe2\x82\"", "1 2", "[1]x", "nan", "\"\\u12", "'a'", "[1 2]",
+        "",
+        " ",
+        "{",
+        "}",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "tru",
+        "nul",
+        "01",
+        "-",
+        "1.",
+        ".5",
+        "1e",
+        "+1",
+        "1e999",
+        "\"",
+        "\"\\",
+        "\"\\u12\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\udc00\"",
+        "\"\\u0000\"",
+        "\"\\q\"",
+        "\"\x01\"",
+        "\"\xff\"",
+        "\"\xe2\x82\"",
+        "1 2",
+        "[1]x",
+        "nan",
+        "\"\\u12",
+        "'a'",
+        "[1 2]",
     };
     for (size_t i = 0; i < LT_COUNT(bad); i++) {
         (void)parse(&arena, bad[i], LATHE_BAD_MODEL);

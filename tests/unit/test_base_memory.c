@@ -1,14 +1,16 @@
 /*
- * test_base_memory.c - status names, diagnostics, allocator helpers, arena, growing arrays, maps; also when memory runs out.
+ * test_base_memory.c - status names, diagnostics, allocator helpers, arena, growing arrays, maps; also when memory
+ * runs out.
  */
 #define _GNU_SOURCE
 #include "base/base.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "support/counting_allocator.h"
 
@@ -44,10 +46,11 @@ static void test_diag(void **state)
     assert_int_equal(LT_FAIL(NULL, LATHE_IO, "a", "b", "c %d", 1), LATHE_IO);
     lathe_diag *diag = lathe_diag_create(NULL);
     assert_non_null(diag);
-    assert_int_equal(LT_FAIL(diag, LATHE_BAD_MODEL, "m.onnx: node 'x'", "do this", "bad %s %d", "thing", 7), LATHE_BAD_MODEL);
+    assert_int_equal(LT_FAIL(diag, LATHE_BAD_MODEL, "m.onnx: node 'x'", "do this", "bad %s %d", "thing", 7),
+                     LATHE_BAD_MODEL);
     assert_int_equal(LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, NULL, "esc \x1b[31m"), LATHE_UNSUPPORTED);
     assert_int_equal(lathe_diag_count(diag), 2);
-    lathe_diag_record r = {.struct_size = sizeof r};
+    lathe_diag_record r = { .struct_size = sizeof r };
     assert_int_equal(lathe_diag_at(diag, 0, &r), LATHE_OK);
     assert_int_equal(r.status, LATHE_BAD_MODEL);
     assert_string_equal(r.where, "m.onnx: node 'x'");
@@ -61,7 +64,9 @@ static void test_diag(void **state)
     r.struct_size = 0;
     assert_int_equal(lathe_diag_at(diag, 0, &r), LATHE_INVALID_ARGUMENT);
     char *text = printed(diag);
-    assert_string_equal(text, "error[bad-model]: m.onnx: node 'x': bad thing 7\n  advice: do this\nerror[unsupported]: esc \\x1b[31m\n");
+    assert_string_equal(
+        text,
+        "error[bad-model]: m.onnx: node 'x': bad thing 7\n  advice: do this\nerror[unsupported]: esc \\x1b[31m\n");
     free(text);
     lathe_diag_clear(diag);
     assert_int_equal(lathe_diag_total(diag), 0);
@@ -89,7 +94,7 @@ static void test_diag_cuts_long_texts(void **state)
     name[length] = '\0';
     lathe_diag *diag = lathe_diag_create(NULL);
     (void)LT_FAIL(diag, LATHE_BAD_MODEL, name, name, "%s", name);
-    lathe_diag_record r = {.struct_size = sizeof r};
+    lathe_diag_record r = { .struct_size = sizeof r };
     assert_int_equal(lathe_diag_at(diag, 0, &r), LATHE_OK);
     assert_true(strlen(r.text) < 5000 && strlen(r.where) < 5000 && strlen(r.advice) < 5000);
     lathe_diag_destroy(diag);
@@ -108,7 +113,7 @@ static void test_diag_without_memory(void **state)
             assert_int_equal(LT_OOM(diag), LATHE_OUT_OF_MEMORY);
         }
         for (size_t i = 0; i < lathe_diag_count(diag); i++) {
-            lathe_diag_record r = {.struct_size = sizeof r};
+            lathe_diag_record r = { .struct_size = sizeof r };
             assert_int_equal(lathe_diag_at(diag, i, &r), LATHE_OK);
             assert_string_equal(r.text, "out of memory");
         }
@@ -124,7 +129,7 @@ static void test_alloc(void **state)
     (void)state;
     counting_allocator a;
     counting_init(&a);
-    const lathe_allocator *both[] = {NULL, &a.api};
+    const lathe_allocator *both[] = { NULL, &a.api };
     for (size_t i = 0; i < 2; i++) {
         for (size_t align = 1; align <= 4096; align *= 2) {
             unsigned char *p = lt_alloc_zero(both[i], 100, align);
@@ -329,10 +334,10 @@ static void test_sizes(void **state)
     assert_false(lt_i64_mul(INT64_MIN, -1, &i));
     assert_int_equal(i, 5);
     assert_true(lt_dims_count(NULL, 0, &i) && i == 1);
-    assert_true(lt_dims_count((int64_t[]){2, 3, 4}, 3, &i) && i == 24);
-    assert_true(lt_dims_count((int64_t[]){INT64_MAX, 2, 0}, 3, &i) && i == 0);
-    assert_false(lt_dims_count((int64_t[]){INT64_MAX, 2, 1}, 3, &i));
-    assert_false(lt_dims_count((int64_t[]){2, -1}, 2, &i));
+    assert_true(lt_dims_count((int64_t[]){ 2, 3, 4 }, 3, &i) && i == 24);
+    assert_true(lt_dims_count((int64_t[]){ INT64_MAX, 2, 0 }, 3, &i) && i == 0);
+    assert_false(lt_dims_count((int64_t[]){ INT64_MAX, 2, 1 }, 3, &i));
+    assert_false(lt_dims_count((int64_t[]){ 2, -1 }, 2, &i));
     for (int64_t a = -20; a <= 20; a++) {
         for (int64_t b = -7; b <= 7; b++) {
             if (b != 0) {

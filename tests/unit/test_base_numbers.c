@@ -1,16 +1,18 @@
 /*
- * test_base_numbers.c - floats to and from text: shortest, exact, without locale. glibc's correctly rounded strtod, strtof and printf in the
+ * test_base_numbers.c - floats to and from text: shortest, exact, without locale. glibc's correctly rounded strtod,
+ * strtof and printf in the
  * C locale serve as the second opinion.
  */
 #include "base/base.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <locale.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static uint64_t bits64(double x)
 {
@@ -116,11 +118,31 @@ static void check_f32(float x)
 static void test_spellings(void **state)
 {
     (void)state;
-    static const struct { double value; const char *text; } rows[] = {
-        {1, "1.0"}, {-0.0, "-0.0"}, {0, "0.0"}, {1e-5, "1e-05"}, {0.0001, "0.0001"}, {1e16, "1e+16"}, {1e15, "1000000000000000.0"},
-        {123.456, "123.456"}, {-1.5e300, "-1.5e+300"}, {5e-324, "5e-324"}, {1.7976931348623157e308, "1.7976931348623157e+308"},
-        {INFINITY, "inf"}, {-INFINITY, "-inf"}, {0.1, "0.1"}, {1.0 / 3, "0.3333333333333333"}, {9007199254740993.0, "9007199254740992.0"},
-        {2.2250738585072014e-308, "2.2250738585072014e-308"}, {1e22, "1e+22"}, {1e23, "1e+23"}, {9.5, "9.5"}, {0.001, "0.001"},
+    static const struct {
+        double value;
+        const char *text;
+    } rows[] = {
+        { 1, "1.0" },
+        { -0.0, "-0.0" },
+        { 0, "0.0" },
+        { 1e-5, "1e-05" },
+        { 0.0001, "0.0001" },
+        { 1e16, "1e+16" },
+        { 1e15, "1000000000000000.0" },
+        { 123.456, "123.456" },
+        { -1.5e300, "-1.5e+300" },
+        { 5e-324, "5e-324" },
+        { 1.7976931348623157e308, "1.7976931348623157e+308" },
+        { INFINITY, "inf" },
+        { -INFINITY, "-inf" },
+        { 0.1, "0.1" },
+        { 1.0 / 3, "0.3333333333333333" },
+        { 9007199254740993.0, "9007199254740992.0" },
+        { 2.2250738585072014e-308, "2.2250738585072014e-308" },
+        { 1e22, "1e+22" },
+        { 1e23, "1e+23" },
+        { 9.5, "9.5" },
+        { 0.001, "0.001" },
     };
     char text[LT_FMT_MAX];
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
@@ -148,7 +170,7 @@ static void test_spellings(void **state)
 static void test_nan_bits(void **state)
 {
     (void)state;
-    static const uint32_t nans[] = {0x7fc00000, 0xffc00000, 0x7fc00001, 0x7fffffff, 0xff800001};
+    static const uint32_t nans[] = { 0x7fc00000, 0xffc00000, 0x7fc00001, 0x7fffffff, 0xff800001 };
     char text[LT_FMT_MAX];
     for (size_t i = 0; i < LT_COUNT(nans); i++) {
         float x, back;
@@ -177,8 +199,8 @@ static void test_random_f64(void **state)
         lt_philox(11, 0, i, r);
         uint64_t b = (uint64_t)r[0] << 32 | r[1];
         check_f64(from64((b & 0x7ff0000000000000u) == 0x7ff0000000000000u ? b & 0x3fffffffffffffffu : b));
-        check_f64(from64(b & 0x800fffffffffffffu));          /* subnormal */
-        check_f64((double)(int32_t)r[2] / 1000.0);           /* short decimals */
+        check_f64(from64(b & 0x800fffffffffffffu));           /* subnormal */
+        check_f64((double)(int32_t)r[2] / 1000.0);            /* short decimals */
         check_f64(from64((uint64_t)(r[3] % 2046 + 1) << 52)); /* powers of two */
     }
 }
@@ -216,16 +238,50 @@ static void test_parse_hard(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "0", "-0", "1", "+1.5", ".5", "5.", "1e5", "1E-5", "123456789012345678901234567890", "9007199254740993", "9007199254740992.99999",
-        "9007199254740993.0000000000000000000000000000000000000001", "2.2250738585072011e-308", "2.2250738585072012e-308", "4.9e-324", "2.4703282292062327e-324",
-        "2.4703282292062328e-324", "2.47032822920623272088e-324", "1.7976931348623158e308", "1.7976931348623159e308", "1e309", "1e-400", "1e999999999999", "1e-999999999999",
-        "0e999999999999", "16777217", "16777217.0000001", "3.4028235677973366e38", "3.40282356779733661637539395458e38", "7.006492321624085e-46", "7.0064923216240854e-46",
-        "1.17549435e-38", "0.000000000000000000000000000000000000000000000000001e51", "8.5e-46", "100000000000000016777215", "100000000000000016777216", "1e23", "6.02214076e23",
+        "0",
+        "-0",
+        "1",
+        "+1.5",
+        ".5",
+        "5.",
+        "1e5",
+        "1E-5",
+        "123456789012345678901234567890",
+        "9007199254740993",
+        "9007199254740992.99999",
+        "9007199254740993.0000000000000000000000000000000000000001",
+        "2.2250738585072011e-308",
+        "2.2250738585072012e-308",
+        "4.9e-324",
+        "2.4703282292062327e-324",
+        "2.4703282292062328e-324",
+        "2.47032822920623272088e-324",
+        "1.7976931348623158e308",
+        "1.7976931348623159e308",
+        "1e309",
+        "1e-400",
+        "1e999999999999",
+        "1e-999999999999",
+        "0e999999999999",
+        "16777217",
+        "16777217.0000001",
+        "3.4028235677973366e38",
+        "3.40282356779733661637539395458e38",
+        "7.006492321624085e-46",
+        "7.0064923216240854e-46",
+        "1.17549435e-38",
+        "0.000000000000000000000000000000000000000000000000001e51",
+        "8.5e-46",
+        "100000000000000016777215",
+        "100000000000000016777216",
+        "1e23",
+        "6.02214076e23",
     };
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
         compare_parse(rows[i]);
     }
-    static const char *const bad[] = {"", "-", ".", "e5", "1e", "1e+", "1.2.3", "1 ", " 1", "0x10", "1f", "in", "infinity", "NaN", "+-1", "1,5", "--1", "nan(", "-.e1"};
+    static const char *const bad[] = { "",   "-",  ".",        "e5",  "1e",  "1e+", "1.2.3", "1 ",   " 1",  "0x10",
+                                       "1f", "in", "infinity", "NaN", "+-1", "1,5", "--1",   "nan(", "-.e1" };
     double d;
     float f;
     for (size_t i = 0; i < LT_COUNT(bad); i++) {
@@ -272,8 +328,8 @@ static void test_parse_random(void **state)
     for (uint64_t i = 0; i < 20000; i++) {
         uint32_t r[4];
         lt_philox(14, 0, i, r);
-        snprintf(text, sizeof text, "%s%u%.*u%se%d", r[0] & 1 ? "-" : "", r[1], (int)(r[0] >> 1 & 7), r[2] % 100000, r[0] >> 8 & 1 ? ".5" : "",
-                 (int)(r[3] % 700) - 350);
+        snprintf(text, sizeof text, "%s%u%.*u%se%d", r[0] & 1 ? "-" : "", r[1], (int)(r[0] >> 1 & 7), r[2] % 100000,
+                 r[0] >> 8 & 1 ? ".5" : "", (int)(r[3] % 700) - 350);
         compare_parse(text);
     }
 }
@@ -295,8 +351,9 @@ static void test_locale_does_not_matter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spellings),   cmocka_unit_test(test_nan_bits),    cmocka_unit_test(test_random_f64),
-        cmocka_unit_test(test_random_f32),  cmocka_unit_test(test_parse_hard),  cmocka_unit_test(test_parse_halfway),
+        cmocka_unit_test(test_spellings),    cmocka_unit_test(test_nan_bits),
+        cmocka_unit_test(test_random_f64),   cmocka_unit_test(test_random_f32),
+        cmocka_unit_test(test_parse_hard),   cmocka_unit_test(test_parse_halfway),
         cmocka_unit_test(test_parse_random), cmocka_unit_test(test_locale_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

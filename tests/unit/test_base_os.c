@@ -4,15 +4,16 @@
 #define _GNU_SOURCE
 #include "base/base.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "support/counting_allocator.h"
 
@@ -94,7 +95,7 @@ static void test_map_and_read(void **state)
     assert_int_equal(lt_file_read(&file, ".", &a.api, diag), LATHE_IO);
     assert_int_equal(mkfifo("pipe", 0600), 0);
     assert_int_equal(lt_file_map(&file, "pipe", diag), LATHE_IO); /* and does not wait for a writer */
-    lathe_diag_record r = {.struct_size = sizeof r};
+    lathe_diag_record r = { .struct_size = sizeof r };
     assert_int_equal(lathe_diag_at(diag, 0, &r), LATHE_OK);
     assert_string_equal(r.where, "missing");
     assert_non_null(strstr(r.text, "No such file"));
@@ -141,8 +142,9 @@ static void test_below(void **state)
     assert_int_equal(symlink("../outside", "model/folder"), 0);
     assert_int_equal(symlink("w", "model/inner"), 0);
     assert_int_equal(symlink("model", "alias"), 0);
-    static const char *const good[][2] = {{"w", "weights"}, {"./w", "weights"}, {"sub/w2", "more"}, {"sub//w2", "more"}, {"./sub/./w2", "more"}, {"..odd", "odd"}};
-    static const char *const folders[] = {"model", "model/", "./model", "alias"};
+    static const char *const good[][2] = { { "w", "weights" },    { "./w", "weights" },     { "sub/w2", "more" },
+                                           { "sub//w2", "more" }, { "./sub/./w2", "more" }, { "..odd", "odd" } };
+    static const char *const folders[] = { "model", "model/", "./model", "alias" };
     for (size_t f = 0; f < LT_COUNT(folders); f++) { /* the folder itself is the caller's and may be a link */
         for (size_t i = 0; i < LT_COUNT(good); i++) {
             assert_int_equal(lt_file_map_below(&file, folders[f], good[i][0], diag), LATHE_OK);
@@ -156,7 +158,18 @@ static void test_below(void **state)
     snprintf(absolute, sizeof absolute, "%s/outside/secret", root);
     memset(long_name, 'x', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
-    const char *const refused[] = {"../outside/secret", "sub/../w", "sub/../../outside/secret", "..", "sub/..", absolute, "/etc/passwd", "link", "folder/secret", "inner", "", long_name};
+    const char *const refused[] = { "../outside/secret",
+                                    "sub/../w",
+                                    "sub/../../outside/secret",
+                                    "..",
+                                    "sub/..",
+                                    absolute,
+                                    "/etc/passwd",
+                                    "link",
+                                    "folder/secret",
+                                    "inner",
+                                    "",
+                                    long_name };
     for (size_t i = 0; i < LT_COUNT(refused); i++) {
         if (lt_file_map_below(&file, "model", refused[i], diag) != LATHE_BAD_MODEL) {
             fail_msg("'%s' is not refused", refused[i]);
@@ -304,8 +317,9 @@ static void test_processors(void **state)
     assert_int_equal(features >> LT_CPU_AVX2 & 1, __builtin_cpu_supports("avx2") != 0);
     assert_int_equal(features >> LT_CPU_FMA & 1, __builtin_cpu_supports("fma") != 0);
     assert_int_equal(features >> LT_CPU_SSE42 & 1, __builtin_cpu_supports("sse4.2") != 0);
-    assert_int_equal(features >> LT_CPU_AVX512 & 1, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
+    assert_int_equal(features >> LT_CPU_AVX512 & 1,
+                     __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
     assert_int_equal(features >> LT_CPU_AVX512_VNNI & 1, __builtin_cpu_supports("avx512vnni") != 0);
 #endif
     char model[64], tiny[4];
@@ -332,7 +346,8 @@ static void test_environment(void **state)
     assert_non_null(stream);
     lt_env_print(stream);
     fclose(stream);
-    static const char *const names[] = {"LATHE_DEBUG", "LATHE_DUMP", "LATHE_TRACE", "LATHE_MAX_ISA", "LATHE_TACTIC", "LATHE_SEED", "LATHE_VERIFY"};
+    static const char *const names[] = { "LATHE_DEBUG",  "LATHE_DUMP", "LATHE_TRACE", "LATHE_MAX_ISA",
+                                         "LATHE_TACTIC", "LATHE_SEED", "LATHE_VERIFY" };
     for (size_t i = 0; i < LT_COUNT(names); i++) {
         assert_non_null(strstr(text, names[i]));
     }
@@ -342,9 +357,10 @@ static void test_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_map_and_read),    cmocka_unit_test(test_read_standard_input), cmocka_unit_test(test_below),
-        cmocka_unit_test(test_no_open_files_left), cmocka_unit_test(test_writer),           cmocka_unit_test(test_writer_failures),
-        cmocka_unit_test(test_processors),      cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_map_and_read), cmocka_unit_test(test_read_standard_input),
+        cmocka_unit_test(test_below),        cmocka_unit_test(test_no_open_files_left),
+        cmocka_unit_test(test_writer),       cmocka_unit_test(test_writer_failures),
+        cmocka_unit_test(test_processors),   cmocka_unit_test(test_environment),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -3,12 +3,13 @@
  */
 #include "base/base.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "support/counting_allocator.h"
 
@@ -20,8 +21,8 @@ static void test_shape(void **state)
     lt_arena arena;
     lt_arena_init(&arena, &a.api);
     lathe_diag *diag = lathe_diag_create(NULL);
-    lt_tensor t = {0};
-    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_F32, 2, (int64_t[]){2, 3}, "x", diag), LATHE_OK);
+    lt_tensor t = { 0 };
+    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_F32, 2, (int64_t[]){ 2, 3 }, "x", diag), LATHE_OK);
     assert_int_equal(t.bytes, 24);
     assert_int_equal((uintptr_t)t.data % 64, 0);
     assert_int_equal(lt_tensor_count(&t), 6);
@@ -35,19 +36,21 @@ static void test_shape(void **state)
     lt_tensor_describe(&t, text, sizeof text);
     assert_string_equal(text, "i4[]");
     assert_int_equal(t.bytes, 1);
-    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_F64, 3, (int64_t[]){4, 0, INT64_MAX}, "x", diag), LATHE_OK);
+    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_F64, 3, (int64_t[]){ 4, 0, INT64_MAX }, "x", diag),
+                     LATHE_OK);
     assert_int_equal(t.bytes, 0);
     assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F64, 2, t.dims, "x", diag), LATHE_OK); /* from itself */
     assert_true(t.dims[0] == 4 && t.dims[1] == 0);
     assert_int_equal(lathe_diag_total(diag), 0);
-    int64_t seventeen[17] = {0};
+    int64_t seventeen[17] = { 0 };
     assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F32, 17, seventeen, "x", diag), LATHE_UNSUPPORTED);
     assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F32, -1, seventeen, "x", diag), LATHE_UNSUPPORTED);
-    assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F32, 1, (int64_t[]){-2}, "x", diag), LATHE_BAD_SHAPE);
-    assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F32, 2, (int64_t[]){INT64_MAX, 2}, "x", diag), LATHE_OVERFLOW);
-    assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F64, 1, (int64_t[]){INT64_MAX / 4}, "x", diag), LATHE_OVERFLOW);
+    assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F32, 1, (int64_t[]){ -2 }, "x", diag), LATHE_BAD_SHAPE);
+    assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F32, 2, (int64_t[]){ INT64_MAX, 2 }, "x", diag), LATHE_OVERFLOW);
+    assert_int_equal(lt_tensor_shape(&t, LATHE_DTYPE_F64, 1, (int64_t[]){ INT64_MAX / 4 }, "x", diag), LATHE_OVERFLOW);
     assert_int_equal(lt_tensor_shape(&t, (lathe_dtype)55, 0, NULL, NULL, diag), LATHE_BAD_MODEL);
-    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_U8, 1, (int64_t[]){(int64_t)1 << 50}, "x", diag), LATHE_OUT_OF_MEMORY);
+    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_U8, 1, (int64_t[]){ (int64_t)1 << 50 }, "x", diag),
+                     LATHE_OUT_OF_MEMORY);
     assert_true(t.dims[0] == 4 && t.bytes == 0); /* left alone */
     assert_int_equal(lathe_diag_total(diag), 7);
     lathe_diag_destroy(diag);
@@ -58,20 +61,20 @@ static void test_shape(void **state)
 static void test_equal(void **state)
 {
     (void)state;
-    float x[2] = {1, 2}, y[2] = {1, 2};
-    lt_tensor a = {.data = x}, b = {.data = y};
-    assert_int_equal(lt_tensor_shape(&a, LATHE_DTYPE_F32, 1, (int64_t[]){2}, "a", NULL), LATHE_OK);
-    assert_int_equal(lt_tensor_shape(&b, LATHE_DTYPE_F32, 1, (int64_t[]){2}, "b", NULL), LATHE_OK);
+    float x[2] = { 1, 2 }, y[2] = { 1, 2 };
+    lt_tensor a = { .data = x }, b = { .data = y };
+    assert_int_equal(lt_tensor_shape(&a, LATHE_DTYPE_F32, 1, (int64_t[]){ 2 }, "a", NULL), LATHE_OK);
+    assert_int_equal(lt_tensor_shape(&b, LATHE_DTYPE_F32, 1, (int64_t[]){ 2 }, "b", NULL), LATHE_OK);
     assert_true(lt_tensor_equal(&a, &b));
     y[1] = 3;
     assert_false(lt_tensor_equal(&a, &b));
-    assert_int_equal(lt_tensor_shape(&b, LATHE_DTYPE_F32, 2, (int64_t[]){1, 2}, "b", NULL), LATHE_OK);
+    assert_int_equal(lt_tensor_shape(&b, LATHE_DTYPE_F32, 2, (int64_t[]){ 1, 2 }, "b", NULL), LATHE_OK);
     assert_false(lt_tensor_equal(&a, &b));
-    lt_string s[2] = {{"ab", 2}, {NULL, 0}}, r[2] = {{"abc", 2}, {"", 0}};
+    lt_string s[2] = { { "ab", 2 }, { NULL, 0 } }, r[2] = { { "abc", 2 }, { "", 0 } };
     a.data = s;
     b.data = r;
-    assert_int_equal(lt_tensor_shape(&a, LATHE_DTYPE_STRING, 1, (int64_t[]){2}, "a", NULL), LATHE_OK);
-    assert_int_equal(lt_tensor_shape(&b, LATHE_DTYPE_STRING, 1, (int64_t[]){2}, "b", NULL), LATHE_OK);
+    assert_int_equal(lt_tensor_shape(&a, LATHE_DTYPE_STRING, 1, (int64_t[]){ 2 }, "a", NULL), LATHE_OK);
+    assert_int_equal(lt_tensor_shape(&b, LATHE_DTYPE_STRING, 1, (int64_t[]){ 2 }, "b", NULL), LATHE_OK);
     assert_true(lt_tensor_equal(&a, &b));
     r[0].length = 3;
     assert_false(lt_tensor_equal(&a, &b));
@@ -84,7 +87,7 @@ static void test_equal(void **state)
 static void test_coordinates(void **state)
 {
     (void)state;
-    int64_t dims[3] = {2, 3, 4}, strides[3], at[3] = {0, 0, 0}, n = 0;
+    int64_t dims[3] = { 2, 3, 4 }, strides[3], at[3] = { 0, 0, 0 }, n = 0;
     lt_tensor_strides(3, dims, strides);
     assert_true(strides[0] == 12 && strides[1] == 4 && strides[2] == 1);
     do {
@@ -93,16 +96,16 @@ static void test_coordinates(void **state)
     } while (lt_next_coords(3, dims, at));
     assert_int_equal(n, 24);
     assert_false(lt_next_coords(0, NULL, NULL));
-    int64_t wide[3] = {0, INT64_MAX, 3};
+    int64_t wide[3] = { 0, INT64_MAX, 3 };
     lt_tensor_strides(3, wide, strides);
     int rank;
     int64_t out[LATHE_MAX_RANK];
-    assert_true(lt_broadcast(3, (int64_t[]){2, 1, 4}, 2, (int64_t[]){3, 1}, &rank, out));
+    assert_true(lt_broadcast(3, (int64_t[]){ 2, 1, 4 }, 2, (int64_t[]){ 3, 1 }, &rank, out));
     assert_true(rank == 3 && out[0] == 2 && out[1] == 3 && out[2] == 4);
-    assert_true(lt_broadcast(0, NULL, 2, (int64_t[]){0, 1}, &rank, out) && rank == 2 && out[0] == 0 && out[1] == 1);
-    assert_true(lt_broadcast(1, (int64_t[]){1}, 1, (int64_t[]){0}, &rank, out) && out[0] == 0);
-    assert_false(lt_broadcast(1, (int64_t[]){2}, 1, (int64_t[]){3}, &rank, out));
-    assert_false(lt_broadcast(1, (int64_t[]){2}, 1, (int64_t[]){0}, &rank, out));
+    assert_true(lt_broadcast(0, NULL, 2, (int64_t[]){ 0, 1 }, &rank, out) && rank == 2 && out[0] == 0 && out[1] == 1);
+    assert_true(lt_broadcast(1, (int64_t[]){ 1 }, 1, (int64_t[]){ 0 }, &rank, out) && out[0] == 0);
+    assert_false(lt_broadcast(1, (int64_t[]){ 2 }, 1, (int64_t[]){ 3 }, &rank, out));
+    assert_false(lt_broadcast(1, (int64_t[]){ 2 }, 1, (int64_t[]){ 0 }, &rank, out));
 }
 
 static void expect_philox(uint64_t key, uint64_t hi, uint64_t lo, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
@@ -121,7 +124,8 @@ static void test_philox(void **state)
     (void)state;
     expect_philox(0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8);
     expect_philox(UINT64_MAX, UINT64_MAX, UINT64_MAX, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd);
-    expect_philox(0x299f31d0a4093822u, 0x0370734413198a2eu, 0x85a308d3243f6a88u, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1);
+    expect_philox(0x299f31d0a4093822u, 0x0370734413198a2eu, 0x85a308d3243f6a88u, 0xd16cfe09, 0x94fdcceb, 0x5001e420,
+                  0x24126ea1);
     assert_true(lt_random_unit(0, 0, 0) == (double)(0x6627e8d5e169c58du >> 11) / 0x1p53);
 }
 
@@ -134,7 +138,8 @@ static void test_normal_by_libm(void **state)
     for (uint64_t i = 0; i < COUNT; i++) {
         uint32_t r[4];
         lt_philox(5, 6, i, r);
-        double u = 1 - (double)(((uint64_t)r[0] << 32 | r[1]) >> 11) * 0x1p-53, v = (double)(((uint64_t)r[2] << 32 | r[3]) >> 11) * 0x1p-53;
+        double u = 1 - (double)(((uint64_t)r[0] << 32 | r[1]) >> 11) * 0x1p-53,
+               v = (double)(((uint64_t)r[2] << 32 | r[3]) >> 11) * 0x1p-53;
         double expected = sqrt(-2 * log(u)) * cos(6.283185307179586 * v), got = lt_random_normal(5, 6, i);
         assert_true(fabs(got - expected) <= 1e-14 * (1 + fabs(expected)));
         sum += got;
@@ -158,7 +163,7 @@ static void test_fill(void **state)
         if (type == LATHE_DTYPE_STRING) {
             continue;
         }
-        int64_t dims[1] = {3001};
+        int64_t dims[1] = { 3001 };
         assert_int_equal(lt_tensor_alloc(&arena, &t, (lathe_dtype)type, 1, dims, "t", NULL), LATHE_OK);
         assert_int_equal(lt_tensor_alloc(&arena, &again, (lathe_dtype)type, 1, dims, "t", NULL), LATHE_OK);
         assert_int_equal(lt_random_fill(&t, 9, NULL), LATHE_OK);
@@ -176,12 +181,12 @@ static void test_fill(void **state)
         }
         assert_true(!integer || top == (most < 99 ? most : 99));
     }
-    t = (lt_tensor){.dtype = LATHE_DTYPE_STRING};
+    t = (lt_tensor){ .dtype = LATHE_DTYPE_STRING };
     assert_int_equal(lt_random_fill(&t, 1, NULL), LATHE_UNSUPPORTED);
     /* A prefix does not depend on the size: numbers are addressed by index. */
     lt_tensor small;
-    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_F32, 1, (int64_t[]){100}, "t", NULL), LATHE_OK);
-    assert_int_equal(lt_tensor_alloc(&arena, &small, LATHE_DTYPE_F32, 1, (int64_t[]){10}, "t", NULL), LATHE_OK);
+    assert_int_equal(lt_tensor_alloc(&arena, &t, LATHE_DTYPE_F32, 1, (int64_t[]){ 100 }, "t", NULL), LATHE_OK);
+    assert_int_equal(lt_tensor_alloc(&arena, &small, LATHE_DTYPE_F32, 1, (int64_t[]){ 10 }, "t", NULL), LATHE_OK);
     assert_int_equal(lt_random_fill(&t, 3, NULL), LATHE_OK);
     assert_int_equal(lt_random_fill(&small, 3, NULL), LATHE_OK);
     assert_memory_equal(t.data, small.data, 40);

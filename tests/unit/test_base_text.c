@@ -5,9 +5,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "support/counting_allocator.h"
 
@@ -97,10 +98,23 @@ static void test_small_helpers(void **state)
     assert_true(lt_streq(NULL, NULL));
     assert_false(lt_streq(NULL, ""));
     assert_true(lt_streq("a", "a"));
-    static const struct { const char *pattern, *text; bool match; } globs[] = {
-        {"", "", true},         {"*", "", true},          {"?", "", false},        {"a*c", "abbc", true},   {"a*c", "abcb", false},
-        {"a*b*c", "aXbYbZc", true}, {"*.rowwise.*", "softmax.rowwise.8", true}, {"a?c", "abc", true},  {"a?c", "ac", false},
-        {"**a", "bba", true},   {"conv*", "conv", true},  {"conv", "conv1", false}, {"*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaa", false},
+    static const struct {
+        const char *pattern, *text;
+        bool match;
+    } globs[] = {
+        { "", "", true },
+        { "*", "", true },
+        { "?", "", false },
+        { "a*c", "abbc", true },
+        { "a*c", "abcb", false },
+        { "a*b*c", "aXbYbZc", true },
+        { "*.rowwise.*", "softmax.rowwise.8", true },
+        { "a?c", "abc", true },
+        { "a?c", "ac", false },
+        { "**a", "bba", true },
+        { "conv*", "conv", true },
+        { "conv", "conv1", false },
+        { "*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaa", false },
     };
     for (size_t i = 0; i < LT_COUNT(globs); i++) {
         assert_int_equal(lt_glob(globs[i].pattern, globs[i].text), globs[i].match);
@@ -160,14 +174,17 @@ static void test_integers(void **state)
     assert_true(lt_parse_i64("9223372036854775807", 19, &i) && i == INT64_MAX);
     assert_true(lt_parse_i64("+12", 3, &i) && i == 12);
     assert_true(lt_parse_i64("007", 3, &i) && i == 7);
-    static const char *const bad[] = {"", "-", "+", "9223372036854775808", "-9223372036854775809", "1 ", " 1", "1.0", "0x10", "--1", "1a", "-+1"};
+    static const char *const bad[] = {
+        "", "-", "+", "9223372036854775808", "-9223372036854775809", "1 ", " 1", "1.0", "0x10", "--1", "1a", "-+1"
+    };
     for (size_t k = 0; k < LT_COUNT(bad); k++) {
         assert_false(lt_parse_i64(bad[k], strlen(bad[k]), &i));
     }
     assert_true(lt_parse_u64("18446744073709551615", 20, &u) && u == UINT64_MAX);
     assert_true(lt_parse_u64("0xfFffffffffffffff", 18, &u) && u == UINT64_MAX);
     assert_true(lt_parse_u64("0", 1, &u) && u == 0);
-    static const char *const bad_u[] = {"", "0x", "18446744073709551616", "0x10000000000000000", "-1", "+1", "0xg", "99999999999999999999"};
+    static const char *const bad_u[] = { "",   "0x",  "18446744073709551616", "0x10000000000000000", "-1",
+                                         "+1", "0xg", "99999999999999999999" };
     for (size_t k = 0; k < LT_COUNT(bad_u); k++) {
         assert_false(lt_parse_u64(bad_u[k], strlen(bad_u[k]), &u));
     }
@@ -176,8 +193,9 @@ static void test_integers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buf),           cmocka_unit_test(test_buf_without_memory), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_small_helpers), cmocka_unit_test(test_edit_distance),      cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_buf),           cmocka_unit_test(test_buf_without_memory),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_small_helpers),
+        cmocka_unit_test(test_edit_distance), cmocka_unit_test(test_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
