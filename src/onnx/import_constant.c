@@ -87,6 +87,5 @@ lathe_status lt_import_constant(lt_import *in, const lt_scope *scope, const lt_p
     LT_TRY(make_blob(in, attr, where, &blob));
     lathe_status status = lt_graph_add_initializer(in->graph, name, blob, out, in->diag);
     lt_blob_release(blob);
-    (void)origin;
-    return status;
+    return status == LATHE_OK ? lt_edit_gone(in->graph, origin, in->diag) : status;
 }

@@ -173,7 +173,14 @@ static lathe_status claim_name(lt_import *in, lt_value_id id, const char *name)
         return LATHE_OK;
     }
     if (!lt_value_none(holder)) {
-        LT_TRY(lt_graph_rename(in->graph, holder, NULL, in->diag));
+        const char *other;
+        do {
+            other = lt_arena_printf(&in->arena, "%s.%llu", name, (unsigned long long)++in->suffix);
+            if (other == NULL) {
+                return LT_OOM(in->diag);
+            }
+        } while (lt_map_get(&in->taken, other, NULL) || !lt_value_none(lt_graph_find(in->graph, other)));
+        LT_TRY(lt_graph_rename(in->graph, holder, other, in->diag));
     }
     return lt_graph_rename(in->graph, id, name, in->diag);
 }
@@ -271,7 +278,9 @@ static lathe_status fill_main(lt_import *in, lt_scope *scope, const lt_pb_graph 
         if (nodes == NULL) {
             return LT_OOM(in->diag);
         }
-        LT_TRY(lt_import_needed(in, graph, names, nodes));
+        const size_t *order;
+        LT_TRY(lt_import_order(in, graph->node.at, graph->node.count, &order));
+        LT_TRY(lt_import_needed(in, graph, order, names, nodes));
     }
     LT_TRY(import_initializers(in, scope, graph));
     LT_TRY(import_inputs(in, scope, graph, nodes != NULL ? names : NULL));
@@ -286,11 +295,13 @@ lathe_status lt_import_main(lt_import *in)
     lt_map names;
     LT_TRY(lt_import_str(in, in->model->graph->name, in->name, &name));
     LT_TRY(lt_graph_set_name(in->graph, name, in->diag));
+    LT_TRY(lt_edit_begin(in->graph, "import", "", in->diag)); /* one record of all Constant nodes */
     lt_map_init(&names, in->allocator);
     lathe_status status = lt_scope_open(in, &scope);
     if (status == LATHE_OK) {
         status = fill_main(in, &scope, in->model->graph, &names);
     }
+    lt_edit_end(in->graph);
     lt_scope_close(&scope);
     lt_map_free(&names);
     return status;

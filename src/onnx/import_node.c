@@ -218,11 +218,14 @@ static lathe_status import_node(lt_import *in, lt_scope *scope, const lt_pb_node
 
 lathe_status lt_import_nodes(lt_import *in, lt_scope *scope, const lt_pb_node *nodes, size_t count, const bool *needed)
 {
+    const size_t *order;
     scope->nodes = nodes;
     scope->n_nodes = count;
+    LT_TRY(lt_import_order(in, nodes, count, &order));
     for (size_t i = 0; i < count; i++) {
-        if (needed == NULL || needed[i]) {
-            LT_TRY(import_node(in, scope, &nodes[i]));
+        size_t index = order != NULL ? order[i] : i;
+        if (needed == NULL || needed[index]) {
+            LT_TRY(import_node(in, scope, &nodes[index]));
         }
     }
     return LATHE_OK;

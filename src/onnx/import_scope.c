@@ -90,7 +90,7 @@ lathe_status lt_scope_input(lt_import *in, const lt_scope *scope, lathe_bytes na
     }
     const lt_pb_node *giver = find_giver(scope, name);
     if (giver != NULL) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "sort the nodes topologically; if that cannot be done the graph has a cycle",
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "a subgraph sees what the graph around it made before",
                        "reads '%.*s', which is made by the same or a later node '%.*s' (%.*s)", shown(name), name.data, shown(giver->name),
                        giver->name.length > 0 ? giver->name.data : "", shown(giver->op_type), giver->op_type.length > 0 ? giver->op_type.data : "");
     }

@@ -171,10 +171,12 @@ lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *b
 /* What the owner's inputs say about input `index` of its body. */
 lathe_status lt_import_body_input(lt_import *in, const lt_body_call *call, size_t index, size_t n_body_inputs, lt_type *out);
 
-/* ---- import_needed.c ---- */
+/* ---- import_order.c ---- */
 
+/* An order in which every node follows those it reads; *order NULL: as they are. A cycle is LATHE_BAD_MODEL, by name. */
+lathe_status lt_import_order(lt_import *in, const lt_pb_node *nodes, size_t count, const size_t **order);
 /* Which nodes of the model's graph the kept outputs need, and which names they read. names is empty and the caller's to free. */
-lathe_status lt_import_needed(lt_import *in, const lt_pb_graph *graph, lt_map *names, bool *nodes);
+lathe_status lt_import_needed(lt_import *in, const lt_pb_graph *graph, const size_t *order, lt_map *names, bool *nodes);
 
 /* ---- import_function.c ---- */
 
