@@ -103,11 +103,12 @@ static const lt_attr_spec attrs[] = {
 };
 
 static const char *const samples[] = {
-    "f32[2,3,4,5] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3), f32[3] m = rand(4), f32[3] v = {0.5, 1.5, 2} | "
+    "f32[2,3,4,5] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3), f32[3] m = rand(4), f32[3] v = {0.5, 1.5, 2.0} "
+    "| "
     "y = BatchNormalization (x, s, b, m, v)",
-    "f32[2,3,4] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3), f32[3] m = rand(4), f32[3] v = {0.5, 1.5, 2} | "
+    "f32[2,3,4] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3), f32[3] m = rand(4), f32[3] v = {0.5, 1.5, 2.0} | "
     "y, rm, rv = BatchNormalization <training_mode = 1, momentum = 0.8, epsilon = 0.01> (x, s, b, m, v)",
-    "f32[4,3] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3), f32[3] m = rand(4), f32[3] v = {0.5, 1.5, 2} | "
+    "f32[4,3] x = rand(1), f32[3] s = rand(2), f32[3] b = rand(3), f32[3] m = rand(4), f32[3] v = {0.5, 1.5, 2.0} | "
     "y = BatchNormalization (x, s, b, m, v)",
     "f16[1,2,3,3] x = rand(1), f16[2] s = rand(2), f16[2] b = rand(3), f16[2] m = rand(4), f16[2] v = {0.5, 1.5} | "
     "y = BatchNormalization (x, s, b, m, v)",

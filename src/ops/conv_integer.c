@@ -145,25 +145,31 @@ static lathe_status eval_qlinear_conv_at(lt_eval *c, const int64_t *coords, void
 
 static const char *const integer_samples[] = {
     "u8[1,2,5,4] x = rand(1), u8[3,2,3,3] w = rand(2) | y = ConvInteger <pads = [1,1,1,1]> (x, w)",
-    "u8[2,2,5,4] x = rand(1), u8[4,1,2,3] w = rand(2), u8 xz = splat(50), u8 wz = splat(40) | y = ConvInteger <group = "
+    "u8[2,2,5,4] x = rand(1), u8[4,1,2,3] w = rand(2), u8[] xz = splat(50), u8[] wz = splat(40) | y = ConvInteger "
+    "<group = "
     "2, pads = [1,0,0,1], strides = [2,1]> (x, w, xz, wz)",
-    "u8[1,3,6] x = rand(1), u8[2,3,3] w = rand(2), u8 xz = splat(7), u8[2] wz = iota | y = ConvInteger (x, w, xz, wz)",
-    "u8[1,3,6] x = rand(1), u8[2,3,2] w = rand(2), u8 xz = splat(7) | y = ConvInteger <auto_pad = \"SAME_LOWER\"> (x, "
+    "u8[1,3,6] x = rand(1), u8[2,3,3] w = rand(2), u8[] xz = splat(7), u8[2] wz = iota | y = ConvInteger (x, w, xz, "
+    "wz)",
+    "u8[1,3,6] x = rand(1), u8[2,3,2] w = rand(2), u8[] xz = splat(7) | y = ConvInteger <auto_pad = \"SAME_LOWER\"> "
+    "(x, "
     "w, xz)",
     NULL,
 };
 
 static const char *const qlinear_samples[] = {
-    "u8[1,2,5,4] x = rand(1), f32 xs = splat(0.02), u8 xz = splat(50), u8[3,2,3,3] w = rand(2), f32 ws = splat(0.03), "
-    "u8 wz = splat(49), "
-    "f32 ys = splat(0.1), u8 yz = splat(128) | y = QLinearConv <pads = [1,1,1,1]> (x, xs, xz, w, ws, wz, ys, yz)",
-    "u8[2,4,5,5] x = rand(1), f32 xs = splat(0.02), u8 xz = splat(45), i8[4,2,3,2] w = rand(2), f32[4] ws = {0.01, "
+    "u8[1,2,5,4] x = rand(1), f32[] xs = splat(0.02), u8[] xz = splat(50), u8[3,2,3,3] w = rand(2), f32[] ws = "
+    "splat(0.03), "
+    "u8[] wz = splat(49), "
+    "f32[] ys = splat(0.1), u8[] yz = splat(128) | y = QLinearConv <pads = [1,1,1,1]> (x, xs, xz, w, ws, wz, ys, yz)",
+    "u8[2,4,5,5] x = rand(1), f32[] xs = splat(0.02), u8[] xz = splat(45), i8[4,2,3,2] w = rand(2), f32[4] ws = {0.01, "
     "0.02, 0.03, 0.015}, "
-    "i8[4] wz = splat(0), f32 ys = splat(0.4), u8 yz = splat(3), i32[4] b = rand(3) | "
+    "i8[4] wz = splat(0), f32[] ys = splat(0.4), u8[] yz = splat(3), i32[4] b = rand(3) | "
     "y = QLinearConv <group = 2, strides = [2,1], pads = [1,0,1,0]> (x, xs, xz, w, ws, wz, ys, yz, b)",
-    "i8[1,3,7] x = rand(1), f32 xs = splat(0.05), i8 xz = splat(-3), i8[2,3,3] w = rand(2), f32 ws = splat(0.01), i8 "
+    "i8[1,3,7] x = rand(1), f32[] xs = splat(0.05), i8[] xz = splat(-3), i8[2,3,3] w = rand(2), f32[] ws = "
+    "splat(0.01), i8 "
     "wz = splat(0), "
-    "f32 ys = splat(0.7), i8 yz = splat(-100), i32[2] b = iota | y = QLinearConv <dilations = [2]> (x, xs, xz, w, ws, "
+    "f32[] ys = splat(0.7), i8[] yz = splat(-100), i32[2] b = iota | y = QLinearConv <dilations = [2]> (x, xs, xz, w, "
+    "ws, "
     "wz, ys, yz, b)",
     NULL,
 };

@@ -92,16 +92,16 @@ static const lt_attr_spec attrs[] = { { "exclusive", LATHE_ATTR_INT, false },
                                       { 0 } };
 
 static const char *const sum_samples[] = {
-    "f32[3,4] x = rand(1), i64 a = splat(1) | y = CumSum (x, a)",
-    "f32[2,3,4] x = rand(1), i32 a = splat(-2) | y = CumSum <exclusive = 1> (x, a)",
-    "f64[5] x = rand(1), i32 a = splat(0) | y = CumSum <reverse = 1> (x, a)",
-    "i32[2,3] x = rand(1), i32 a = splat(0) | y = CumSum <reverse = 1, exclusive = 1> (x, a)",
+    "f32[3,4] x = rand(1), i64[] a = splat(1) | y = CumSum (x, a)",
+    "f32[2,3,4] x = rand(1), i32[] a = splat(-2) | y = CumSum <exclusive = 1> (x, a)",
+    "f64[5] x = rand(1), i32[] a = splat(0) | y = CumSum <reverse = 1> (x, a)",
+    "i32[2,3] x = rand(1), i32[] a = splat(0) | y = CumSum <reverse = 1, exclusive = 1> (x, a)",
     "i64[2,3] x = rand(1), i64[1] a = {1} | y = CumSum (x, a)",
     NULL,
 };
 static const char *const product_samples[] = {
-    "f32[3,4] x = rand(1), i64 a = splat(1) | y = CumProd (x, a)",
-    "i32[2,3] x = {1, 2, 3, 4, 5, 6}, i32 a = splat(0) | y = CumProd <reverse = 1, exclusive = 1> (x, a)",
+    "f32[3,4] x = rand(1), i64[] a = splat(1) | y = CumProd (x, a)",
+    "i32[2,3] x = {1, 2, 3, 4, 5, 6}, i32[] a = splat(0) | y = CumProd <reverse = 1, exclusive = 1> (x, a)",
     NULL,
 };
 

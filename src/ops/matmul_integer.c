@@ -346,30 +346,37 @@ static lathe_status eval_qgemm_at(lt_eval *c, const int64_t *coords, void *out)
 
 static const char *const integer_samples[] = {
     "u8[4,5] a = rand(1), u8[5,3] b = rand(2) | y = MatMulInteger (a, b)",
-    "u8[4,5] a = rand(1), i8[5,3] b = rand(2), u8 az = splat(12), i8 bz = splat(-5) | y = MatMulInteger (a, b, az, bz)",
-    "u8[2,4,5] a = rand(1), u8[5,3] b = rand(2), u8 az = splat(40), u8[3] bz = iota | y = MatMulInteger (a, b, az, bz)",
+    "u8[4,5] a = rand(1), i8[5,3] b = rand(2), u8[] az = splat(12), i8[] bz = splat(-5) | y = MatMulInteger (a, b, az, "
+    "bz)",
+    "u8[2,4,5] a = rand(1), u8[5,3] b = rand(2), u8[] az = splat(40), u8[3] bz = iota | y = MatMulInteger (a, b, az, "
+    "bz)",
     NULL,
 };
 
 static const char *const qlinear_samples[] = {
-    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), u8[5,3] b = rand(2), f32 bs = splat(0.03), u8 bz = "
+    "u8[4,5] a = rand(1), f32[] as = splat(0.02), u8[] az = splat(30), u8[5,3] b = rand(2), f32[] bs = splat(0.03), u8 "
+    "bz = "
     "splat(50), "
-    "f32 ys = splat(0.05), u8 yz = splat(100) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
-    "i8[2,4,5] a = rand(1), f32 as = splat(0.02), i8 az = splat(3), i8[2,5,3] b = rand(2), f32 bs = splat(0.01), i8 bz "
+    "f32[] ys = splat(0.05), u8[] yz = splat(100) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
+    "i8[2,4,5] a = rand(1), f32[] as = splat(0.02), i8[] az = splat(3), i8[2,5,3] b = rand(2), f32[] bs = splat(0.01), "
+    "i8 bz "
     "= splat(-5), "
-    "f32 ys = splat(0.4), i8 yz = splat(-50) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
-    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(3), i8[5,3] b = rand(2), f32[3] bs = {0.01, 0.02, 0.04}, "
+    "f32[] ys = splat(0.4), i8[] yz = splat(-50) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
+    "u8[4,5] a = rand(1), f32[] as = splat(0.02), u8[] az = splat(3), i8[5,3] b = rand(2), f32[3] bs = {0.01, 0.02, "
+    "0.04}, "
     "i8[3] bz = splat(0), "
-    "f32 ys = splat(0.2), u8 yz = splat(0) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
+    "f32[] ys = splat(0.2), u8[] yz = splat(0) | y = QLinearMatMul (a, as, az, b, bs, bz, ys, yz)",
     NULL,
 };
 
 static const char *const qgemm_samples[] = {
-    "u8[4,5] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), i8[3,5] b = rand(2), f32[3] bs = {0.01, 0.02, "
+    "u8[4,5] a = rand(1), f32[] as = splat(0.02), u8[] az = splat(30), i8[3,5] b = rand(2), f32[3] bs = {0.01, 0.02, "
     "0.04}, i8[3] bz = splat(0), "
-    "i32[3] c = rand(3), f32 ys = splat(0.05), u8 yz = splat(100) | y = com.microsoft.QGemm <transB = 1> (a, as, az, "
+    "i32[3] c = rand(3), f32[] ys = splat(0.05), u8[] yz = splat(100) | y = com.microsoft.QGemm <transB = 1> (a, as, "
+    "az, "
     "b, bs, bz, c, ys, yz)",
-    "u8[5,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(30), u8[5,3] b = rand(2), f32 bs = splat(0.01), u8 bz = "
+    "u8[5,4] a = rand(1), f32[] as = splat(0.02), u8[] az = splat(30), u8[5,3] b = rand(2), f32[] bs = splat(0.01), u8 "
+    "bz = "
     "splat(40) | "
     "y = com.microsoft.QGemm <transA = 1, alpha = 0.5> (a, as, az, b, bs, bz)",
     NULL,

@@ -152,9 +152,11 @@ static const char *const lp_samples[] = {
     NULL,
 };
 static const char *const qlinear_samples[] = {
-    "u8[2,3,5,4] x = rand(1), f32 xs = splat(0.02), u8 xz = splat(50), f32 ys = splat(0.01), u8 yz = splat(128) | "
+    "u8[2,3,5,4] x = rand(1), f32[] xs = splat(0.02), u8[] xz = splat(50), f32[] ys = splat(0.01), u8[] yz = "
+    "splat(128) | "
     "y = com.microsoft.QLinearGlobalAveragePool (x, xs, xz, ys, yz)",
-    "i8[1,3,3,2] x = rand(1), f32 xs = splat(0.03), i8 xz = splat(-5), f32 ys = splat(0.02), i8 yz = splat(3) | "
+    "i8[1,3,3,2] x = rand(1), f32[] xs = splat(0.03), i8[] xz = splat(-5), f32[] ys = splat(0.02), i8[] yz = splat(3) "
+    "| "
     "y = com.microsoft.QLinearGlobalAveragePool <channels_last = 1> (x, xs, xz, ys, yz)",
     NULL,
 };

@@ -81,18 +81,21 @@ static lathe_status eval_mul(lt_eval *c)
 }
 
 static const char *const add_samples[] = {
-    "u8[2,3,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(50), u8[2,3,4] b = rand(2), f32 bs = splat(0.03), u8 "
+    "u8[2,3,4] a = rand(1), f32[] as = splat(0.02), u8[] az = splat(50), u8[2,3,4] b = rand(2), f32[] bs = "
+    "splat(0.03), u8 "
     "bz = splat(40), "
-    "f32 cs = splat(0.025), u8 cz = splat(128) | y = com.microsoft.QLinearAdd (a, as, az, b, bs, bz, cs, cz)",
-    "i8[3,4] a = rand(1), f32 as = splat(0.02), i8 az = splat(-7), i8[4] b = rand(2), f32 bs = splat(0.05), i8 bz = "
+    "f32[] cs = splat(0.025), u8[] cz = splat(128) | y = com.microsoft.QLinearAdd (a, as, az, b, bs, bz, cs, cz)",
+    "i8[3,4] a = rand(1), f32[] as = splat(0.02), i8[] az = splat(-7), i8[4] b = rand(2), f32[] bs = splat(0.05), i8 "
+    "bz = "
     "splat(9), "
-    "f32 cs = splat(0.041), i8 cz = splat(-3) | y = com.microsoft.QLinearAdd (a, as, az, b, bs, bz, cs, cz)",
+    "f32[] cs = splat(0.041), i8[] cz = splat(-3) | y = com.microsoft.QLinearAdd (a, as, az, b, bs, bz, cs, cz)",
     NULL,
 };
 static const char *const mul_samples[] = {
-    "u8[2,1,4] a = rand(1), f32 as = splat(0.02), u8 az = splat(50), u8[3,1] b = rand(2), f32 bs = splat(0.03), u8 bz "
+    "u8[2,1,4] a = rand(1), f32[] as = splat(0.02), u8[] az = splat(50), u8[3,1] b = rand(2), f32[] bs = splat(0.03), "
+    "u8 bz "
     "= splat(40), "
-    "f32 cs = splat(0.017), u8 cz = splat(128) | y = com.microsoft.QLinearMul (a, as, az, b, bs, bz, cs, cz)",
+    "f32[] cs = splat(0.017), u8[] cz = splat(128) | y = com.microsoft.QLinearMul (a, as, az, b, bs, bz, cs, cz)",
     NULL,
 };
 

@@ -290,29 +290,29 @@ static const lt_attr_spec dequantize_attrs[] = {
 };
 
 static const char *const quantize_samples[] = {
-    "f32[2,3,4] x = rand(1), f32 s = splat(0.02), u8 z = splat(128) | y = QuantizeLinear (x, s, z)",
+    "f32[2,3,4] x = rand(1), f32[] s = splat(0.02), u8[] z = splat(128) | y = QuantizeLinear (x, s, z)",
     "f32[2,3,4] x = rand(1), f32[3] s = {0.01, 0.02, 0.05}, i8[3] z = {0, -7, 20} | y = QuantizeLinear (x, s, z)",
     "f32[3,5] x = rand(1), f32[2,5] s = splat(0.03) | y = QuantizeLinear <axis = 0, block_size = 2, output_dtype = 3> "
     "(x, s)",
-    "f32[2,3] x = rand(1), f32 s = splat(0.0001), u16 z = splat(30000) | y = QuantizeLinear (x, s, z)",
-    "f32[2,3] x = rand(1), f32 s = splat(0.0001), i16 z = splat(-5) | y = QuantizeLinear (x, s, z)",
-    "f16[2,3] x = rand(1), f16 s = splat(0.05), i8 z = splat(3) | y = QuantizeLinear (x, s, z)",
-    "f32[7] x = rand(1), f32 s = splat(0.3), i4 z = splat(1) | y = QuantizeLinear (x, s, z)",
-    "f32[7] x = rand(1), f32 s = splat(0.2), u4 z = splat(7) | y = QuantizeLinear (x, s, z)",
-    "f32[7] x = rand(1), f32 s = splat(0.01) | y = QuantizeLinear <output_dtype = 17> (x, s)",
-    "f32[7] x = rand(1), f32 s = splat(0.01) | y = QuantizeLinear <output_dtype = 19> (x, s)",
-    "i32[2,3] x = rand(1), f32 s = splat(0.7), u8 z = splat(1) | y = QuantizeLinear (x, s, z)",
+    "f32[2,3] x = rand(1), f32[] s = splat(0.0001), u16[] z = splat(30000) | y = QuantizeLinear (x, s, z)",
+    "f32[2,3] x = rand(1), f32[] s = splat(0.0001), i16[] z = splat(-5) | y = QuantizeLinear (x, s, z)",
+    "f16[2,3] x = rand(1), f16[] s = splat(0.05), i8[] z = splat(3) | y = QuantizeLinear (x, s, z)",
+    "f32[7] x = rand(1), f32[] s = splat(0.3), i4[] z = splat(1) | y = QuantizeLinear (x, s, z)",
+    "f32[7] x = rand(1), f32[] s = splat(0.2), u4[] z = splat(7) | y = QuantizeLinear (x, s, z)",
+    "f32[7] x = rand(1), f32[] s = splat(0.01) | y = QuantizeLinear <output_dtype = 17> (x, s)",
+    "f32[7] x = rand(1), f32[] s = splat(0.01) | y = QuantizeLinear <output_dtype = 19> (x, s)",
+    "i32[2,3] x = rand(1), f32[] s = splat(0.7), u8[] z = splat(1) | y = QuantizeLinear (x, s, z)",
     NULL,
 };
 static const char *const dequantize_samples[] = {
-    "u8[2,3,4] x = rand(1), f32 s = splat(0.02), u8 z = splat(128) | y = DequantizeLinear (x, s, z)",
+    "u8[2,3,4] x = rand(1), f32[] s = splat(0.02), u8[] z = splat(128) | y = DequantizeLinear (x, s, z)",
     "i8[2,3,4] x = rand(1), f32[3] s = {0.01, 0.02, 0.05}, i8[3] z = {0, -7, 20} | y = DequantizeLinear <axis = -2> "
     "(x, s, z)",
     "i8[3,5] x = rand(1), f32[2,5] s = splat(0.03) | y = DequantizeLinear <axis = 0, block_size = 2> (x, s)",
     "i32[4] x = rand(1), f32[4] s = {0.01, 0.02, 0.05, 1.0} | y = DequantizeLinear <axis = 0> (x, s)",
-    "u16[5] x = rand(1), f32 s = splat(0.1), u16 z = splat(300) | y = DequantizeLinear (x, s, z)",
-    "u8[2,3] x = rand(1), f16 s = splat(0.05), u8 z = splat(3) | y = DequantizeLinear (x, s, z)",
-    "i4[5] x = rand(1), f32 s = splat(0.1), i4 z = splat(1) | y = DequantizeLinear (x, s, z)",
+    "u16[5] x = rand(1), f32[] s = splat(0.1), u16[] z = splat(300) | y = DequantizeLinear (x, s, z)",
+    "u8[2,3] x = rand(1), f16[] s = splat(0.05), u8[] z = splat(3) | y = DequantizeLinear (x, s, z)",
+    "i4[5] x = rand(1), f32[] s = splat(0.1), i4[] z = splat(1) | y = DequantizeLinear (x, s, z)",
     NULL,
 };
 static const char *const dynamic_samples[] = {

@@ -428,12 +428,14 @@ static const char *const l2_samples[] = {
     NULL,
 };
 static const char *const log_sum_samples[] = {
-    "f32[3,4] x = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, i64[1] a = {1} | y = ReduceLogSum (x, a)",
+    "f32[3,4] x = {1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0}, i64[1] a = {1} | y = ReduceLogSum "
+    "(x, a)",
     NULL,
 };
 static const char *const log_sum_exp_samples[] = {
     "f32[3,4,5] x = rand(1), i64[1] a = {1} | y = ReduceLogSumExp (x, a)",
-    "f64[2,3] x = {1000, 1001, 1002, -5, -6, -7}, i64[1] a = {-1} | y = ReduceLogSumExp <keepdims = 0> (x, a)",
+    "f64[2,3] x = {1000.0, 1001.0, 1002.0, -5.0, -6.0, -7.0}, i64[1] a = {-1} | y = ReduceLogSumExp <keepdims = 0> (x, "
+    "a)",
     NULL,
 };
 
