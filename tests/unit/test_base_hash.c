@@ -56,6 +56,32 @@ static void test_sha256(void **state)
     assert_string_equal(text, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* Large pieces may take another path than small ones. */
+static void test_sha256_large(void **state)
+{
+    (void)state;
+    size_t size = 100003;
+    unsigned char *data = malloc(size), small[32], large[32];
+    assert_non_null(data);
+    for (size_t i = 0; i < size; i++) {
+        data[i] = (unsigned char)(i * 2654435761u >> 15);
+    }
+    for (size_t first = 0; first < 130; first += 13) {
+        lt_sha256 sha;
+        lt_sha256_init(&sha);
+        lt_sha256_update(&sha, data, first);
+        lt_sha256_update(&sha, data + first, size - first);
+        lt_sha256_final(&sha, large);
+        lt_sha256_init(&sha);
+        for (size_t at = 0; at < size; at += 97) {
+            lt_sha256_update(&sha, data + at, size - at < 97 ? size - at : 97);
+        }
+        lt_sha256_final(&sha, small);
+        assert_memory_equal(small, large, 32);
+    }
+    free(data);
+}
+
 static uint32_t slow_crc(uint32_t crc, const unsigned char *p, size_t size)
 {
     crc = ~crc;
@@ -152,10 +178,8 @@ static void test_hash64_avalanche(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256),
-        cmocka_unit_test(test_crc32c),
-        cmocka_unit_test(test_hash64),
-        cmocka_unit_test(test_hash64_avalanche),
+        cmocka_unit_test(test_sha256), cmocka_unit_test(test_sha256_large),     cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_hash64), cmocka_unit_test(test_hash64_avalanche),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
