@@ -79,6 +79,9 @@ typedef struct lathe_tactic {
     lathe_status (*run)(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag);
 } lathe_tactic;
 
+/* The built-in tactics, in table order; NULL past the end. For listings and tests. */
+LATHE_API const lathe_tactic *lathe_tactic_at(size_t index);
+
 /* A row of the table of packs: how a constant is rearranged for a tactic. pack and unpack are pure; unpack is NULL when it cannot be undone. */
 typedef struct lathe_pack {
     const char *name;

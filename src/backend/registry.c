@@ -19,6 +19,11 @@ const lathe_tactic *lt_tactic_at(size_t index)
     return NULL;
 }
 
+const lathe_tactic *lathe_tactic_at(size_t index)
+{
+    return lt_tactic_at(index);
+}
+
 const lathe_tactic *lt_tactic_find(const char *name)
 {
     const lathe_tactic *row;
