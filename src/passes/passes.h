@@ -16,6 +16,7 @@ typedef struct lt_pass_call {
     const lathe_allocator *allocator;
     bool changed;         /* to set */
     lathe_space device;   /* target, for passes below lower-for-target */
+    const struct lt_pipeline_options *options; /* NULL: defaults */
     lathe_diag *diag;
 } lt_pass_call;
 

@@ -1,0 +1,23 @@
+/*
+ * pipeline.c - the order of the passes, and nothing else. Read by pass_manager.c; lathe-opt --list prints it.
+ *
+ * Above the border a graph does not depend on the device: it is stored once in a plan. Below it live what is particular to a target.
+ */
+#include "passes/passes.h"
+
+const char *const lt_pipeline[] = {
+    "fold-constants",     /* whatever needs no input */
+    "fold-shapes",        /* shape arithmetic becomes constants and host expressions, so that the rest sees numbers */
+    "fold-constants",     /* what was waiting for those */
+    "drop-identity",
+    "merge-common",       /* before raising, so that shared weights stay shared */
+    "raise-quantized",
+    "fold-bn-into-conv",
+    "drop-identity",      /* what raising and folding left */
+    "merge-common",
+    "dead-code",
+    LT_BORDER,
+    "group-epilogues",    /* roots take what follows them first */
+    "group-pointwise",    /* the rest */
+    NULL,
+};
