@@ -19,6 +19,13 @@ static int64_t gcd(int64_t a, int64_t b)
     return x > INT64_MAX ? 1 : (int64_t)x;
 }
 
+/* 0..c-1 */
+static int64_t floor_mod(int64_t a, int64_t c)
+{
+    int64_t r = a % c;
+    return r < 0 ? r + c : r;
+}
+
 static lathe_status add_constant(lt_dims *dims, lt_poly *poly, int64_t k, int64_t scale, lathe_diag *diag)
 {
     lt_term term = { .coef = k };
@@ -38,7 +45,9 @@ static lathe_status split(lt_dims *dims, lt_poly *rest, int64_t c, lt_poly *whol
     lt_poly quotients = { .terms = up }, remainders = { .terms = left };
     for (size_t i = 0; i < rest->count; i++) {
         lt_term term = rest->terms[i];
-        int64_t q = term.degree == 0 ? lt_floor_div(term.coef, c) : term.coef / c, r = term.coef - q * c;
+        bool constant = term.degree == 0;
+        int64_t q = constant ? lt_floor_div(term.coef, c) : term.coef / c;
+        int64_t r = constant ? floor_mod(term.coef, c) : term.coef % c;
         if (q != 0) {
             up[quotients.count] = term;
             up[quotients.count++].coef = q;
@@ -152,7 +161,7 @@ static lathe_status reduce_modulo(lt_dims *dims, lt_poly *rest, int64_t c, bool 
     *changed = false;
     for (size_t i = 0; i < rest->count; i++) {
         lt_term term = rest->terms[i];
-        term.coef -= c * lt_floor_div(term.coef, c);
+        term.coef = floor_mod(term.coef, c);
         lt_poly part = { .terms = &term, .count = term.coef != 0 };
         int64_t scale = 1, product;
         if (term.degree == 1 && term.coef != 0 && lt_dim_is_op(dims, term.atoms[0], LT_DIM_MOD)) {
