@@ -312,6 +312,12 @@ static lathe_status check_input(const lt_op *op, const lt_type *const *in, int i
     return LATHE_OK;
 }
 
+/* A mark that passes put on roots: their integer arithmetic was promised to be exact. */
+static bool is_mark(const lt_op *op, const lathe_attr *attr)
+{
+    return (op->traits & LT_OP_ROOT) && attr->kind == LATHE_ATTR_INT && lt_streq(attr->name, "exact_int");
+}
+
 static lathe_status check_attrs(const lt_op *op, const lathe_attr *attrs, size_t n_attrs, const char *where,
                                 lathe_diag *diag)
 {
@@ -319,6 +325,9 @@ static lathe_status check_attrs(const lt_op *op, const lathe_attr *attrs, size_t
         const lt_attr_spec *spec = op->attrs;
         while (spec != NULL && spec->name != NULL && !lt_streq(spec->name, attrs[i].name)) {
             spec++;
+        }
+        if (is_mark(op, &attrs[i]) && lt_attr_find(attrs, i, attrs[i].name) == NULL) {
+            continue;
         }
         if (spec == NULL || spec->name == NULL) {
             return LT_FAIL(diag, LATHE_BAD_MODEL, where, "remove it or convert the model to the newest opset",
