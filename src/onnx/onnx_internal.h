@@ -43,6 +43,7 @@ typedef struct lt_tensor_reader {
     size_t n_externals, cap_externals;
     const lt_import_options *options; /* for fill; may be NULL */
     const lt_pb_model *model;         /* metadata for fill; may be NULL */
+    bool copy;          /* lt_tensor_read gives nothing that points into the file */
 } lt_tensor_reader;
 
 /* The elements in the arena or, where they are aligned, in the file (valid while the reader is). */

@@ -307,6 +307,19 @@ static lathe_status no_data(const lt_tensor *tensor, const char *where, lathe_di
     return LT_FAIL(diag, LATHE_BAD_MODEL, where, "the weights were stripped: fill them in first", "the tensor is %s but has no data", type);
 }
 
+/* The bytes of all strings; the elements themselves are in the arena already. */
+static lathe_status copy_strings(lt_tensor_reader *reader, lt_tensor *tensor, lathe_diag *diag)
+{
+    lt_string *strings = tensor->data;
+    for (size_t i = 0; i < tensor->bytes / sizeof *strings; i++) {
+        strings[i].data = lt_arena_strn(reader->arena, strings[i].length > 0 ? strings[i].data : "", strings[i].length);
+        if (strings[i].data == NULL) {
+            return LT_OOM(diag);
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_tensor_read(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_tensor *out, lathe_diag *diag)
 {
     element_view view;
@@ -315,14 +328,14 @@ lathe_status lt_tensor_read(lt_tensor_reader *reader, const lt_pb_tensor *pb, co
         return no_data(&view.tensor, where, diag);
     }
     bool aligned = ((uintptr_t)view.tensor.data & (natural_align(view.tensor.dtype) - 1)) == 0;
-    if (view.borrowed && view.tensor.bytes > 0 && !aligned) {
+    if (view.borrowed && view.tensor.bytes > 0 && (!aligned || reader->copy)) {
         view.tensor.data = lt_arena_copy(reader->arena, view.tensor.data, view.tensor.bytes, 64);
         if (view.tensor.data == NULL) {
             return LT_OOM(diag);
         }
     }
     *out = view.tensor;
-    return LATHE_OK;
+    return reader->copy && out->dtype == LATHE_DTYPE_STRING ? copy_strings(reader, out, diag) : LATHE_OK;
 }
 
 static void release_source(void *owner)

@@ -254,7 +254,7 @@ struct lt_pb_optional {
 };
 
 extern const lt_pb_message lt_pb_model_message, lt_pb_graph_message, lt_pb_node_message, lt_pb_attribute_message, lt_pb_tensor_message,
-    lt_pb_value_info_message, lt_pb_type_message, lt_pb_function_message, lt_pb_sequence_message, lt_pb_optional_message;
+    lt_pb_value_info_message, lt_pb_type_message, lt_pb_function_message, lt_pb_sequence_message, lt_pb_optional_message, lt_pb_map_message;
 
 /*
  * Decodes one message. Everything is allocated from the arena, exact in size, after the fields were counted. where: the file's name, for messages.

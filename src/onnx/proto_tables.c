@@ -9,7 +9,7 @@
 #define MESSAGE(type, text, table) { text, sizeof(type), _Alignof(type), table }
 
 static const lt_pb_message tensor_type_message, shape_message, dim_message, elem_type_message, map_type_message, entry_message, opset_message,
-    segment_message, sparse_message, map_message;
+    segment_message, sparse_message;
 
 static const lt_pb_field entry_fields[] = {
     FIELD(lt_pb_entry, 1, LT_PB_BYTES, key),
@@ -199,7 +199,7 @@ static const lt_pb_field map_fields[] = {
     NESTED(lt_pb_map, 5, LT_PB_MSG, values, lt_pb_sequence_message),
     END,
 };
-static const lt_pb_message map_message = MESSAGE(lt_pb_map, "MapProto", map_fields);
+const lt_pb_message lt_pb_map_message = MESSAGE(lt_pb_map, "MapProto", map_fields);
 
 static const lt_pb_field sequence_fields[] = {
     FIELD(lt_pb_sequence, 1, LT_PB_BYTES, name),
@@ -207,7 +207,7 @@ static const lt_pb_field sequence_fields[] = {
     NESTED(lt_pb_sequence, 3, LT_PB_MSGS, tensor_values, lt_pb_tensor_message),
     NESTED(lt_pb_sequence, 4, LT_PB_MSGS, sparse_tensor_values, sparse_message),
     NESTED(lt_pb_sequence, 5, LT_PB_MSGS, sequence_values, lt_pb_sequence_message),
-    NESTED(lt_pb_sequence, 6, LT_PB_MSGS, map_values, map_message),
+    NESTED(lt_pb_sequence, 6, LT_PB_MSGS, map_values, lt_pb_map_message),
     NESTED(lt_pb_sequence, 7, LT_PB_MSGS, optional_values, lt_pb_optional_message),
     END,
 };
@@ -219,7 +219,7 @@ static const lt_pb_field optional_fields[] = {
     NESTED(lt_pb_optional, 3, LT_PB_MSG, tensor_value, lt_pb_tensor_message),
     NESTED(lt_pb_optional, 4, LT_PB_MSG, sparse_tensor_value, sparse_message),
     NESTED(lt_pb_optional, 5, LT_PB_MSG, sequence_value, lt_pb_sequence_message),
-    NESTED(lt_pb_optional, 6, LT_PB_MSG, map_value, map_message),
+    NESTED(lt_pb_optional, 6, LT_PB_MSG, map_value, lt_pb_map_message),
     NESTED(lt_pb_optional, 7, LT_PB_MSG, optional_value, lt_pb_optional_message),
     END,
 };

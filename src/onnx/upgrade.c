@@ -60,7 +60,7 @@ lathe_status lt_upgrade_known(lt_arena *arena, const char *op, const char *domai
         version = row->before;
     }
     if (any) {
-        return say(reason, "this build does not have the operator, or the model's opset does not have it any more", diag);
+        return say(reason, "ONNX has or had the operator, this build does not", diag);
     }
     const char *near = lt_op_suggest(plain_domain(domain), op);
     return say(reason, lt_arena_printf(arena, near[0] != '\0' ? "the operator is unknown; did you mean '%s'?" : "the operator is unknown%s", near),
@@ -77,7 +77,7 @@ lathe_status lt_upgrade_apply(lt_upgrade_call *call, lathe_diag *diag)
         }
     }
     if (lt_op_find(call->domain, call->op) == NULL) {
-        return lt_up_refuse(call, diag, "this build does not have the operator '%s', which '%s' became", call->op, call->where);
+        return lt_up_refuse(call, diag, "this build does not have the operator, whose newest form is '%s'", call->op);
     }
     return LATHE_OK;
 }

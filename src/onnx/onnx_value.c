@@ -1,0 +1,175 @@
+/*
+ * onnx_value.c - values in .pb files: TensorProto, SequenceProto, MapProto, OptionalProto. Called by the conformance runner and the command.
+ */
+#include <string.h>
+
+#include "onnx/onnx_internal.h"
+#include "onnx/export.h"
+
+typedef struct value_reader {
+    lt_tensor_reader tensors;
+    const char *what;
+    lathe_diag *diag;
+} value_reader;
+
+static lathe_status read_tensor(value_reader *r, const lt_pb_tensor *pb, lt_any *out)
+{
+    out->cls = LT_TENSOR;
+    return lt_tensor_read(&r->tensors, pb, r->what, &out->tensor, r->diag);
+}
+
+static lathe_status make_items(value_reader *r, lt_any *out, lt_value_class cls, size_t count)
+{
+    out->cls = cls;
+    out->count = count;
+    out->items = LT_ARENA_ARRAY(r->tensors.arena, lt_any, count);
+    return out->items != NULL ? LATHE_OK : LT_OOM(r->diag);
+}
+
+static lathe_status refuse_sparse(value_reader *r)
+{
+    return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->what, NULL, "the value holds a sparse tensor");
+}
+
+static lathe_status read_sequence(value_reader *r, const lt_pb_sequence *pb, lt_any *out);
+static lathe_status read_optional(value_reader *r, const lt_pb_optional *pb, lt_any *out);
+
+/* Integers or strings, one for each value. */
+static lathe_status read_keys(value_reader *r, const lt_pb_map *pb, lt_tensor *out)
+{
+    bool strings = pb->key_type == LATHE_DTYPE_STRING;
+    lathe_dtype dtype = (lathe_dtype)pb->key_type;
+    int64_t count = (int64_t)(strings ? pb->string_keys.count : pb->keys.count);
+    if (!strings && !lt_dtype_is_integer(dtype)) {
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->what, NULL, "a map has keys of type %lld", (long long)pb->key_type);
+    }
+    LT_TRY(lt_tensor_alloc(r->tensors.arena, out, dtype, 1, &count, r->what, r->diag));
+    for (int64_t i = 0; i < count; i++) {
+        if (strings) {
+            lathe_bytes key = pb->string_keys.at[i];
+            const char *text = lt_arena_strn(r->tensors.arena, key.length > 0 ? key.data : "", key.length);
+            if (text == NULL) {
+                return LT_OOM(r->diag);
+            }
+            ((lt_string *)out->data)[i] = (lt_string){ text, key.length };
+        } else {
+            lt_store_i64(dtype, out->data, i, pb->keys.at[i]);
+        }
+    }
+    return LATHE_OK;
+}
+
+/* The values of a map are a sequence of tensors of one type and shape: they are stacked. */
+static lathe_status stack_values(value_reader *r, const lt_any *values, lt_tensor *out)
+{
+    int64_t dims[LATHE_MAX_RANK] = { (int64_t)values->count };
+    if (values->count == 0) {
+        return lt_tensor_alloc(r->tensors.arena, out, LATHE_DTYPE_F32, 1, dims, r->what, r->diag);
+    }
+    const lt_tensor *first = &values->items[0].tensor;
+    bool fits = values->items[0].cls == LT_TENSOR && first->rank < LATHE_MAX_RANK && lathe_dtype_bits(first->dtype) % 8 == 0;
+    for (size_t i = 1; fits && i < values->count; i++) {
+        const lt_any *item = &values->items[i];
+        fits = item->cls == LT_TENSOR && item->tensor.dtype == first->dtype && item->tensor.rank == first->rank &&
+               memcmp(item->tensor.dims, first->dims, sizeof first->dims) == 0;
+    }
+    if (!fits) {
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->what, NULL, "the values of a map are not tensors of one type and shape");
+    }
+    memcpy(dims + 1, first->dims, (size_t)first->rank * sizeof *dims);
+    LT_TRY(lt_tensor_alloc(r->tensors.arena, out, first->dtype, first->rank + 1, dims, r->what, r->diag));
+    for (size_t i = 0; i < values->count && first->bytes > 0; i++) {
+        memcpy((char *)out->data + i * first->bytes, values->items[i].tensor.data, first->bytes);
+    }
+    return LATHE_OK;
+}
+
+static lathe_status read_map(value_reader *r, const lt_pb_map *pb, lt_any *out)
+{
+    lt_any values = { .cls = LT_SEQUENCE };
+    LT_TRY(make_items(r, out, LT_MAP, 2));
+    LT_TRY(read_keys(r, pb, &out->items[0].tensor));
+    if (pb->values != NULL) {
+        LT_TRY(read_sequence(r, pb->values, &values));
+    }
+    LT_TRY(stack_values(r, &values, &out->items[1].tensor));
+    if (lt_tensor_count(&out->items[0].tensor) != out->items[1].tensor.dims[0]) {
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->what, NULL, "a map has %lld keys and %lld values",
+                       (long long)lt_tensor_count(&out->items[0].tensor), (long long)out->items[1].tensor.dims[0]);
+    }
+    return LATHE_OK;
+}
+
+static lathe_status read_sequence(value_reader *r, const lt_pb_sequence *pb, lt_any *out)
+{
+    const size_t counts[5] = { pb->tensor_values.count, pb->sparse_tensor_values.count, pb->sequence_values.count, pb->map_values.count,
+                               pb->optional_values.count };
+    const lt_pb_optional *optionals = pb->optional_values.at;
+    size_t kinds = 0, count = 0;
+    for (size_t i = 0; i < LT_COUNT(counts); i++) {
+        kinds += counts[i] > 0;
+        count += counts[i];
+    }
+    if (kinds > 1) {
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->what, NULL, "a sequence holds values of several classes");
+    }
+    if (counts[1] > 0) {
+        return refuse_sparse(r);
+    }
+    LT_TRY(make_items(r, out, LT_SEQUENCE, count));
+    for (size_t i = 0; i < count; i++) {
+        lt_any *item = &out->items[i];
+        LT_TRY(counts[0] > 0   ? read_tensor(r, &pb->tensor_values.at[i], item)
+               : counts[2] > 0 ? read_sequence(r, &pb->sequence_values.at[i], item)
+               : counts[3] > 0 ? read_map(r, &pb->map_values.at[i], item)
+                               : read_optional(r, &optionals[i], item));
+    }
+    return LATHE_OK;
+}
+
+static lathe_status read_optional(value_reader *r, const lt_pb_optional *pb, lt_any *out)
+{
+    bool given = pb->tensor_value != NULL || pb->sequence_value != NULL || pb->map_value != NULL || pb->optional_value != NULL;
+    if (pb->sparse_tensor_value != NULL) {
+        return refuse_sparse(r);
+    }
+    LT_TRY(make_items(r, out, LT_OPTIONAL, given));
+    return pb->tensor_value != NULL     ? read_tensor(r, pb->tensor_value, out->items)
+           : pb->sequence_value != NULL ? read_sequence(r, pb->sequence_value, out->items)
+           : pb->map_value != NULL      ? read_map(r, pb->map_value, out->items)
+           : pb->optional_value != NULL ? read_optional(r, pb->optional_value, out->items)
+                                        : LATHE_OK;
+}
+
+lathe_status lt_onnx_read_value(const void *data, size_t size, const lt_type *type, lt_arena *arena, lt_any *out, const char *what, lathe_diag *diag)
+{
+    value_reader r = { .tensors = { .arena = arena, .copy = true }, .what = what != NULL ? what : "value", .diag = diag };
+    lt_value_class cls = type != NULL ? type->cls : LT_TENSOR;
+    union {
+        lt_pb_tensor tensor;
+        lt_pb_sequence sequence;
+        lt_pb_optional optional;
+        lt_pb_map map;
+    } pb;
+    *out = (lt_any){ .cls = cls };
+    switch (cls) {
+    case LT_SEQUENCE:
+        LT_TRY(lt_pb_decode(&lt_pb_sequence_message, data, size, arena, &pb.sequence, r.what, diag));
+        return read_sequence(&r, &pb.sequence, out);
+    case LT_OPTIONAL:
+        LT_TRY(lt_pb_decode(&lt_pb_optional_message, data, size, arena, &pb.optional, r.what, diag));
+        return read_optional(&r, &pb.optional, out);
+    case LT_MAP:
+        LT_TRY(lt_pb_decode(&lt_pb_map_message, data, size, arena, &pb.map, r.what, diag));
+        return read_map(&r, &pb.map, out);
+    default:
+        LT_TRY(lt_pb_decode(&lt_pb_tensor_message, data, size, arena, &pb.tensor, r.what, diag));
+        return read_tensor(&r, &pb.tensor, out);
+    }
+}
+
+lathe_status lt_onnx_write_tensor(const lt_tensor *tensor, const char *name, lt_buf *out, lathe_diag *diag)
+{
+    lt_put_tensor(out, tensor, name);
+    return out->failed ? LT_OOM(diag) : LATHE_OK;
+}
