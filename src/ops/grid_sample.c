@@ -117,7 +117,8 @@ static void find_taps(const config *g, double n, int64_t d, bool wide, taps *t)
         x = nearbyint(x);
     }
     if (x < low || x > high) {
-        if (g->padding == PADDING_BORDER) {
+        /* Cubic borders repeat pixels instead (pad_index), as PyTorch and ONNX Runtime do. */
+        if (g->padding == PADDING_BORDER && g->mode != MODE_CUBIC) {
             x = x < 0.0 ? 0.0 : x > (double)(d - 1) ? (double)(d - 1) : x;
         } else if (g->padding == PADDING_REFLECTION) {
             x = reflect(x, low, high);
@@ -213,7 +214,7 @@ static const lt_attr_spec attrs_grid_sample[] = {
 
 static const char *const samples_grid_sample[] = {
     "f32[1,2,4,5] x = rand(1), f32[1,3,2,2] g = rand(2) | y = GridSample (x, g)",
-    "f32[1,1,3,3] x = rand(1), f32[1,2,4,2] g = rand(2) | y = GridSample <mode = \"cubic\", padding_mode = \"border\", align_corners = 1> (x, g)",
+    "f32[1,1,3,3] x = rand(1), f32[1,2,4,2] g = rand(2) | y = GridSample <mode = \"cubic\", align_corners = 1> (x, g)",
     "f32[2,1,3,4] x = rand(1), f32[2,2,3,2] g = rand(2) | y = GridSample <mode = \"nearest\", padding_mode = \"reflection\"> (x, g)",
     "f32[1,1,2,3,4] x = rand(1), f32[1,2,2,2,3] g = rand(2) | y = GridSample <padding_mode = \"reflection\", align_corners = 1> (x, g)",
     NULL,
