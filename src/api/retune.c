@@ -1,0 +1,210 @@
+/*
+ * retune.c - from a plan back to a network, and to a new plan for this machine. liblathe_rt alone can only say that this is needed.
+ *
+ * A plan holds its graph above the border as text whose constants name blobs by hash; raw blobs are used as they are, packed ones are unpacked.
+ */
+#include "api/api_internal.h"
+#include "rt/rt.h"
+#include <string.h>
+
+typedef struct finder {
+    const lt_plan *plan;
+    const lathe_allocator *allocator;
+} finder;
+
+static lathe_status unpacked(const finder *f, const lt_plan_blob *b, lt_blob **out)
+{
+    const void *data = f->plan->weights + b->offset;
+    void *to;
+    lt_tensor t = {.struct_size = sizeof t};
+    if (b->pack[0]) {
+        const lathe_pack *pack = lt_pack_find(b->pack);
+        if (!pack || !pack->unpack || pack->version != b->pack_version) {
+            return LATHE_UNSUPPORTED;
+        }
+        LT_TRY(lt_blob_make(f->allocator, b->dtype, b->rank, b->dims, out, &to, NULL));
+        t = *lt_blob_tensor(*out);
+        pack->unpack(&t, data, b->param);
+        return LATHE_OK;
+    }
+    LT_TRY(lt_tensor_shape(&t, b->dtype, b->rank, b->dims, b->name, NULL));
+    t.data = (void *)data;
+    return lt_blob_copy(f->allocator, &t, out, NULL);
+}
+
+/* Strings in the weight section are offsets and bytes; see docs/engine.md. */
+static lathe_status strings(const finder *f, const lt_plan_blob *b, lt_blob **out)
+{
+    lt_arena arena;
+    lt_arena_init(&arena, f->allocator);
+    const unsigned char *at = f->plan->weights + b->offset;
+    uint64_t count, begin, end;
+    memcpy(&count, at, 8);
+    lathe_bytes *list = LT_ARENA_ARRAY(&arena, lathe_bytes, (size_t)count + 1);
+    lt_tensor t = {.struct_size = sizeof t};
+    lathe_status status = list ? lt_tensor_shape(&t, b->dtype, b->rank, b->dims, b->name, NULL) : LATHE_OUT_OF_MEMORY;
+    for (uint64_t i = 0; status == LATHE_OK && i < count; i++) {
+        memcpy(&begin, at + 8 * (i + 1), 8);
+        memcpy(&end, at + 8 * (i + 2), 8);
+        list[i] = (lathe_bytes){(const char *)at + 8 * (count + 2) + begin, (size_t)(end - begin)};
+    }
+    t.data = list;
+    status = status == LATHE_OK ? lt_blob_copy(f->allocator, &t, out, NULL) : status;
+    lt_arena_destroy(&arena);
+    return status;
+}
+
+static lt_blob *find_blob(void *user, uint64_t hash)
+{
+    const finder *f = user;
+    for (uint32_t i = 0; i < f->plan->n_blobs; i++) {
+        const lt_plan_blob *b = &f->plan->blobs[i];
+        lt_blob *blob = NULL;
+        if (b->key == hash && ((b->flags & LT_BLOB_STRINGS) ? strings(f, b, &blob) : unpacked(f, b, &blob)) == LATHE_OK) {
+            return blob;
+        }
+    }
+    return NULL;
+}
+
+static lathe_status network_of(const lt_plan *plan, const lathe_allocator *allocator, lathe_network **out, lathe_diag *diag)
+{
+    finder f = {plan, allocator};
+    lt_graph *graph;
+    if (!plan->retunable) {
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, plan->model_name, "build it again from the model",
+                       "the plan cannot be re-tuned: some weight is packed in a way that cannot be undone");
+    }
+    LT_TRY(lt_graph_parse(plan->graph, strlen(plan->graph), "plan", allocator, find_blob, &f, &graph, diag));
+    return lt_network_wrap(graph, allocator, out, diag);
+}
+
+/* ---- Options of the old plan ---- */
+
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = text; at && *at;) {
+        size_t length = strcspn(at, " ");
+        if (length == n && memcmp(at, word, n) == 0) {
+            return true;
+        }
+        at += length + (at[length] == ' ');
+    }
+    return false;
+}
+
+/* Profiles as they were asked for, where they bound anything. */
+static lathe_status old_profiles(const lt_plan *plan, lt_arena *arena, lathe_build_options *o, lathe_diag *diag)
+{
+    lathe_profile *profiles = LT_ARENA_ARRAY(arena, lathe_profile, plan->n_profiles + 1u);
+    if (!profiles) {
+        return LT_OOM(diag);
+    }
+    bool bounded = false;
+    for (uint32_t i = 0; i < plan->n_profiles; i++) {
+        lathe_shape_range *ranges = LT_ARENA_ARRAY(arena, lathe_shape_range, plan->n_inputs + 1u);
+        if (!ranges) {
+            return LT_OOM(diag);
+        }
+        for (uint32_t k = 0; k < plan->n_inputs; k++) {
+            const lt_plan_profile_input *row = &plan->profiles[i * plan->n_inputs + k];
+            ranges[k] = (lathe_shape_range){.input = plan->inputs[k].name, .rank = plan->inputs[k].rank};
+            memcpy(ranges[k].min, row->min, sizeof row->min);
+            memcpy(ranges[k].opt, row->opt, sizeof row->opt);
+            memcpy(ranges[k].max, row->max, sizeof row->max);
+            for (int d = 0; d < plan->inputs[k].rank; d++) {
+                bounded |= plan->inputs[k].fixed[d] < 0 && row->max[d] < INT64_MAX;
+            }
+        }
+        profiles[i] = (lathe_profile){ranges, plan->n_inputs};
+    }
+    o->profiles = bounded ? profiles : NULL;
+    o->n_profiles = bounded ? plan->n_profiles : 0;
+    return LATHE_OK;
+}
+
+static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_build_options *o, lathe_diag *diag)
+{
+    const char **names = lt_arena_zero(arena, plan->n_blobs + 1u, sizeof *names, _Alignof(char *));
+    if (!names) {
+        return LT_OOM(diag);
+    }
+    *o = (lathe_build_options){.struct_size = sizeof *o, .device = plan->n_variants ? plan->variants[0].device : "cpu"};
+    o->refit = has_word(plan->options, "refit");
+    if (!o->refit && strstr(plan->options, " refit=")) {
+        for (uint32_t i = 0; i < plan->n_blobs; i++) {
+            if (plan->blobs[i].flags & LT_BLOB_INITIALIZER) {
+                names[o->n_refit_names++] = plan->blobs[i].name;
+            }
+        }
+        o->refit_names = names;
+    }
+    return old_profiles(plan, arena, o, diag);
+}
+
+static lathe_status retune(const lt_plan *plan, const lathe_build_options *options, const lathe_allocator *allocator, lt_arena *arena, lathe_plan **out,
+                           lathe_diag *diag)
+{
+    lathe_build_options kept;
+    lathe_network *network;
+    LT_TRY(old_options(plan, arena, &kept, diag));
+    LT_TRY(network_of(plan, allocator, &network, diag));
+    lathe_status status = lathe_build(network, options ? options : &kept, out, diag);
+    lathe_network_destroy(network);
+    return status;
+}
+
+lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
+{
+    const lathe_allocator *allocator = options ? options->allocator : NULL;
+    lt_arena arena;
+    lt_plan *plan;
+    *out = NULL;
+    lt_arena_init(&arena, allocator);
+    lathe_status status = lt_plan_decode(data, size, 0, NULL, NULL, &arena, &plan, diag);
+    if (status == LATHE_OK) {
+        status = retune(plan, options, allocator, &arena, out, diag);
+    }
+    lt_arena_destroy(&arena);
+    return status;
+}
+
+/* ---- Opening, whatever it takes ---- */
+
+static lathe_status open_retuned(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, lathe_diag *diag)
+{
+    lt_file file;
+    lathe_plan *plan;
+    lathe_load_options copy = options ? *options : (lathe_load_options){.struct_size = sizeof copy};
+    LT_TRY(lt_file_map(&file, path, diag));
+    lathe_status status = lathe_plan_retune(file.data, file.size, NULL, &plan, diag);
+    lt_file_close(&file);
+    if (status == LATHE_OK) {
+        size_t size;
+        const void *data = lathe_plan_data(plan, &size);
+        copy.copy = 1; /* the plan's bytes go away below */
+        status = lathe_engine_load_memory(runtime, data, size, &copy, out, diag);
+        lathe_plan_destroy(plan);
+    }
+    return status;
+}
+
+lathe_status lathe_engine_open(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, int *retuned, lathe_diag *diag)
+{
+    lathe_diag *first = lathe_diag_create(NULL);
+    lathe_status status = lathe_engine_load(runtime, path, options, out, first);
+    if (retuned) {
+        *retuned = status == LATHE_NEEDS_RETUNE;
+    }
+    if (status == LATHE_NEEDS_RETUNE) {
+        status = open_retuned(runtime, path, options, out, diag);
+    } else if (status != LATHE_OK) { /* say it again into the caller's list */
+        lathe_diag_record r = {.struct_size = sizeof r};
+        for (size_t i = 0; lathe_diag_at(first, i, &r) == LATHE_OK; i++) {
+            lt_diag_fail(diag, r.status, r.file, r.line, r.where, r.advice, "%s", r.text);
+        }
+    }
+    lathe_diag_destroy(first);
+    return status;
+}
