@@ -54,8 +54,17 @@ static range widen(range r, int64_t x)
     return (range){ x < r.lo ? x : r.lo, x > r.hi ? x : r.hi };
 }
 
+/* As a lower bound INT64_MAX is a number, and so is INT64_MIN as an upper bound: one less tight keeps them apart from
+   "no bound" where bounds of both kinds meet. */
+static range soften(range r)
+{
+    return (range){ r.lo == INT64_MAX ? INT64_MAX - 1 : r.lo, r.hi == INT64_MIN ? INT64_MIN + 1 : r.hi };
+}
+
 static range multiply(range a, range b)
 {
+    a = soften(a);
+    b = soften(b);
     range r = { mul_sat(a.lo, b.lo), mul_sat(a.lo, b.lo) };
     r = widen(r, mul_sat(a.lo, b.hi));
     r = widen(r, mul_sat(a.hi, b.lo));
@@ -73,6 +82,8 @@ static int64_t div_sat(lt_dim_op op, int64_t a, int64_t b)
 /* Monotone in each argument while b keeps its sign. */
 static range divide(lt_dim_op op, range a, range b)
 {
+    a = soften(a);
+    b = soften(b);
     range r = { INT64_MAX, INT64_MIN };
     range parts[2] = { { b.lo, b.hi < -1 ? b.hi : -1 }, { b.lo > 1 ? b.lo : 1, b.hi } };
     for (int i = 0; i < 2; i++) {
@@ -292,6 +303,9 @@ static bool prove(const lt_dims *dims, lt_dim a, lt_dim b, int budget)
 {
     int64_t lo, hi;
     if (lt_dim_same(a, b)) {
+        return true;
+    }
+    if (range_of(dims, a).hi <= range_of(dims, b).lo) { /* the difference may not fit where the numbers do */
         return true;
     }
     lt_dim_difference(dims, a, b, &lo, &hi);

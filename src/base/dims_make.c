@@ -93,20 +93,24 @@ static lathe_status make_extreme(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b
 
 static lathe_status make_comparison(lt_dims *dims, lt_dim_op op, lt_dim a, lt_dim b, lt_dim *out, lathe_diag *diag)
 {
-    lt_dim args[2] = { a, b };
-    int64_t lo, hi; /* of a - b */
-    lt_dim_difference(dims, a, b, &lo, &hi);
-    bool always = op == LT_DIM_EQ   ? lt_dim_proves_eq(dims, a, b)
-                  : op == LT_DIM_LE ? lt_dim_proves_le(dims, a, b)
-                                    : hi < 0;
-    bool never = op == LT_DIM_EQ ? lo > 0 || hi < 0 : op == LT_DIM_LE ? lo > 0 : lt_dim_proves_le(dims, b, a);
+    bool swap = op == LT_DIM_EQ && lt_dim_order(dims, a, b) > 0;
+    lt_dim args[2] = { swap ? b : a, swap ? a : b };
+    int64_t lo, hi; /* of the first less the second */
+    lt_dim_difference(dims, args[0], args[1], &lo, &hi);
+    bool always, never;
+    if (op == LT_DIM_EQ) {
+        always = lt_dim_proves_eq(dims, args[0], args[1]);
+        never = lo > 0 || hi < 0;
+    } else if (op == LT_DIM_LE) {
+        always = lt_dim_proves_le(dims, a, b);
+        never = lo > 0;
+    } else {
+        always = hi < 0;
+        never = lt_dim_proves_le(dims, b, a);
+    }
     if (always || never) {
         *out = lt_dim_const(always);
         return LATHE_OK;
-    }
-    if (op == LT_DIM_EQ && lt_dim_order(dims, a, b) > 0) {
-        args[0] = b;
-        args[1] = a;
     }
     return lt_dim_atom(dims, op, args, 2, out, diag);
 }
@@ -155,14 +159,14 @@ static lathe_status make_bcast(lt_dims *dims, lt_dim a, lt_dim b, lt_dim *out, l
     bool swap = lt_dim_order(dims, a, b) > 0;
     lt_dim args[2] = { swap ? b : a, swap ? a : b }, node;
     bool firm[2] = { never_one(dims, args[0]), never_one(dims, args[1]) };
-    lt_dim_difference(dims, a, b, &lo, &hi);
+    lt_dim_difference(dims, args[0], args[1], &lo, &hi);
     if (firm[0] && firm[1] && (lo > 0 || hi < 0)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, NULL, NULL,
                        "two dimensions that broadcast together can never be equal, and neither can be 1");
     }
     LT_TRY(lt_dim_intern(dims, LT_DIM_BCAST, args, 2, &node, diag));
     bool second = firm[1] && (!firm[0] || args[1].e == 0);
-    *out = second ? args[1] : firm[0] || lt_dim_proves_eq(dims, a, b) ? args[0] : node;
+    *out = second ? args[1] : firm[0] || lt_dim_proves_eq(dims, args[0], args[1]) ? args[0] : node;
     return LATHE_OK;
 }
 

@@ -27,6 +27,7 @@ typedef struct tree {
 
 typedef struct source {
     uint64_t key, index;
+    bool extreme; /* constants near the ends of 64 bits too */
 } source;
 
 static uint32_t draw(source *s, uint32_t below)
@@ -40,11 +41,15 @@ static int grow(tree *t, source *s, int depth)
 {
     static const int64_t constants[] = { 0, 1, 1, 2, 2, 3, 4, 6, 8, -1, -2, -5, 12, 64 };
     static const uint32_t scales[] = { 0x3f800000, 0x40000000, 0x3f000000, 0x3fc00000, 0x3e99999a, 0x40400000 };
+    static const int64_t extremes[] = { INT64_MAX, INT64_MIN, INT64_MAX - 1, (int64_t)1 << 62, 3037000500 };
     int self = t->count++;
     if (depth == 0 || t->count > NODES - 8 || draw(s, 6) == 0) {
         bool constant = draw(s, 3) == 0;
         t->node[self].op = constant ? LT_DIM_CONST : LT_DIM_SYMBOL;
         t->node[self].value = constant ? constants[draw(s, LT_COUNT(constants))] : (int64_t)draw(s, SYMBOLS);
+        if (constant && s->extreme && draw(s, 2) == 0) {
+            t->node[self].value = extremes[draw(s, LT_COUNT(extremes))];
+        }
         return self;
     }
     static const lt_dim_op ops[] = {
@@ -91,11 +96,13 @@ static bool direct(const tree *t, int i, const int64_t *symbols, bool strict, in
     case LT_DIM_MUL:
         return lt_i64_mul(v[0], v[1], out);
     case LT_DIM_FLOORDIV:
-        return v[1] != 0 && (*out = lt_floor_div(v[0], v[1]), true);
+        return v[1] != 0 && !(v[0] == INT64_MIN && v[1] == -1) && (*out = lt_floor_div(v[0], v[1]), true);
     case LT_DIM_CEILDIV:
-        return v[1] != 0 && (*out = lt_ceil_div(v[0], v[1]), true);
+        return v[1] != 0 && !(v[0] == INT64_MIN && v[1] == -1) && (*out = lt_ceil_div(v[0], v[1]), true);
     case LT_DIM_MOD:
-        return v[1] != 0 && (*out = v[0] - v[1] * lt_floor_div(v[0], v[1]), true);
+        *out = v[1] == 0 || v[1] == -1 ? 0 : v[0] % v[1];
+        *out += *out != 0 && (*out < 0) != (v[1] < 0) ? v[1] : 0;
+        return v[1] != 0;
     case LT_DIM_MIN:
         *out = v[0] < v[1] ? v[0] : v[1];
         return true;
@@ -201,6 +208,9 @@ static void check_values(lt_dims *dims, const tree *t, int root, lathe_status st
         }
         binding b = { symbols, values };
         lathe_status evaluated = lt_dim_eval(dims, d, lookup, &b, &got, NULL);
+        if (s->extreme && evaluated == LATHE_OVERFLOW) { /* written out, a product of sums may have larger parts */
+            continue;
+        }
         if (evaluated != LATHE_OK || got != expected || got < lo || got > hi) {
             fail_msg("'%s' at %lld %lld %lld %lld is %lld (%s) in %lld..%lld, not %lld", text_of(dims, d, buf),
                      (long long)values[0], (long long)values[1], (long long)values[2], (long long)values[3],
@@ -210,12 +220,12 @@ static void check_values(lt_dims *dims, const tree *t, int root, lathe_status st
     }
 }
 
-static void run(uint64_t key, const int64_t ranges[][2], bool narrow)
+static void run(uint64_t key, const int64_t ranges[][2], bool narrow, bool extreme)
 {
     static const char *const names[SYMBOLS] = { "N", "M", "a b", "K" };
     lt_dims *dims = NULL, *other = NULL;
     lt_dim symbols[SYMBOLS];
-    source s = { key, 0 };
+    source s = { key, 0, extreme };
     figures f = { 0, 0, 0 };
     lt_buf buf;
     lt_buf_init(&buf, NULL);
@@ -260,14 +270,22 @@ static void test_default_ranges(void **state)
 {
     (void)state;
     static const int64_t ranges[SYMBOLS][2] = { { 0, 20 }, { 0, 5 }, { 0, 100 }, { 0, 2 } };
-    run(1, ranges, false);
+    run(1, ranges, false, false);
 }
 
 static void test_narrow_ranges(void **state)
 {
     (void)state;
     static const int64_t ranges[SYMBOLS][2] = { { 1, 8 }, { 2, 5 }, { 16, 24 }, { 3, 3 } };
-    run(2, ranges, true);
+    run(2, ranges, true, false);
+}
+
+static void test_extreme_constants(void **state)
+{
+    (void)state;
+    static const int64_t ranges[SYMBOLS][2] = { { 0, 20 }, { 0, 5 }, { 0, 100 }, { 0, 2 } };
+    run(4, ranges, false, true);
+    run(5, ranges, true, true);
 }
 
 /* Sums and products are polynomials: whatever the order of building, equal polynomials have equal handles. */
@@ -275,7 +293,7 @@ static void test_polynomials_are_unique(void **state)
 {
     (void)state;
     lt_dims *dims = lt_dims_create(NULL);
-    source s = { 3, 0 };
+    source s = { 3, 0, false };
     for (int n = 0; n < 500; n++) {
         lt_dim x[4], left = lt_dim_const(0), right = lt_dim_const(0), product, part;
         const char *const names[4] = { "p", "q", "r", "s" };
@@ -307,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default_ranges),
         cmocka_unit_test(test_narrow_ranges),
+        cmocka_unit_test(test_extreme_constants),
         cmocka_unit_test(test_polynomials_are_unique),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
