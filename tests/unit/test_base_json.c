@@ -1,5 +1,6 @@
 /*
- * test_base_json.c - the JSON writer and reader, and traces.
+ * test_base_json.c - the JSON writer and reader, and traces (from several threads).
+ * ctest: LABELS threads
  */
 #define _GNU_SOURCE
 #include "base/base.h"
