@@ -143,19 +143,21 @@ static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_buil
     return old_profiles(plan, arena, o, diag);
 }
 
-static lathe_status retune(const lt_plan *plan, const lathe_build_options *options, const lathe_allocator *allocator, lt_arena *arena, lathe_plan **out,
-                           lathe_diag *diag)
+/* max_isa: for kept options, which say nothing of the machine at hand; may be NULL. */
+static lathe_status retune(const lt_plan *plan, const lathe_build_options *options, const char *max_isa, const lathe_allocator *allocator, lt_arena *arena,
+                           lathe_plan **out, lathe_diag *diag)
 {
     lathe_build_options kept;
     lathe_network *network;
     LT_TRY(old_options(plan, arena, &kept, diag));
+    kept.max_isa = max_isa;
     LT_TRY(network_of(plan, allocator, &network, diag));
     lathe_status status = lathe_build(network, options ? options : &kept, out, diag);
     lathe_network_destroy(network);
     return status;
 }
 
-lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
+static lathe_status retune_bytes(const void *data, size_t size, const lathe_build_options *options, const char *max_isa, lathe_plan **out, lathe_diag *diag)
 {
     const lathe_allocator *allocator = options ? options->allocator : NULL;
     lt_arena arena;
@@ -164,13 +166,31 @@ lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_
     lt_arena_init(&arena, allocator);
     lathe_status status = lt_plan_decode(data, size, 0, NULL, NULL, &arena, &plan, diag);
     if (status == LATHE_OK) {
-        status = retune(plan, options, allocator, &arena, out, diag);
+        status = retune(plan, options, max_isa, allocator, &arena, out, diag);
     }
     lt_arena_destroy(&arena);
     return status;
 }
 
+lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
+{
+    return retune_bytes(data, size, options, NULL, out, diag);
+}
+
 /* ---- Opening, whatever it takes ---- */
+
+/* The ISA level that a runtime is held to; NULL when it may use all that the machine has. */
+static const char *level_of(lathe_runtime *runtime)
+{
+    static const char *const names[] = {"vnni", "avx512", "avx2", "base"};
+    uint64_t features = lt_runtime_features(runtime ? runtime : lt_runtime_default());
+    for (size_t i = 0; features != lt_cpu_features() && i < LT_COUNT(names); i++) {
+        if ((lt_cpu_features() & lt_cpu_level(names[i])) == features) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
 
 static lathe_status open_retuned(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, lathe_diag *diag)
 {
@@ -178,7 +198,7 @@ static lathe_status open_retuned(lathe_runtime *runtime, const char *path, const
     lathe_plan *plan;
     lathe_load_options copy = options ? *options : (lathe_load_options){.struct_size = sizeof copy};
     LT_TRY(lt_file_map(&file, path, diag));
-    lathe_status status = lathe_plan_retune(file.data, file.size, NULL, &plan, diag);
+    lathe_status status = retune_bytes(file.data, file.size, NULL, level_of(runtime), &plan, diag);
     lt_file_close(&file);
     if (status == LATHE_OK) {
         size_t size;
