@@ -7,8 +7,12 @@
  * initializers and its nodes make constants from constants, so that every folded constant keeps its recipe. Any region may read values of LT_INIT.
  * Other regions are bodies of If/Loop/Scan; they may read ("capture") values of the regions around them. All value names are unique in the graph.
  *
- * Memory: one arena per graph. Handles are index + generation; lt_node_get/lt_value_get give a pointer that is valid until the next call that adds
- * nodes or values, and NULL for a stale handle. Read the structs freely, change them only through functions. One thread at a time.
+ * Memory: one arena per graph. Handles are index + generation; lt_node_get/lt_value_get give a pointer that stays valid while the node or value
+ * lives (and readable, though stale, until the graph goes), and NULL for a stale handle. Read the structs freely, change them only through
+ * functions. One thread at a time.
+ *
+ * Types are always those that inference gives: an edit that changes what a node reads infers it and whatever follows from it, and fails, changing
+ * nothing, when the result contradicts an operator.
  */
 #ifndef LT_GRAPH_H
 #define LT_GRAPH_H
@@ -32,6 +36,8 @@ static inline bool lt_node_none(lt_node_id n) { return n.generation == 0; }
 typedef struct lt_blob lt_blob;
 /* Copies the tensor's elements (64-byte aligned; strings deep). */
 lathe_status lt_blob_copy(const lathe_allocator *allocator, const lt_tensor *tensor, lt_blob **out, lathe_diag *diag);
+/* A blob whose elements (zeroed) the caller fills in through *data before anybody else sees it; not for strings. */
+lathe_status lt_blob_make(const lathe_allocator *allocator, lathe_dtype dtype, int rank, const int64_t *dims, lt_blob **out, void **data, lathe_diag *diag);
 /* Wraps memory of somebody else: release(owner) is called when the last reference goes. Data must stay as they are. */
 lathe_status lt_blob_wrap(const lathe_allocator *allocator, const lt_tensor *tensor, void *owner, void (*release)(void *owner), lt_blob **out, lathe_diag *diag);
 lt_blob *lt_blob_retain(lt_blob *blob);
@@ -151,11 +157,20 @@ typedef struct lt_node_spec {
 /* Adds a node and infers its outputs. outputs (may be NULL) gets n_outputs handles. */
 lathe_status lt_graph_add_node(lt_graph *graph, lt_region_id region, const lt_node_spec *spec, lt_node_id *out, lt_value_id *outputs, lathe_diag *diag);
 lathe_status lt_graph_set_input_of(lt_graph *graph, lt_node_id node, uint32_t slot, lt_value_id value, lathe_diag *diag);
-lathe_status lt_graph_set_attr(lt_graph *graph, lt_node_id node, const lathe_attr *attr, lathe_diag *diag); /* replaces or adds */
-/* All uses of `old`, region outputs included, read `new`. Output names of LT_MAIN stay: when old is an output, `new` takes over its name. */
+/* Replaces or adds; kind NONE takes the attribute away. Bodies come with their node: graph attributes cannot be set. */
+lathe_status lt_graph_set_attr(lt_graph *graph, lt_node_id node, const lathe_attr *attr, lathe_diag *diag);
+/*
+ * All uses of `old`, region outputs included, read `now`; only the node that computes `now` (and bodies inside it) may go on reading `old`.
+ * Output names of LT_MAIN stay: when old is an output, the two values swap names. That needs a `now` that may lose its name: not an input, an
+ * initializer or an output of the network already. In LT_INIT, `now` must hold the same bytes.
+ */
+bool lt_graph_replaceable(const lt_graph *graph, lt_value_id old, lt_value_id now); /* would it be allowed? (types apart from the class and dtype) */
 lathe_status lt_graph_replace_value(lt_graph *graph, lt_value_id old, lt_value_id now, lathe_diag *diag);
 lathe_status lt_graph_remove_node(lt_graph *graph, lt_node_id node, lathe_diag *diag); /* its outputs must be unused; also frees its regions */
-lathe_status lt_graph_rename(lt_graph *graph, lt_value_id value, const char *name, lathe_diag *diag);
+/* An input of the network or an initializer that nobody reads. */
+lathe_status lt_graph_remove_input(lt_graph *graph, lt_value_id value, lathe_diag *diag);
+lathe_status lt_graph_remove_output(lt_graph *graph, uint32_t index, lathe_diag *diag); /* of LT_MAIN */
+lathe_status lt_graph_rename(lt_graph *graph, lt_value_id value, const char *name, lathe_diag *diag); /* the name must be free */
 lathe_status lt_graph_move_before(lt_graph *graph, lt_node_id node, lt_node_id before, lathe_diag *diag); /* must keep a topological order */
 /* Moves a node whose inputs are all constants to LT_INIT and evaluates it there: its outputs become constants with a recipe. */
 lathe_status lt_graph_fold_node(lt_graph *graph, lt_node_id node, lathe_diag *diag);
@@ -163,8 +178,12 @@ lathe_status lt_graph_fold_node(lt_graph *graph, lt_node_id node, lathe_diag *di
 lathe_status lt_graph_inline_region(lt_graph *graph, lt_node_id owner, lt_region_id region, lathe_diag *diag);
 void lt_graph_set_group(lt_graph *graph, lt_node_id node, uint32_t group);
 void lt_graph_set_device(lt_graph *graph, lt_node_id node, lathe_space device);
+/* Small integer host inputs get symbols as contents: element i of `shape` is the dimension shape$i, never negative. */
 lathe_status lt_graph_set_host_input(lt_graph *graph, lt_value_id value, bool host, lathe_diag *diag);
-/* Copies node `from` of graph `src` (its regions too) into `dst`, with inputs mapped by the caller. For extraction, reduction, inlining. */
+/*
+ * Copies node `from` of graph `src` (its regions too) into `dst`, with inputs mapped by the caller (one for each input of the node). Values that
+ * its bodies capture are found in dst by name. For extraction, reduction, inlining.
+ */
 lathe_status lt_graph_copy_node(lt_graph *dst, lt_region_id region, const lt_graph *src, lt_node_id from, const lt_value_id *inputs, lt_node_id *out, lathe_diag *diag);
 
 /* Infers the outputs of one node, or of all nodes in order (after input types, ranges or constants changed). */
@@ -202,7 +221,7 @@ size_t lt_graph_assumptions(const lt_graph *graph, const lt_assumption **out);
 /* The usual questions; they record the assumption when the answer is yes. tolerance relative. */
 bool lt_graph_is_splat(lt_graph *graph, lt_value_id value, double number, double tolerance); /* all elements equal number */
 bool lt_graph_scalar(lt_graph *graph, lt_value_id value, double *out);                       /* exactly one element (or all the same) */
-lathe_status lt_graph_ints(lt_graph *graph, lt_value_id value, int64_t *out, int max, int *count); /* int contents of a constant; count -1: not a constant */
+lathe_status lt_graph_ints(lt_graph *graph, lt_value_id value, int64_t *out, int max, int *count); /* integer elements of a constant; count -1: not a constant, not integers, or more than max */
 
 /* ---- Provenance ---- */
 
@@ -213,11 +232,15 @@ typedef struct lt_origin {
 } lt_origin;
 lathe_status lt_graph_add_origin(lt_graph *graph, const lt_origin *origin, uint32_t *number, lathe_diag *diag);
 size_t lt_graph_origins(const lt_graph *graph, const lt_origin **out);
+/* Nodes of LT_MAIN and its bodies that have no origin get one each, in order: for graphs that did not come from ONNX. */
+lathe_status lt_graph_number_origins(lt_graph *graph, lathe_diag *diag);
 
 /* Edits between begin and end belong to (pass, rule). New nodes get the union of `origins` collected so far with lt_edit_consume. */
 lathe_status lt_edit_begin(lt_graph *graph, const char *pass, const char *rule, lathe_diag *diag);
 lathe_status lt_edit_consume(lt_graph *graph, lt_node_id node, lathe_diag *diag); /* this node is replaced by the edit's new nodes */
-void lt_edit_end(lt_graph *graph);
+lathe_status lt_edit_gone(lt_graph *graph, uint32_t origin, lathe_diag *diag); /* this edit removes an origin that never had a node here */
+lathe_status lt_edit_note(lt_graph *graph, const char *note, lathe_diag *diag); /* what happened, for explain */
+void lt_edit_end(lt_graph *graph); /* an edit that did nothing leaves no record */
 
 typedef struct lt_log_record {
     const char *pass, *rule;
@@ -231,6 +254,8 @@ size_t lt_graph_log(const lt_graph *graph, const lt_log_record **out);
 typedef enum lt_fate { LT_FATE_STEP, LT_FATE_FOLDED, LT_FATE_REMOVED } lt_fate;
 /* Exactly one for each origin; pass names who removed or folded it ("" for steps). A test sums them up. */
 lathe_status lt_graph_fate(const lt_graph *graph, uint32_t origin, lt_fate *fate, const char **pass, lathe_diag *diag);
+/* All of them in one sweep; both arrays hold one entry for each origin. */
+lathe_status lt_graph_fates(const lt_graph *graph, lt_fate *fates, const char **passes, lathe_diag *diag);
 
 /* Why a legal edge was not fused: one reason for each, written by grouping, kept for explain. */
 typedef struct lt_refusal {
@@ -274,6 +299,9 @@ typedef struct lt_run lt_run; /* owns the results */
 /* inputs: one for each input of LT_MAIN, in order. */
 lathe_status lt_graph_run(const lt_graph *graph, const lt_any *const *inputs, size_t n_inputs, const lt_run_options *options, lt_run **out, lathe_diag *diag);
 const lt_any *lt_run_output(const lt_run *run, size_t index);
+const lt_any *lt_run_value(const lt_run *run, lt_value_id value); /* with keep_all: of LT_MAIN; NULL when it was not computed */
+/* What lt_eval.node is for this node: from the name of its first output, so that it survives passes and files. */
+uint64_t lt_node_random_key(const lt_graph *graph, const lt_node *node);
 void lt_run_destroy(lt_run *run);
 
 #endif
