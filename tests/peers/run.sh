@@ -1,0 +1,5 @@
+#!/bin/sh
+# What `make check-peers` runs inside the virtual environment: real architectures against ONNX Runtime.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+"${LATHE_PEERS_PYTHON:-python3}" "$here/skeletons.py" "${LATHE:-$here/../../build/release/lathe}" "$@"

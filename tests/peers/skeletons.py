@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Real architectures with random weights: Lathe's saved plans against ONNX Runtime.
+
+    skeletons.py LATHE [--models DIR] [--only GLOB] [--fixtures DIR] [--threads N]
+
+For each model: fill the weights, build a plan, load and run it twice on different random inputs, run ONNX Runtime on the same inputs, compare
+(mean_rel = sum|a-b| / sum|b| over all outputs), and check that the two inputs give different outputs. Detection models are compared on the tensors
+before non-maximum suppression. Prints one row per model; the last line is "N passed, N failed". Exit code 1 when a model fails.
+"""
+import argparse
+import fnmatch
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+LIMIT, LIMIT_QUANTIZED = 1e-5, 2e-2
+SHAPES = {  # of symbolic inputs; batch is 1
+    "bert_base": [1, 128], "t5_small_encoder": [1, 128], "lstm_tagger": [1, 32], "conformer_asr": [1, 256, 80], "edsr_x2": [1, 3, 180, 320],
+    "whisper_tiny_encoder": [1, 80, 3000],
+}
+
+
+def fill(models, name, folder):
+    out = os.path.join(folder, name)
+    if not os.path.exists(out):
+        script = os.path.join(models, "fill_weights.py")
+        subprocess.run([sys.executable, script, os.path.join(models, "skeletons", name), out], check=True)
+    return out
+
+
+def shape_of(name, value):
+    dims = [d.dim_value if d.HasField("dim_value") else 0 for d in value.type.tensor_type.shape.dim]
+    for stem, shape in SHAPES.items():
+        if name.startswith(stem):
+            return shape
+    return [d or 1 for d in dims]
+
+
+def inputs_of(model, name, seed):
+    rng = np.random.Generator(np.random.PCG64(seed))
+    known = {t.name for t in model.graph.initializer}
+    feeds = {}
+    for value in model.graph.input:
+        if value.name in known:
+            continue
+        shape = shape_of(name, value)
+        if value.type.tensor_type.elem_type == onnx.TensorProto.INT64:
+            feeds[value.name] = np.ones(shape, np.int64) if "mask" in value.name else rng.integers(1, 100, shape)
+        else:
+            feeds[value.name] = rng.standard_normal(shape).astype(np.float32)
+    return feeds
+
+
+def before_nms(model):
+    """Outputs to compare: what the first NonMaxSuppression reads, where there is one."""
+    for node in model.graph.node:
+        if node.op_type == "NonMaxSuppression":
+            return list(node.input[:2])
+    return [o.name for o in model.graph.output]
+
+
+def with_outputs(path, names, folder):
+    model = onnx.load(path)
+    if names == [o.name for o in model.graph.output]:
+        return path
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
+    out = os.path.join(folder, "cut_" + os.path.basename(path))
+    onnx.save(model, out)
+    return out
+
+
+def run_lathe(lathe, plan, feeds, names, folder, threads):
+    command = [lathe, "run", plan, "--threads", str(threads)]
+    for i, (name, a) in enumerate(feeds.items()):
+        path = os.path.join(folder, f"in{i}.npy")
+        np.save(path, a)
+        command += ["--input", f"{name}={path}"]
+    for i, name in enumerate(names):
+        command += ["--output", f"{name}={os.path.join(folder, f'out{i}.npy')}"]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return [np.load(os.path.join(folder, f"out{i}.npy")) for i in range(len(names))]
+
+
+def mean_rel(a, b):
+    top = sum(np.abs(x.astype(np.float64) - y).sum() for x, y in zip(a, b))
+    bottom = sum(np.abs(y.astype(np.float64)).sum() for y in b)
+    same_nan = all((np.isnan(x) == np.isnan(y)).all() for x, y in zip(a, b) if x.dtype.kind == "f")
+    return top / max(bottom, 1e-30) if same_nan else float("nan")
+
+
+def check(lathe, models, name, cache, threads):
+    path = fill(models, name, cache)
+    with tempfile.TemporaryDirectory() as folder:
+        names = before_nms(onnx.load(path, load_external_data=False))
+        path = with_outputs(path, names, folder)
+        plan = os.path.join(folder, "m.plan")
+        start = time.time()
+        subprocess.run([lathe, "build", path, "-o", plan], check=True, capture_output=True, text=True)
+        built = time.time() - start
+        model = onnx.load(path, load_external_data=False)
+        peer = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+        ours, theirs = [], []
+        start = time.time()
+        for seed in (1, 2):
+            feeds = inputs_of(model, name, seed)
+            ours.append(run_lathe(lathe, plan, feeds, names, folder, threads))
+            theirs.append(peer.run(names, feeds))
+        ran = time.time() - start
+    error = max(mean_rel(a, b) for a, b in zip(ours, theirs))
+    moved = mean_rel(ours[0], ours[1])
+    limit = LIMIT_QUANTIZED if "qat" in name else LIMIT
+    good = error <= limit and moved > 0
+    print(f"{'pass' if good else 'FAIL'}  {name:34s} mean_rel {error:8.1e} (limit {limit:.0e})  inputs move outputs by {moved:8.1e}  build {built:6.1f} s, "
+          f"runs {ran:6.1f} s", flush=True)
+    return good
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    ap = argparse.ArgumentParser()
+    ap.add_argument("lathe")
+    ap.add_argument("--models", default=os.environ.get("LATHE_MODELS", os.path.join(here, "../../../shared/models")))
+    ap.add_argument("--only", default="*")
+    ap.add_argument("--cache")
+    ap.add_argument("--threads", type=int, default=2)
+    args = ap.parse_args()
+    names = sorted(os.path.basename(p) for p in glob.glob(os.path.join(args.models, "skeletons", "*.onnx")))
+    names = [n for n in names if fnmatch.fnmatch(n, args.only)]
+    if not names:
+        print(f"no models under {args.models}: set LATHE_MODELS")
+        return 2
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in names:
+            try:
+                good = check(args.lathe, args.models, name, args.cache or temporary, args.threads)
+            except subprocess.CalledProcessError as e:
+                print(f"FAIL  {name:34s} {' '.join(e.cmd[:2])}: {(e.stderr or '').strip()[:600]}", flush=True)
+                good = False
+            except Exception as e:  # one bad model must not hide the others
+                print(f"FAIL  {name:34s} {type(e).__name__}: {e}", flush=True)
+                good = False
+            passed, failed = passed + good, failed + (not good)
+            if not args.cache:
+                for f in os.listdir(temporary):
+                    os.unlink(os.path.join(temporary, f))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
