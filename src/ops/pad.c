@@ -56,6 +56,7 @@ static lathe_status infer_pad(lt_infer *c)
     if (x->rank < 0) {
         return lt_infer_out(c, 0, x->dtype, -1, NULL);
     }
+    LT_TRY(lt_move_length(c, 3, &length));
     LT_TRY(lt_infer_axes(c, NULL, 3, x->rank, axes, &n_axes));
     if (c->n_in <= 3 || c->in[3] == NULL) {
         for (n_axes = 0; n_axes < x->rank; n_axes++) {

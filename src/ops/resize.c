@@ -85,10 +85,11 @@ static lathe_status infer_from_sizes(lt_infer *c, const lt_resize *r, int n_axes
     int64_t count, numbers[LATHE_MAX_RANK] = { 0 }, in[LATHE_MAX_RANK] = { 0 }, out[LATHE_MAX_RANK];
     bool known = true;
     float scale;
-    LT_TRY(lt_infer_ints(c, 3, sizes, &count));
+    LT_TRY(lt_move_length(c, 3, &count));
     if (count >= 0 && count != n_axes) {
         return lt_infer_fail(c, "%lld sizes for %d axes", (long long)count, n_axes);
     }
+    LT_TRY(lt_infer_ints(c, 3, sizes, &count));
     for (int i = 0; i < n_axes; i++) {
         lt_dim size = count < 0 ? LT_UNKNOWN_DIM : sizes[i], d = dims[axes[i]];
         if (count >= 0 && lt_dim_is_const(size) && size.k < 0) {
