@@ -68,7 +68,7 @@ static void print_values(printer *p, const lt_value_id *ids, uint32_t count, boo
     for (uint32_t i = 0; i < count; i++) {
         const lt_value *value = lt_value_get(p->graph, ids[i]);
         lt_buf_puts(p->out, i > 0 ? ", " : "");
-        lt_buf_puts(p->out, value != NULL && value->host_input ? "host " : "");
+        lt_buf_puts(p->out, typed && value != NULL && value->host_input ? "host " : "");
         print_value(p, value, typed);
     }
     lt_buf_putc(p->out, ')');
