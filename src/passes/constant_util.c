@@ -114,11 +114,9 @@ lathe_status lt_make_node(const lt_make *make, const char *op, const lathe_attr 
     LT_CHECK(c->diag, at != NULL, c->pass->name);
     lt_node_spec spec = { .op = op, .domain = "", .label = at->label, .attrs = attrs, .n_attrs = n_attrs, .inputs = inputs,
                           .n_inputs = n_inputs, .n_outputs = 1, .before = make->at, .device = at->device };
+    bool fold = !make->keep && all_constant(c->graph, inputs, n_inputs); /* *out may be one of the inputs */
     LT_TRY(lt_graph_add_node(c->graph, at->region, &spec, &node, out, c->diag));
-    if (make->keep || !all_constant(c->graph, inputs, n_inputs)) {
-        return LATHE_OK;
-    }
-    return lt_graph_fold_node(c->graph, node, c->diag);
+    return fold ? lt_graph_fold_node(c->graph, node, c->diag) : LATHE_OK;
 }
 
 lathe_status lt_make_binary(const lt_make *make, const char *op, lt_value_id a, lt_value_id b, lt_value_id *out)

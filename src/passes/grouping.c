@@ -98,6 +98,14 @@ static bool is_parameter(const lt_node *node, uint32_t slot)
     return slot > 0 && (lt_is_quantize(node) || lt_is_dequantize(node));
 }
 
+static const char *join_reason(const lt_grouping *g, const group *s, const lt_node *node);
+
+/* Dequantization that only feeds the node that is looked at comes along with it (add_feeders). */
+static bool comes_along(const lt_grouping *g, const group *s, const lt_value *value, const lt_node *def)
+{
+    return def != NULL && lt_is_dequantize(def) && lt_value_single(value) && join_reason(g, s, def) == NULL;
+}
+
 /* An operand that a root's group reads must be there before the root runs. */
 static const char *operand_reason(const lt_grouping *g, const group *s, const lt_node *node, uint32_t slot)
 {
@@ -114,7 +122,8 @@ static const char *operand_reason(const lt_grouping *g, const group *s, const lt
         return "shapes not provably equal";
     }
     const lt_node *root = lt_node_get(graph, s->root);
-    if (def != NULL && root != NULL && def->region == root->region && place_of(g, def) > place_of(g, root)) {
+    bool later = def != NULL && root != NULL && def->region == root->region && place_of(g, def) > place_of(g, root);
+    if (later && !comes_along(g, s, value, def)) {
         return "an operand is computed after the root";
     }
     return NULL;
@@ -163,11 +172,10 @@ static bool add_member(group *s, const lt_node *node, bool tile)
 }
 
 /* What only feeds the new member can be computed with it: dequantization everywhere, any instruction in groups without a root. */
-static bool add_feeders(const lt_grouping *g, group *s, const lt_node *node)
+static bool add_feeders(const lt_grouping *g, group *s)
 {
     const lt_graph *graph = g->c->graph;
-    size_t first = s->count - 1;
-    for (size_t at = first; at < s->count; at++) {
+    for (size_t at = s->count - 1; at < s->count; at++) {
         const lt_node *user = lt_node_get(graph, s->members[at]);
         for (uint32_t i = 0; i < user->n_inputs; i++) {
             const lt_value *value = lt_node_in(graph, user, i);
@@ -181,7 +189,6 @@ static bool add_feeders(const lt_grouping *g, group *s, const lt_node *node)
             }
         }
     }
-    (void)node;
     return true;
 }
 
@@ -239,7 +246,7 @@ static bool step(const lt_grouping *g, group *s, bool *full)
         if (reader == NULL) {
             return false;
         }
-        if (!add_member(&t, reader, true) || !add_feeders(g, &t, reader)) {
+        if (!add_member(&t, reader, true) || !add_feeders(g, &t)) {
             *full = true;
             return false;
         }
@@ -332,7 +339,7 @@ lathe_status lt_group_grow(lt_grouping *g, lt_node_id seed, const lt_node_id *ex
     if (out != NULL && out->type.cls == LT_TENSOR && out->type.rank >= 0) {
         s.space = out->type;
         if (!root) {
-            (void)add_feeders(g, &s, node);
+            (void)add_feeders(g, &s);
         }
         LT_TRY(grow(g, &s));
     }

@@ -1,7 +1,9 @@
 /*
- * merge_common.c - pass merge-common: nodes that compute the same thing become one, and so do constants with the same bytes.
+ * merge_common.c - pass merge-common: nodes that compute the same thing become one, and so do small constants with the same bytes.
  *
  * Nodes are merged within a region, so that nothing moves out of a body. Random operators and those with bodies stay as they are.
+ * Constants are merged when they are single numbers or short lists of integers (shapes, axes, zero points). Weights stay apart: merging two would
+ * forbid a refit to change one of them, and a plan stores equal bytes once anyway.
  */
 #include "passes/passes_internal.h"
 
@@ -9,11 +11,18 @@
 
 /* ---- Constants ---- */
 
+static bool is_parameter(const lt_tensor *tensor)
+{
+    int64_t count = lt_tensor_count(tensor);
+    bool whole = lt_dtype_is_integer(tensor->dtype) || tensor->dtype == LATHE_DTYPE_BOOL;
+    return count <= 1 || (whole && tensor->rank <= 1 && count <= LT_CONTENTS_MAX);
+}
+
 static lathe_status merge_value(lt_pass_call *c, lt_imap *seen, const lt_value *value)
 {
     uint64_t packed;
     const lt_tensor *tensor = lt_value_tensor(value);
-    if (tensor == NULL || value->blob == NULL || lt_value_unused(value)) {
+    if (tensor == NULL || value->blob == NULL || lt_value_unused(value) || !is_parameter(tensor)) {
         return LATHE_OK;
     }
     uint64_t hash = lt_blob_hash(value->blob);
@@ -199,6 +208,6 @@ static lathe_status run(lt_pass_call *c)
 
 LT_PASS(merge_common) = {
     .name = "merge-common",
-    .summary = "Merge nodes that compute the same, and constants with the same bytes",
+    .summary = "Merge nodes that compute the same, and small constants with the same bytes",
     .run = run,
 };

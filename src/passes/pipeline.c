@@ -8,7 +8,8 @@
 const char *const lt_pipeline[] = {
     "fold-constants",     /* whatever needs no input */
     "fold-shapes",        /* shape arithmetic becomes constants and host expressions, so that the rest sees numbers */
-    "fold-constants",     /* what was waiting for those */
+    "fold-constants",     /* what was waiting for those; branches of If that are decided now */
+    "fold-shapes",        /* and the shape arithmetic in them */
     "drop-identity",
     "merge-common",       /* before raising, so that shared weights stay shared */
     "raise-quantized",
@@ -17,6 +18,7 @@ const char *const lt_pipeline[] = {
     "merge-common",
     "dead-code",
     LT_BORDER,
+    "copy-dequantize",    /* so that each reader can take its own along */
     "group-epilogues",    /* roots take what follows them first */
     "group-pointwise",    /* the rest */
     NULL,

@@ -17,6 +17,7 @@ typedef struct driver {
     lt_node_id *queue; /* in the scratch arena; entries before `head` are done */
     size_t head, tail, capacity;
     size_t rewrites, bound;
+    lt_imap noted;     /* refusals of guards that were told already */
 } driver;
 
 static lathe_status push(driver *d, lt_node_id node)
@@ -74,6 +75,15 @@ static lathe_status compile_rules(lt_pass_call *c, const lt_rule *rules, driver 
     return LATHE_OK;
 }
 
+static size_t rule_number(const driver *d, const lt_rule_code *code)
+{
+    size_t i = 0;
+    while (i < d->n_codes && d->codes[i] != code) {
+        i++;
+    }
+    return i;
+}
+
 /* Guards may look at constants, so they run inside the edit that names who relied on them. */
 static lathe_status guard_and_apply(driver *d, lt_match *m, bool *hit)
 {
@@ -87,8 +97,10 @@ static lathe_status guard_and_apply(driver *d, lt_match *m, bool *hit)
     if (*hit) {
         return lt_rule_apply(m, c->diag);
     }
-    if (why[0] != '\0') {
+    uint64_t key = (uint64_t)m->root.index << 16 | rule_number(d, m->code);
+    if (why[0] != '\0' && !lt_imap_get(&d->noted, key, NULL)) {
         lt_pass_note(c, lt_match_root(m), "%s: %s", rule->name, why);
+        return lt_imap_put(&d->noted, key, 1) ? LATHE_OK : LT_OOM(c->diag);
     }
     return LATHE_OK;
 }
@@ -148,10 +160,12 @@ lathe_status lt_rules_run(lt_pass_call *c, const lt_rule *rules)
     }
     d.bound = 16 * d.bound + 256;
     lt_arena_init(&d.arena, c->allocator);
+    lt_imap_init(&d.noted, c->allocator);
     while (any && status == LATHE_OK) {
         any = false;
         status = sweep(&d, &any);
     }
+    lt_imap_free(&d.noted);
     lt_arena_destroy(&d.arena);
     return status;
 }

@@ -139,7 +139,10 @@ static lathe_status take_number(reader *r, double *out, bool *integer)
         *integer = *integer && (isdigit((unsigned char)at[n]) || sign);
         n++;
     }
-    if (n == 0 || !lt_parse_f64(at, n, out)) {
+    int64_t whole;
+    if (n > 0 && *integer && lt_parse_i64(at, n, &whole)) {
+        *out = (double)whole;
+    } else if (n == 0 || !lt_parse_f64(at, n, out)) {
         return complain(r, "expected a number");
     }
     r->at += n;

@@ -13,8 +13,8 @@ typedef struct span {
     size_t length;
 } span;
 
-enum { SECTIONS = 3 };
-static const char *const section_names[SECTIONS] = { "refusals", "assumptions", "notes" };
+enum { SECTIONS = 4 };
+static const char *const section_names[SECTIONS] = { "refusals", "assumptions", "notes", "fates" };
 
 typedef struct page_case {
     span head;              /* everything up to "# ----": kept as it is */
@@ -107,6 +107,11 @@ static bool option(span text, const char *name, double *out)
             while (to < text.length && text.text[to] != ' ' && text.text[to] != ',') {
                 to++;
             }
+            int64_t whole;
+            if (lt_parse_i64(text.text + from, to - from, &whole)) {
+                *out = (double)whole;
+                return true;
+            }
             return lt_parse_f64(text.text + from, to - from, out);
         }
     }
@@ -176,6 +181,20 @@ void golden_put_assumptions(const lt_graph *graph, const char *prefix, lt_buf *o
             lt_buf_put_f64(out, assumptions[i].number);
         }
         lt_buf_printf(out, " (%s)\n", assumptions[i].pass);
+    }
+}
+
+static void put_fates(const lt_graph *graph, lt_buf *out)
+{
+    const lt_origin *origins;
+    size_t n = lt_graph_origins(graph, &origins);
+    for (size_t i = 0; i < n; i++) {
+        static const char *const names[] = { "step", "folded", "removed" };
+        lt_fate fate;
+        const char *pass;
+        if (lt_graph_fate(graph, (uint32_t)i, &fate, &pass, NULL) == LATHE_OK) {
+            lt_buf_printf(out, "# %zu %s: %s%s%s\n", i, origins[i].op, names[fate], fate == LT_FATE_STEP ? "" : " by ", fate == LT_FATE_STEP ? "" : pass);
+        }
     }
 }
 
@@ -325,7 +344,10 @@ static lathe_status run_case(const page_case *c, const char *path, result *out, 
     snprintf(names, sizeof names, "%.*s", (int)c->run.length, c->run.length > 0 ? c->run.text : "");
     lathe_status status = lt_graph_parse(c->head.text, c->head.length, path, NULL, NULL, NULL, &before, diag);
     if (status == LATHE_OK) {
-        status = lt_graph_clone(before, NULL, &after, diag);
+        status = lt_graph_parse(c->head.text, c->head.length, path, NULL, NULL, NULL, &after, diag);
+    }
+    if (status == LATHE_OK) {
+        status = lt_graph_number_origins(after, diag);
     }
     if (status == LATHE_OK) {
         status = golden_run_passes(names, &after, &options, diag);
@@ -336,6 +358,7 @@ static lathe_status run_case(const page_case *c, const char *path, result *out, 
     if (status == LATHE_OK) {
         golden_put_refusals(after, "# ", &out->sections[0]);
         golden_put_assumptions(after, "# ", &out->sections[1]);
+        put_fates(after, &out->sections[3]);
     }
     if (status == LATHE_OK && c->same.text != NULL) {
         status = check_same(before, after, c, diag);

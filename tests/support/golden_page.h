@@ -10,7 +10,7 @@
  *   # sizes: N=4, M=3            numbers for symbols in input shapes, else 2, 3, ...
  *   # ----
  *   the output
- *   # refusals | assumptions | notes      optional sections, each line behind "# "
+ *   # refusals | assumptions | notes | fates      optional sections, each line behind "# "
  */
 #ifndef LT_GOLDEN_PAGE_H
 #define LT_GOLDEN_PAGE_H
