@@ -59,13 +59,11 @@ static bool present(const lt_infer *c, int i)
     return type != NULL && !(type->rank == 1 && lt_dim_is(type->dims[0], 0));
 }
 
-static int64_t round_half_up(float value)
-{
-    return (int64_t)floorf(value + 0.5f);
-}
+/* Extents beyond this are refused before they could leave the range of an integer. */
+#define LARGEST_EXTENT 4e18f
 
-/* Extents under a policy that keeps the aspect ratio; *scale is the common one. */
-static void keep_ratio(int policy, int n_axes, const int *axes, const int64_t *sizes, const int64_t *in, int64_t *out, float *scale)
+/* Extents under a policy that keeps the aspect ratio; *scale is the common one. false when one is out of range. */
+static bool keep_ratio(int policy, int n_axes, const int *axes, const int64_t *sizes, const int64_t *in, int64_t *out, float *scale)
 {
     *scale = 0.0f;
     for (int i = 0; i < n_axes; i++) {
@@ -75,8 +73,13 @@ static void keep_ratio(int policy, int n_axes, const int *axes, const int64_t *s
         }
     }
     for (int i = 0; i < n_axes; i++) {
-        out[axes[i]] = round_half_up(*scale * (float)in[axes[i]]);
+        float extent = floorf(*scale * (float)in[axes[i]] + 0.5f);
+        if (!(extent < LARGEST_EXTENT)) {
+            return false;
+        }
+        out[axes[i]] = (int64_t)extent;
     }
+    return true;
 }
 
 static lathe_status infer_from_sizes(lt_infer *c, const lt_resize *r, int n_axes, const int *axes, lt_dim *dims)
@@ -95,13 +98,18 @@ static lathe_status infer_from_sizes(lt_infer *c, const lt_resize *r, int n_axes
         if (count >= 0 && lt_dim_is_const(size) && size.k < 0) {
             return lt_infer_fail(c, "size %lld is negative", (long long)size.k);
         }
-        known = known && count >= 0 && lt_dim_is_const(size) && lt_dim_is_const(d) && d.k > 0;
+        if (r->policy != LT_RESIZE_STRETCH && lt_dim_is(d, 0)) {
+            return lt_infer_fail(c, "axis %d is empty and has no aspect ratio", axes[i]);
+        }
+        known = known && count >= 0 && lt_dim_is_const(size) && lt_dim_is_const(d);
         numbers[i] = size.k;
         in[axes[i]] = d.k;
         dims[axes[i]] = r->policy == LT_RESIZE_STRETCH ? size : LT_UNKNOWN_DIM;
     }
     if (r->policy != LT_RESIZE_STRETCH && known) {
-        keep_ratio(r->policy, n_axes, axes, numbers, in, out, &scale);
+        if (!keep_ratio(r->policy, n_axes, axes, numbers, in, out, &scale)) {
+            return lt_infer_fail(c, "an extent is out of range");
+        }
         for (int i = 0; i < n_axes; i++) {
             dims[axes[i]] = lt_dim_const(out[axes[i]]);
         }
@@ -238,7 +246,7 @@ static lathe_status read_axes(lt_eval *c, lt_resize *r, const lt_tensor *x, cons
         axes[i] = n_axes > 0 ? (int)(given[i] < 0 ? given[i] + x->rank : given[i]) : i;
     }
     if (n_sizes > 0 && r->policy != LT_RESIZE_STRETCH) {
-        keep_ratio(r->policy, n, axes, sizes, x->dims, ignored, &common);
+        LT_CHECK(c->diag, keep_ratio(r->policy, n, axes, sizes, x->dims, ignored, &common), c->where);
     }
     for (int i = 0; i < n; i++) {
         lt_resize_axis *a = &all[axes[i]];
