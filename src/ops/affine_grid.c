@@ -21,12 +21,14 @@ static lathe_status infer_affine_grid(lt_infer *c)
     }
     if (theta->rank == 3) {
         LT_TRY(lt_move_equal(c, theta->dims[1], lt_dim_const(n), "rows of theta and axes of the image", &ignored));
-        LT_TRY(lt_move_equal(c, theta->dims[2], lt_dim_const(n + 1), "columns of theta and axes of the image plus 1", &ignored));
+        LT_TRY(lt_move_equal(c, theta->dims[2], lt_dim_const(n + 1), "columns of theta and axes of the image plus 1",
+                             &ignored));
     }
     LT_TRY(lt_infer_ints(c, 1, size, &count));
     dims[0] = count >= 0 ? size[0] : LT_UNKNOWN_DIM;
     if (theta->rank == 3) {
-        LT_TRY(lt_move_equal(c, count >= 0 ? size[0] : theta->dims[0], theta->dims[0], "the batches of size and theta", &dims[0]));
+        LT_TRY(lt_move_equal(c, count >= 0 ? size[0] : theta->dims[0], theta->dims[0], "the batches of size and theta",
+                             &dims[0]));
     }
     for (int k = 0; k < n; k++) {
         dims[k + 1] = count >= 0 ? size[k + 2] : LT_UNKNOWN_DIM;

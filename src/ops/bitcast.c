@@ -37,7 +37,8 @@ LT_OPS(bitcast) = {
     {
         .name = "BitCast",
         .since = 26,
-        .sig = "(T1 input) -> (T2 output); T1: numeric bool c64 c128 f8 u4 i4 u2 i2 f4e2m1, T2: numeric bool c64 c128 f8 u4 i4 u2 i2 f4e2m1",
+        .sig = "(T1 input) -> (T2 output); T1: numeric bool c64 c128 f8 u4 i4 u2 i2 f4e2m1, T2: numeric bool c64 c128 "
+               "f8 u4 i4 u2 i2 f4e2m1",
         .attrs = attrs_bitcast,
         .infer = infer_bitcast,
         .eval = eval_bitcast,

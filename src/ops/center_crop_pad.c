@@ -56,7 +56,8 @@ static lathe_status eval_crop_pad(lt_eval *c)
             maps[k][i] = from >= 0 && from < d ? from : -1;
         }
     }
-    lt_map_copy(x->rank, x->dims, y->dims, maps, lt_elem_bytes(x->dtype), lt_tensor_count(x) > 0 ? x->data : NULL, y->data, zero);
+    lt_map_copy(x->rank, x->dims, y->dims, maps, lt_elem_bytes(x->dtype), lt_tensor_count(x) > 0 ? x->data : NULL,
+                y->data, zero);
     return lt_own_strings(c, y);
 }
 

@@ -20,7 +20,9 @@ static const char *read_places(const lathe_attr *attrs, size_t n_attrs, int n, p
     p->n = n;
     if ((strides != NULL && n_strides != (size_t)n) || (dilations != NULL && n_dilations != (size_t)n) ||
         (pads != NULL && n_pads != 2 * (size_t)n)) {
-        return strides != NULL && n_strides != (size_t)n ? "strides" : pads != NULL && n_pads != 2 * (size_t)n ? "pads" : "dilations";
+        return strides != NULL && n_strides != (size_t)n ? "strides"
+               : pads != NULL && n_pads != 2 * (size_t)n ? "pads"
+                                                         : "dilations";
     }
     for (int k = 0; k < n; k++) {
         p->stride[k] = strides != NULL ? strides[k] : 1;
@@ -45,7 +47,8 @@ static int64_t steps(const places *p, int k, int64_t image, int64_t block)
 }
 
 /* The columns must be as many as there are positions. */
-static lathe_status check_columns(lt_infer *c, const places *p, const lt_dim *image, const lt_dim *block, lt_dim columns)
+static lathe_status check_columns(lt_infer *c, const places *p, const lt_dim *image, const lt_dim *block,
+                                  lt_dim columns)
 {
     int64_t total = 1;
     for (int k = 0; k < p->n; k++) {
@@ -60,7 +63,8 @@ static lathe_status check_columns(lt_infer *c, const places *p, const lt_dim *im
         }
     }
     if (lt_dim_is_const(columns) && columns.k != total) {
-        return lt_infer_fail(c, "the input has %lld columns, the image has room for %lld blocks", (long long)columns.k, (long long)total);
+        return lt_infer_fail(c, "the input has %lld columns, the image has room for %lld blocks", (long long)columns.k,
+                             (long long)total);
     }
     return LATHE_OK;
 }
@@ -81,7 +85,8 @@ static lathe_status infer_col2im(lt_infer *c)
         return lt_infer_out(c, 0, x->dtype, -1, NULL);
     }
     if (length > LATHE_MAX_RANK - 2 || (length_block >= 0 && length_block != length)) {
-        return lt_infer_fail(c, "image_shape and block_shape have %lld and %lld elements", (long long)length, (long long)length_block);
+        return lt_infer_fail(c, "image_shape and block_shape have %lld and %lld elements", (long long)length,
+                             (long long)length_block);
     }
     const char *wrong = read_places(c->attrs, c->n_attrs, (int)length, &p);
     if (wrong != NULL) {
@@ -107,7 +112,10 @@ static lathe_status infer_col2im(lt_infer *c)
     return lt_move_out(c, 0, x->dtype, (int)length + 2, dims);
 }
 
-/* One channel: `columns` holds a row of positions for every element of the block. Sums in f64, or modulo 2^64 for integers. */
+/*
+ * One channel: `columns` holds a row of positions for every element of the block. Sums in f64, or modulo 2^64 for
+ * integers.
+ */
 typedef struct image {
     const places *p;
     const int64_t *block, *dims;
@@ -182,14 +190,16 @@ static lathe_status eval_col2im(lt_eval *c)
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_col2im[] = {
-    { "dilations", LATHE_ATTR_INTS, false }, { "pads", LATHE_ATTR_INTS, false }, { "strides", LATHE_ATTR_INTS, false }, { 0 }
-};
+static const lt_attr_spec attrs_col2im[] = { { "dilations", LATHE_ATTR_INTS, false },
+                                             { "pads", LATHE_ATTR_INTS, false },
+                                             { "strides", LATHE_ATTR_INTS, false },
+                                             { 0 } };
 
 static const char *const samples_col2im[] = {
     "f32[1,5,5] x = rand(1), i64[2] i = {5, 5}, i64[2] b = {1, 5} | y = Col2Im (x, i, b)",
     "f32[2,8,4] x = rand(1), i64[2] i = {3, 3}, i64[2] b = {2, 2} | y = Col2Im (x, i, b)",
-    "f32[1,6,6] x = rand(1), i64[2] i = {5, 4}, i64[2] b = {2, 3} | y = Col2Im <strides = [2, 2], pads = [1, 1, 0, 1], dilations = [1, 1]> (x, i, b)",
+    "f32[1,6,6] x = rand(1), i64[2] i = {5, 4}, i64[2] b = {2, 3} | y = Col2Im <strides = [2, 2], pads = [1, 1, 0, 1], "
+    "dilations = [1, 1]> (x, i, b)",
     NULL,
 };
 

@@ -6,7 +6,10 @@
 
 #include "ops/move.h"
 
-/* A tensor type of this dtype and unknown rank that lives forever; for element types where nothing else can hold them. */
+/*
+ * A tensor type of this dtype and unknown rank that lives forever; for element types where nothing else can hold
+ * them.
+ */
 const lt_type *lt_any_tensor(lathe_dtype dtype);
 /* What is true of both element types: same shapes stay, else the rank becomes unknown. */
 lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, const lt_type **out);

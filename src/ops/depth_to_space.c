@@ -1,5 +1,6 @@
 /*
- * depth_to_space.c - DepthToSpace and SpaceToDepth: blocks of the image exchanged with channels. Both are one transposed copy of six axes.
+ * depth_to_space.c - DepthToSpace and SpaceToDepth: blocks of the image exchanged with channels. Both are one
+ * transposed copy of six axes.
  */
 #include "ops/move.h"
 
@@ -28,7 +29,8 @@ static lathe_status infer_depth_to_space(lt_infer *c)
 {
     int64_t block;
     LT_TRY(read_block(c, &block));
-    if (!lt_attr_is(c->attrs, c->n_attrs, "mode", "DCR", "DCR") && !lt_attr_is(c->attrs, c->n_attrs, "mode", "CRD", "DCR")) {
+    if (!lt_attr_is(c->attrs, c->n_attrs, "mode", "DCR", "DCR") &&
+        !lt_attr_is(c->attrs, c->n_attrs, "mode", "CRD", "DCR")) {
         return lt_infer_fail(c, "mode must be DCR or CRD");
     }
     if (!lt_infer_known_rank(c, 0)) {
@@ -58,8 +60,8 @@ static lathe_status infer_space_to_depth(lt_infer *c)
 }
 
 /*
- * The deep side has channels (block row, block column, channel) when `blocks_first` (DCR, SpaceToDepth), else (channel, block row,
- * block column). The wide side is [n, channel, h, block row, w, block column].
+ * The deep side has channels (block row, block column, channel) when `blocks_first` (DCR, SpaceToDepth), else
+ * (channel, block row, block column). The wide side is [n, channel, h, block row, w, block column].
  */
 static void exchange(const lt_tensor *deep, int64_t block, bool blocks_first, bool to_wide, const char *src, char *dst)
 {
@@ -100,9 +102,9 @@ static lathe_status eval_space_to_depth(lt_eval *c)
     return lt_own_strings(c, y);
 }
 
-static const lt_attr_spec attrs_depth_to_space[] = {
-    { "blocksize", LATHE_ATTR_INT, true }, { "mode", LATHE_ATTR_STRING, false }, { 0 }
-};
+static const lt_attr_spec attrs_depth_to_space[] = { { "blocksize", LATHE_ATTR_INT, true },
+                                                     { "mode", LATHE_ATTR_STRING, false },
+                                                     { 0 } };
 static const lt_attr_spec attrs_space_to_depth[] = { { "blocksize", LATHE_ATTR_INT, true }, { 0 } };
 
 static const char *const samples_depth_to_space[] = {

@@ -1,6 +1,6 @@
 /*
- * einsum.c - Einsum: products of elements summed over the letters of an equation that its output does not name. Sums are in f64, or modulo
- * 2^64 for integers.
+ * einsum.c - Einsum: products of elements summed over the letters of an equation that its output does not name. Sums
+ * are in f64, or modulo 2^64 for integers.
  */
 #include "ops/move.h"
 
@@ -13,8 +13,8 @@ typedef struct equation {
     int n_in;
     int rank[MAX_OPERANDS], axes[MAX_OPERANDS][LATHE_MAX_RANK]; /* label of every axis */
     int out_rank, out[LABELS];
-    int ellipsis;      /* axes under the ellipsis, the most of any operand */
-    int seen[LABELS];  /* how often a label stands in the operands */
+    int ellipsis;     /* axes under the ellipsis, the most of any operand */
+    int seen[LABELS]; /* how often a label stands in the operands */
 } equation;
 
 /* ---- Parsing ---- */
@@ -43,7 +43,10 @@ static bool take(const char **at, const char *end, const char *text)
     return true;
 }
 
-/* Letters of one term; -1 stands for the ellipsis. Returns their number, -1 when they are too many or the ellipsis comes twice. */
+/*
+ * Letters of one term; -1 stands for the ellipsis. Returns their number, -1 when they are too many or the ellipsis
+ * comes twice.
+ */
 static int read_term(const char **at, const char *end, int *labels, int most, bool *has_ellipsis)
 {
     int count = 0;
@@ -169,7 +172,8 @@ static lathe_status infer_einsum(lt_infer *c)
     lt_dim extent[LABELS], dims[LATHE_MAX_RANK];
     equation q;
     if (c->n_in > MAX_OPERANDS) {
-        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "Einsum: %d inputs; at most %d are possible", c->n_in, MAX_OPERANDS);
+        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "Einsum: %d inputs; at most %d are possible",
+                       c->n_in, MAX_OPERANDS);
     }
     for (int i = 0; i < c->n_in; i++) {
         if (c->in[i]->rank < 0) {
@@ -286,7 +290,13 @@ static lathe_status eval_einsum(lt_eval *c)
     lt_tensor *y = lt_out(c, 0);
     lt_type types[MAX_OPERANDS];
     const lt_type *in[MAX_OPERANDS];
-    lt_infer reading = { .op = c->op, .attrs = c->attrs, .n_attrs = c->n_attrs, .where = c->where, .n_in = c->n_in, .in = in, .diag = c->diag };
+    lt_infer reading = { .op = c->op,
+                         .attrs = c->attrs,
+                         .n_attrs = c->n_attrs,
+                         .where = c->where,
+                         .n_in = c->n_in,
+                         .in = in,
+                         .diag = c->diag };
     equation q;
     if (y == NULL || lt_tensor_count(y) == 0) {
         return LATHE_OK;
@@ -325,7 +335,8 @@ static const char *const samples_einsum[] = {
     "f64[3,3] a = rand(1) | y = Einsum <equation = \"ii->i\"> (a)",
     "f32[3] a = rand(1), f32[3] b = rand(2) | y = Einsum <equation = \"i,i\"> (a, b)",
     "i32[2,3] a = iota | y = Einsum <equation = \"ij->ji\"> (a)",
-    "f32[2,3,4] a = rand(1), f32[4,5] b = rand(2), f32[5] d = rand(3) | y = Einsum <equation = \"bij,jk,k->bi\"> (a, b, d)",
+    "f32[2,3,4] a = rand(1), f32[4,5] b = rand(2), f32[5] d = rand(3) | y = Einsum <equation = \"bij,jk,k->bi\"> (a, "
+    "b, d)",
     NULL,
 };
 

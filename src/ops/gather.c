@@ -1,5 +1,6 @@
 /*
- * gather.c - Gather, GatherElements, GatherND: elements picked by indices. A wrong index is an error, never a read outside.
+ * gather.c - Gather, GatherElements, GatherND: elements picked by indices. A wrong index is an error, never a read
+ * outside.
  */
 #include "ops/move.h"
 
@@ -67,8 +68,8 @@ static lathe_status read_index(lt_eval *c, const lt_tensor *indices, int64_t k, 
 {
     int64_t index = lt_load_i64(indices->dtype, indices->data, k);
     if (!lt_wrap_index(index, extent, out)) {
-        return lt_eval_fail(c, "index %lld (number %lld) is out of range for an extent of %lld", (long long)index, (long long)k,
-                            (long long)extent);
+        return lt_eval_fail(c, "index %lld (number %lld) is out of range for an extent of %lld", (long long)index,
+                            (long long)k, (long long)extent);
     }
     return LATHE_OK;
 }
@@ -130,8 +131,8 @@ static lathe_status infer_gather_elements(lt_infer *c)
     for (int k = 0; k < rank && x->rank >= 0 && indices->rank >= 0; k++) {
         bool known = lt_dim_is_const(x->dims[k]) && lt_dim_is_const(indices->dims[k]);
         if (k != axis && known && indices->dims[k].k > x->dims[k].k) {
-            return lt_infer_fail(c, "indices have extent %lld on axis %d, data only %lld", (long long)indices->dims[k].k, k,
-                                 (long long)x->dims[k].k);
+            return lt_infer_fail(c, "indices have extent %lld on axis %d, data only %lld",
+                                 (long long)indices->dims[k].k, k, (long long)x->dims[k].k);
         }
     }
     LT_TRY(lt_infer_out(c, 0, x->dtype, indices->rank, indices->dims));

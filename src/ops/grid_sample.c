@@ -1,5 +1,6 @@
 /*
- * grid_sample.c - GridSample: an image of any number of axes read at the places that a grid names, between pixels by interpolation.
+ * grid_sample.c - GridSample: an image of any number of axes read at the places that a grid names, between pixels by
+ * interpolation.
  */
 #include "ops/move.h"
 
@@ -16,7 +17,8 @@ typedef struct config {
 
 static bool read_config(const lathe_attr *attrs, size_t n_attrs, config *g)
 {
-    static const char *const modes[] = { "linear", "nearest", "cubic" }, *const paddings[] = { "zeros", "border", "reflection" };
+    static const char *const modes[] = { "linear", "nearest", "cubic" }, *const paddings[] = { "zeros", "border",
+                                                                                               "reflection" };
     g->mode = g->padding = -1;
     for (int k = 0; k < 3; k++) {
         g->mode = lt_attr_is(attrs, n_attrs, "mode", modes[k], "linear") ? k : g->mode;
@@ -38,10 +40,12 @@ static lathe_status infer_grid_sample(lt_infer *c)
         return lt_infer_out(c, 0, x->dtype, -1, NULL);
     }
     if (x->rank < 3 || grid->rank != x->rank) {
-        return lt_infer_fail(c, "the image has rank %d, the grid %d; they must be equal and at least 3", x->rank, grid->rank);
+        return lt_infer_fail(c, "the image has rank %d, the grid %d; they must be equal and at least 3", x->rank,
+                             grid->rank);
     }
     LT_TRY(lt_move_equal(c, x->dims[0], grid->dims[0], "the batches of image and grid", &dims[0]));
-    LT_TRY(lt_move_equal(c, grid->dims[grid->rank - 1], lt_dim_const(x->rank - 2), "coordinates and axes of the image", &ignored));
+    LT_TRY(lt_move_equal(c, grid->dims[grid->rank - 1], lt_dim_const(x->rank - 2), "coordinates and axes of the image",
+                         &ignored));
     dims[1] = x->dims[1];
     for (int k = 2; k < x->rank; k++) {
         dims[k] = grid->dims[k - 1];
@@ -202,21 +206,25 @@ static lathe_status eval_grid_sample(lt_eval *c)
         }
         for (int64_t ch = 0; ch < channels; ch++) {
             double value = sample(x, n, t, strides + 2, b * strides[0] + ch * strides[1]);
-            lt_store_f64(y->dtype, y->data, (b * channels + ch) * points + p % points, whole ? nearbyint(value) : value);
+            lt_store_f64(y->dtype, y->data, (b * channels + ch) * points + p % points,
+                         whole ? nearbyint(value) : value);
         }
     }
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_grid_sample[] = {
-    { "align_corners", LATHE_ATTR_INT, false }, { "mode", LATHE_ATTR_STRING, false }, { "padding_mode", LATHE_ATTR_STRING, false }, { 0 }
-};
+static const lt_attr_spec attrs_grid_sample[] = { { "align_corners", LATHE_ATTR_INT, false },
+                                                  { "mode", LATHE_ATTR_STRING, false },
+                                                  { "padding_mode", LATHE_ATTR_STRING, false },
+                                                  { 0 } };
 
 static const char *const samples_grid_sample[] = {
     "f32[1,2,4,5] x = rand(1), f32[1,3,2,2] g = rand(2) | y = GridSample (x, g)",
     "f32[1,1,3,3] x = rand(1), f32[1,2,4,2] g = rand(2) | y = GridSample <mode = \"cubic\", align_corners = 1> (x, g)",
-    "f32[2,1,3,4] x = rand(1), f32[2,2,3,2] g = rand(2) | y = GridSample <mode = \"nearest\", padding_mode = \"reflection\"> (x, g)",
-    "f32[1,1,2,3,4] x = rand(1), f32[1,2,2,2,3] g = rand(2) | y = GridSample <padding_mode = \"reflection\", align_corners = 1> (x, g)",
+    "f32[2,1,3,4] x = rand(1), f32[2,2,3,2] g = rand(2) | y = GridSample <mode = \"nearest\", padding_mode = "
+    "\"reflection\"> (x, g)",
+    "f32[1,1,2,3,4] x = rand(1), f32[1,2,2,2,3] g = rand(2) | y = GridSample <padding_mode = \"reflection\", "
+    "align_corners = 1> (x, g)",
     NULL,
 };
 

@@ -40,7 +40,8 @@ static lathe_status known_condition(lt_infer *c, int *out)
 
 static lathe_status infer_if(lt_infer *c)
 {
-    const lathe_attr *branches[2] = { lt_attr_find(c->attrs, c->n_attrs, "else_branch"), lt_attr_find(c->attrs, c->n_attrs, "then_branch") };
+    const lathe_attr *branches[2] = { lt_attr_find(c->attrs, c->n_attrs, "else_branch"),
+                                      lt_attr_find(c->attrs, c->n_attrs, "then_branch") };
     lt_type *types[2];
     int64_t length;
     int known;
@@ -79,14 +80,17 @@ static lathe_status eval_if(lt_eval *c)
         return LT_OOM(c->diag);
     }
     LT_CHECK(c->diag, c->run_region != NULL, c->where);
-    LT_TRY(c->run_region(c, lt_attr_find(c->attrs, c->n_attrs, then ? "then_branch" : "else_branch"), NULL, 0, results, c->n_out));
+    LT_TRY(c->run_region(c, lt_attr_find(c->attrs, c->n_attrs, then ? "then_branch" : "else_branch"), NULL, 0, results,
+                         c->n_out));
     for (int i = 0; i < c->n_out; i++) {
         LT_TRY(lt_copy_value(c, i, &results[i]));
     }
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_if[] = { { "then_branch", LATHE_ATTR_GRAPH, true }, { "else_branch", LATHE_ATTR_GRAPH, true }, { 0 } };
+static const lt_attr_spec attrs_if[] = { { "then_branch", LATHE_ATTR_GRAPH, true },
+                                         { "else_branch", LATHE_ATTR_GRAPH, true },
+                                         { 0 } };
 
 LT_OPS(if) = {
     {

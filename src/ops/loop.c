@@ -1,5 +1,6 @@
 /*
- * loop.c - Loop: a body that runs while a condition holds and a trip count lasts; values are carried round, others are stacked.
+ * loop.c - Loop: a body that runs while a condition holds and a trip count lasts; values are carried round, others
+ * are stacked.
  */
 #include "ops/loop_internal.h"
 
@@ -39,7 +40,12 @@ static lathe_status infer_loop(lt_infer *c)
     }
     LT_CHECK(c->diag, c->arena != NULL, c->where);
     lt_body_types b = {
-        .body = lt_attr_find(c->attrs, c->n_attrs, "body"), .n_in = n + 2, .n_out = c->n_out + 1, .first_in = 2, .first_out = 1, .n = n,
+        .body = lt_attr_find(c->attrs, c->n_attrs, "body"),
+        .n_in = n + 2,
+        .n_out = c->n_out + 1,
+        .first_in = 2,
+        .first_out = 1,
+        .n = n,
     };
     b.in = LT_ARENA_ARRAY(c->arena, lt_type, (size_t)b.n_in);
     b.out = LT_ARENA_ARRAY(c->arena, lt_type, (size_t)b.n_out);
@@ -75,7 +81,7 @@ typedef struct running {
     bool going;
     lt_any iteration, condition; /* views of the two above */
     const lt_any **args;         /* iteration, condition, carried values */
-    lt_any *results;     /* condition, carried values, stacked outputs */
+    lt_any *results;             /* condition, carried values, stacked outputs */
     lt_carry carry;
     lt_stack *stacks;
 } running;

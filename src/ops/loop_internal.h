@@ -1,5 +1,6 @@
 /*
- * loop_internal.h - what Loop and Scan share: types of values that go round, and collecting the elements that iterations give. Private to src/ops.
+ * loop_internal.h - what Loop and Scan share: types of values that go round, and collecting the elements that
+ * iterations give. Private to src/ops.
  */
 #ifndef LT_LOOP_INTERNAL_H
 #define LT_LOOP_INTERNAL_H
@@ -7,8 +8,9 @@
 #include "ops/move.h"
 
 /*
- * Types of a body whose inputs in[first_in..+n] come from its outputs out[first_out..+n]: what changes from one iteration to the next becomes
- * unknown in `in`, and the body is inferred until nothing changes. Arrays belong to the caller.
+ * Types of a body whose inputs in[first_in..+n] come from its outputs out[first_out..+n]: what changes from one
+ * iteration to the next becomes unknown in `in`, and the body is inferred until nothing changes. Arrays belong to the
+ * caller.
  */
 typedef struct lt_body_types {
     const lathe_attr *body;
@@ -21,7 +23,10 @@ lathe_status lt_body_carried(lt_infer *c, const lt_body_types *b, int k, lt_type
 /* Output i stacks values of this type: a new axis `axis` (of the output) of extent d. */
 lathe_status lt_body_stacked(lt_infer *c, int i, const lt_type *each, int64_t axis, lt_dim d);
 
-/* Collects one output of the body over iterations whose number need not be known. Elements below a byte are kept spread. */
+/*
+ * Collects one output of the body over iterations whose number need not be known. Elements below a byte are kept
+ * spread.
+ */
 typedef struct lt_stack {
     lt_tensor each; /* dtype and shape of one iteration; dtype undefined before the first */
     size_t elem;

@@ -1,5 +1,6 @@
 /*
- * loop_run.c - evaluation shared by Loop and Scan: values carried from iteration to iteration, and outputs stacked over iterations.
+ * loop_run.c - evaluation shared by Loop and Scan: values carried from iteration to iteration, and outputs stacked
+ * over iterations.
  */
 #include "ops/loop_internal.h"
 
@@ -45,7 +46,8 @@ static lathe_status match_shape(lt_eval *c, lt_stack *stack, int i, const lt_any
     }
     if (now->dtype != each->dtype || now->rank != each->rank ||
         (now->rank > 0 && memcmp(now->dims, each->dims, (size_t)now->rank * sizeof now->dims[0]) != 0)) {
-        return lt_eval_fail(c, "iteration %lld gives output %d another shape than the ones before", (long long)stack->count, i);
+        return lt_eval_fail(c, "iteration %lld gives output %d another shape than the ones before",
+                            (long long)stack->count, i);
     }
     return LATHE_OK;
 }

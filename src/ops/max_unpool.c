@@ -19,7 +19,8 @@ static bool read_window(const lathe_attr *attrs, size_t n_attrs, int n, window *
     const int64_t *strides = lt_attr_ints(attrs, n_attrs, "strides", &n_strides);
     const int64_t *pads = lt_attr_ints(attrs, n_attrs, "pads", &n_pads);
     w->n = n;
-    if (n_kernel != (size_t)n || (strides != NULL && n_strides != (size_t)n) || (pads != NULL && n_pads != 2 * (size_t)n)) {
+    if (n_kernel != (size_t)n || (strides != NULL && n_strides != (size_t)n) ||
+        (pads != NULL && n_pads != 2 * (size_t)n)) {
         return false;
     }
     for (int k = 0; k < n; k++) {
@@ -40,7 +41,8 @@ static lathe_status unpooled(lt_infer *c, const window *w, int k, lt_dim d, lt_d
 {
     LT_TRY(lt_dim_mul(c->dims, d, lt_dim_const(w->stride[k]), out, c->diag));
     LT_TRY(lt_dim_add(c->dims, *out, lt_dim_const(w->kernel[k] - w->stride[k] - w->pad[k]), out, c->diag));
-    return lt_dim_is_const(*out) && out->k < 0 ? lt_infer_fail(c, "pads of axis %d take away everything", k + 2) : LATHE_OK;
+    return lt_dim_is_const(*out) && out->k < 0 ? lt_infer_fail(c, "pads of axis %d take away everything", k + 2)
+                                               : LATHE_OK;
 }
 
 static lathe_status infer_max_unpool(lt_infer *c)
@@ -74,7 +76,8 @@ static lathe_status infer_max_unpool(lt_infer *c)
         if (c->n_in > 2 && c->in[2] != NULL) {
             bool known = count >= 0 && lt_dim_is_const(shape[k]) && lt_dim_is_const(dims[k]);
             if (known && shape[k].k < dims[k].k) {
-                return lt_infer_fail(c, "output_shape is %lld on axis %d; at least %lld is needed", (long long)shape[k].k, k, (long long)dims[k].k);
+                return lt_infer_fail(c, "output_shape is %lld on axis %d; at least %lld is needed",
+                                     (long long)shape[k].k, k, (long long)dims[k].k);
             }
             dims[k] = count >= 0 ? shape[k] : LT_UNKNOWN_DIM;
         }
@@ -115,12 +118,14 @@ static lathe_status eval_max_unpool(lt_eval *c)
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_max_unpool[] = {
-    { "kernel_shape", LATHE_ATTR_INTS, true }, { "pads", LATHE_ATTR_INTS, false }, { "strides", LATHE_ATTR_INTS, false }, { 0 }
-};
+static const lt_attr_spec attrs_max_unpool[] = { { "kernel_shape", LATHE_ATTR_INTS, true },
+                                                 { "pads", LATHE_ATTR_INTS, false },
+                                                 { "strides", LATHE_ATTR_INTS, false },
+                                                 { 0 } };
 
 static const char *const samples_max_unpool[] = {
-    "f32[1,1,2,2] x = {1.0, 2.0, 3.0, 4.0}, i64[1,1,2,2] i = {5, 7, 13, 15} | y = MaxUnpool <kernel_shape = [2, 2], strides = [2, 2]> (x, i)",
+    "f32[1,1,2,2] x = {1.0, 2.0, 3.0, 4.0}, i64[1,1,2,2] i = {5, 7, 13, 15} | y = MaxUnpool <kernel_shape = [2, 2], "
+    "strides = [2, 2]> (x, i)",
     "f32[1,1,2,2] x = {5.0, 6.0, 7.0, 8.0}, i64[1,1,2,2] i = {5, 7, 13, 15}, i64[4] s = {1, 1, 5, 5} | "
     "y = MaxUnpool <kernel_shape = [2, 2], strides = [2, 2]> (x, i, s)",
     NULL,

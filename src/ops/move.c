@@ -1,6 +1,6 @@
 /*
- * move.c - evaluation helpers of the operators that move elements: strided copies, ownership of strings, storage below a byte, axes.
- * The inference half is move_infer.c. Knows no operator.
+ * move.c - evaluation helpers of the operators that move elements: strided copies, ownership of strings, storage
+ * below a byte, axes. The inference half is move_infer.c. Knows no operator.
  */
 #include "ops/move.h"
 
@@ -217,8 +217,8 @@ void lt_box_axis(lt_box *box, int64_t dim, int64_t src, int64_t dst)
     if (box->rank > 0) {
         int last = box->rank - 1;
         int64_t step_src, step_dst, joined;
-        if (lt_i64_mul(src, dim, &step_src) && lt_i64_mul(dst, dim, &step_dst) && lt_i64_mul(box->dims[last], dim, &joined) &&
-            box->src[last] == step_src && box->dst[last] == step_dst) {
+        if (lt_i64_mul(src, dim, &step_src) && lt_i64_mul(dst, dim, &step_dst) &&
+            lt_i64_mul(box->dims[last], dim, &joined) && box->src[last] == step_src && box->dst[last] == step_dst) {
             box->dims[last] = joined;
             box->src[last] = src;
             box->dst[last] = dst;
@@ -235,11 +235,21 @@ static void copy_strided(size_t elem, int64_t n, const char *src, int64_t src_st
 {
     for (int64_t i = 0; i < n; i++) {
         switch (elem) { /* constant sizes become single moves */
-        case 1: *dst = *src; break;
-        case 2: memcpy(dst, src, 2); break;
-        case 4: memcpy(dst, src, 4); break;
-        case 8: memcpy(dst, src, 8); break;
-        default: memcpy(dst, src, elem); break;
+        case 1:
+            *dst = *src;
+            break;
+        case 2:
+            memcpy(dst, src, 2);
+            break;
+        case 4:
+            memcpy(dst, src, 4);
+            break;
+        case 8:
+            memcpy(dst, src, 8);
+            break;
+        default:
+            memcpy(dst, src, elem);
+            break;
         }
         if (i + 1 < n) {
             src += src_step;
@@ -304,8 +314,8 @@ static void map_row(char *dst, const char *src, const int64_t *map, int64_t n, c
     }
 }
 
-void lt_map_copy(int rank, const int64_t *src_dims, const int64_t *dst_dims, int64_t *const *maps, size_t elem, const char *src, char *dst,
-                 const char *fill)
+void lt_map_copy(int rank, const int64_t *src_dims, const int64_t *dst_dims, int64_t *const *maps, size_t elem,
+                 const char *src, char *dst, const char *fill)
 {
     int64_t strides[LATHE_MAX_RANK], coords[LATHE_MAX_RANK] = { 0 };
     int last = rank - 1;

@@ -1,18 +1,24 @@
 /*
- * move.h - what the operators that move elements share: symbolic contents and unknown extents for inference, strided copies, string and
- * sub-byte storage for evaluation. Private to src/ops.
+ * move.h - what the operators that move elements share: symbolic contents and unknown extents for inference, strided
+ * copies, string and sub-byte storage for evaluation. Private to src/ops.
  */
 #ifndef LT_MOVE_H
 #define LT_MOVE_H
 
 #include "ops/ops.h"
 
-/* The sixteen element types that most of these operators take (all but the 8-bit floats and those below a byte), for signatures. */
+/*
+ * The sixteen element types that most of these operators take (all but the 8-bit floats and those below a byte), for
+ * signatures.
+ */
 #define LT_PLAIN "numeric bool string c64 c128"
 
 /* ---- Inference ---- */
 
-/* Integer elements of input i as dims when it is an integer or bool tensor of rank 0 or 1; *count -1: unknown. buffer holds LT_CONTENTS_MAX. */
+/*
+ * Integer elements of input i as dims when it is an integer or bool tensor of rank 0 or 1; *count -1: unknown.
+ * buffer holds LT_CONTENTS_MAX.
+ */
 lathe_status lt_move_contents(lt_infer *c, int i, lt_dim *buffer, int64_t *count);
 /* Output 0 holds the elements of input 0 in the same order: contents pass through where it is a scalar or a vector. */
 lathe_status lt_move_pass(lt_infer *c);
@@ -33,9 +39,15 @@ lathe_status lt_move_max(lt_infer *c, lt_dim a, lt_dim b, lt_dim *out);
 
 /* Bytes of one element; 0 for types smaller than a byte. */
 size_t lt_elem_bytes(lathe_dtype dtype);
-/* Scratch memory of count elements of size bytes; a checked product, a valid pointer for 0. Reports and returns NULL when out of memory. */
+/*
+ * Scratch memory of count elements of size bytes; a checked product, a valid pointer for 0. Reports and returns NULL
+ * when out of memory.
+ */
 void *lt_eval_scratch(lt_eval *c, int64_t count, size_t size);
-/* String outputs own their bytes: copies those of every element, which may still lie in an input, by c->keep. Other dtypes: nothing. */
+/*
+ * String outputs own their bytes: copies those of every element, which may still lie in an input, by c->keep. Other
+ * dtypes: nothing.
+ */
 lathe_status lt_own_strings(lt_eval *c, lt_tensor *tensor);
 /* Copies all elements into output i, which has storage already: same number, same dtype. */
 lathe_status lt_copy_elements(lt_eval *c, int i, const lt_tensor *from);
@@ -50,8 +62,9 @@ lathe_status lt_clone_value(lt_eval *c, lt_arena *arena, const lt_any *from, lt_
 lt_any *lt_take_items(lt_eval *c, lt_arena *arena, size_t count);
 
 /*
- * Elements as things that can be moved one by one: elements below a byte are spread to one byte each while an operator works.
- * lt_raw_in gives the elements of a tensor, lt_raw_out room for those of an output; lt_raw_done packs them and settles strings.
+ * Elements as things that can be moved one by one: elements below a byte are spread to one byte each while an
+ * operator works. lt_raw_in gives the elements of a tensor, lt_raw_out room for those of an output; lt_raw_done packs
+ * them and settles strings.
  */
 typedef struct lt_raw {
     size_t elem; /* bytes of one element */
@@ -74,11 +87,11 @@ void lt_box_axis(lt_box *box, int64_t dim, int64_t src, int64_t dst); /* appends
 void lt_box_copy(const lt_box *box, size_t elem, const char *src, char *dst);
 
 /*
- * Every element of dst comes from the element of src whose coordinates maps[axis][coordinate] names; where one is negative it is *fill.
- * dst has elements; src may be NULL, then everything is filled.
+ * Every element of dst comes from the element of src whose coordinates maps[axis][coordinate] names; where one is
+ * negative it is *fill. dst has elements; src may be NULL, then everything is filled.
  */
-void lt_map_copy(int rank, const int64_t *src_dims, const int64_t *dst_dims, int64_t *const *maps, size_t elem, const char *src, char *dst,
-                 const char *fill);
+void lt_map_copy(int rank, const int64_t *src_dims, const int64_t *dst_dims, int64_t *const *maps, size_t elem,
+                 const char *src, char *dst, const char *fill);
 
 /*
  * Products of the extents before, at and behind an axis: the three numbers that operators along one axis loop over.
@@ -93,7 +106,10 @@ int lt_eval_axis(const lt_eval *c, const char *name, int64_t otherwise, int rank
 /* index + extent for negative ones; false when out of [-extent, extent). */
 bool lt_wrap_index(int64_t index, int64_t extent, int64_t *out);
 
-/* A key with the order of the elements, for sorting: NaNs above everything, zeros equal. For numeric dtypes and bool. */
+/*
+ * A key with the order of the elements, for sorting: NaNs above everything, zeros equal. For numeric dtypes and
+ * bool.
+ */
 int64_t lt_sort_key(lathe_dtype dtype, const void *data, int64_t index);
 
 #endif

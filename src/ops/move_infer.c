@@ -1,5 +1,6 @@
 /*
- * move_infer.c - inference helpers of the operators that move elements: symbolic contents, unknown extents. Knows no operator.
+ * move_infer.c - inference helpers of the operators that move elements: symbolic contents, unknown extents. Knows no
+ * operator.
  */
 #include "ops/move.h"
 

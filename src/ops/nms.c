@@ -1,5 +1,6 @@
 /*
- * nms.c - NonMaxSuppression: boxes in the order of their scores, each kept unless it overlaps a kept one too much. Arithmetic is f32.
+ * nms.c - NonMaxSuppression: boxes in the order of their scores, each kept unless it overlaps a kept one too much.
+ * Arithmetic is f32.
  */
 #include "ops/move.h"
 
@@ -109,8 +110,12 @@ static lathe_status read_limits(lt_eval *c, limits *l)
     return LATHE_OK;
 }
 
-/* Selected boxes of one batch and class; their indices go to kept. Returns how many. NaN scores are never candidates. */
-static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, const limits *l, candidate *order, box *chosen, int64_t *kept)
+/*
+ * Selected boxes of one batch and class; their indices go to kept. Returns how many. NaN scores are never
+ * candidates.
+ */
+static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, const limits *l, candidate *order,
+                            box *chosen, int64_t *kept)
 {
     int64_t candidates = 0, count = 0;
     for (int64_t k = 0; k < n; k++) {
@@ -175,7 +180,8 @@ static const char *const samples_nms[] = {
     "f32[1,4,4] b = {0.0, 0.0, 1.0, 1.0, 0.0, 0.1, 1.0, 1.1, 0.0, 2.0, 1.0, 3.0, 1.0, 3.05, 0.0, 2.05}, "
     "f32[1,2,4] s = {0.9, 0.75, 0.6, 0.95, 0.1, 0.2, 0.3, 0.4}, i64[1] m = {3}, f32[1] i = {0.5}, f32[1] t = {0.15} "
     "| y = NonMaxSuppression (b, s, m, i, t)",
-    "f32[1,3,4] b = {0.5, 0.5, 1.0, 1.0, 0.5, 0.6, 1.0, 1.0, 0.5, 10.5, 1.0, 1.0}, f32[1,1,3] s = {0.5, 0.5, 0.5}, i64[] m = {2}, "
+    "f32[1,3,4] b = {0.5, 0.5, 1.0, 1.0, 0.5, 0.6, 1.0, 1.0, 0.5, 10.5, 1.0, 1.0}, f32[1,1,3] s = {0.5, 0.5, 0.5}, "
+    "i64[] m = {2}, "
     "f32[] i = {0.5} | y = NonMaxSuppression <center_point_box = 1> (b, s, m, i)",
     "f32[1,0,4] b = rand(1), f32[1,1,0] s = rand(1), i64[1] m = {2} | y = NonMaxSuppression (b, s, m)",
     NULL,
@@ -187,7 +193,8 @@ LT_OPS(nms) = {
         .since = 11,
         .traits = LT_OP_DYNAMIC,
         .host_inputs = 1u << 2 | 1u << 3 | 1u << 4,
-        .sig = "(f32 boxes, f32 scores, i64? max_output_boxes_per_class, f32? iou_threshold, f32? score_threshold) -> (i64 selected_indices)",
+        .sig = "(f32 boxes, f32 scores, i64? max_output_boxes_per_class, f32? iou_threshold, f32? score_threshold) -> "
+               "(i64 selected_indices)",
         .attrs = attrs_nms,
         .infer = infer_nms,
         .eval = eval_nms,

@@ -1,5 +1,6 @@
 /*
- * nonzero.c - NonZero and Compress: outputs whose extents depend on elements. Inference gives a bounded unknown, evaluation makes the output.
+ * nonzero.c - NonZero and Compress: outputs whose extents depend on elements. Inference gives a bounded unknown,
+ * evaluation makes the output.
  */
 #include "ops/move.h"
 

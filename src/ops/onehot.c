@@ -1,9 +1,13 @@
 /*
- * onehot.c - OneHot: a new axis along which one element has the on-value. Indices outside [-depth, depth) give off-values only.
+ * onehot.c - OneHot: a new axis along which one element has the on-value. Indices outside [-depth, depth) give
+ * off-values only.
  */
 #include "ops/move.h"
 
-/* An element as an integer; fractions are cut off. NaN and infinities are no index: they become one that never matches. */
+/*
+ * An element as an integer; fractions are cut off. NaN and infinities are no index: they become one that never
+ * matches.
+ */
 static int64_t as_index(const lt_tensor *t, int64_t i)
 {
     if (lt_dtype_is_float(t->dtype)) {

@@ -1,5 +1,6 @@
 /*
- * pad.c - Pad: a border around a tensor, filled with a constant, its edge, its reflection or itself repeated; negative pads crop.
+ * pad.c - Pad: a border around a tensor, filled with a constant, its edge, its reflection or itself repeated;
+ * negative pads crop.
  */
 #include "ops/move.h"
 
@@ -102,7 +103,8 @@ static int64_t fold(pad_mode mode, int64_t at, int64_t n)
 }
 
 /* Input index of every output index of an axis; -1: the fill value. */
-static lathe_status map_axis(lt_eval *c, pad_mode mode, int axis, int64_t d, int64_t begin, int64_t end, int64_t out, int64_t *map)
+static lathe_status map_axis(lt_eval *c, pad_mode mode, int axis, int64_t d, int64_t begin, int64_t end, int64_t out,
+                             int64_t *map)
 {
     int64_t low = begin < 0 ? -begin : 0, kept = d - low - (end < 0 ? -end : 0), shift = begin > 0 ? begin : 0;
     for (int64_t k = 0; k < out; k++) {
@@ -165,7 +167,8 @@ static const lt_attr_spec attrs_pad[] = { { "mode", LATHE_ATTR_STRING, false }, 
 static const char *const samples_pad[] = {
     "f32[2,3] x = rand(1), i64[4] p = {1, 0, 2, 3} | y = Pad (x, p)",
     "f32[3,4] x = rand(1), i64[4] p = {-1, 2, 1, -2}, f32[] v = {1.5} | y = Pad (x, p, v)",
-    "f32[2,3,5] x = rand(1), i64[4] p = {2, 1, 3, 2} , i32[2] a = {-1, 1} | y = Pad <mode = \"reflect\"> (x, p, \"\", a)",
+    "f32[2,3,5] x = rand(1), i64[4] p = {2, 1, 3, 2} , i32[2] a = {-1, 1} | y = Pad <mode = \"reflect\"> (x, p, \"\", "
+    "a)",
     "i32[2,3] x = iota, i64[4] p = {0, 4, 1, 2} | y = Pad <mode = \"edge\"> (x, p)",
     "f64[2,3] x = rand(1), i64[4] p = {3, 1, 1, 4} | y = Pad <mode = \"wrap\"> (x, p)",
     NULL,

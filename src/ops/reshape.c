@@ -1,6 +1,7 @@
 /*
- * reshape.c - Reshape and Flatten: the same elements under another shape. The extent -1 of Reshape is solved by cancelling equal extents before
- * anything is divided, so that it is exact for symbolic shapes too. Squeeze and Unsqueeze are in squeeze.c.
+ * reshape.c - Reshape and Flatten: the same elements under another shape. The extent -1 of Reshape is solved by
+ * cancelling equal extents before anything is divided, so that it is exact for symbolic shapes too. Squeeze and
+ * Unsqueeze are in squeeze.c.
  */
 #include "ops/move.h"
 
@@ -103,7 +104,8 @@ static lathe_status solve(lt_infer *c, const lt_type *x, int n, const lt_dim *sh
         bottom /= divisor;
     }
     if (bottom != 1 && above.count == 0) {
-        return lt_infer_fail(c, "the elements do not divide into the shape: %lld / %lld is left for -1", (long long)top, (long long)bottom);
+        return lt_infer_fail(c, "the elements do not divide into the shape: %lld / %lld is left for -1", (long long)top,
+                             (long long)bottom);
     }
     add_factor(c->dims, &above, lt_dim_const(top));
     add_factor(c->dims, &below, lt_dim_const(bottom));
@@ -150,7 +152,8 @@ static lathe_status check_counts(lt_infer *c, const lt_type *x, int n, const lt_
 {
     lt_dim before, after;
     for (int k = 0; k < x->rank || k < n; k++) {
-        if ((k < x->rank && !lt_dim_is_const(x->dims[k])) || (k < n && (!lt_dim_is_const(shape[k]) || shape[k].k < 0))) {
+        if ((k < x->rank && !lt_dim_is_const(x->dims[k])) ||
+            (k < n && (!lt_dim_is_const(shape[k]) || shape[k].k < 0))) {
             return LATHE_OK;
         }
     }
@@ -191,8 +194,8 @@ static lathe_status read_shape(lt_infer *c, const lt_type *x, int n, lt_dim *sha
 }
 
 /*
- * An element that may turn out negative, an expression like N-1, is taken at its word where the counts agree; else it may stand for -1, and
- * then the quotient is right in both cases as long as it is the only one.
+ * An element that may turn out negative, an expression like N-1, is taken at its word where the counts agree; else it
+ * may stand for -1, and then the quotient is right in both cases as long as it is the only one.
  */
 static lathe_status settle_doubts(lt_infer *c, const lt_type *x, int n, lt_dim *shape, int *hole)
 {

@@ -1,13 +1,16 @@
 /*
- * resize.c - Resize: extents and coordinates, and the nearest mode, which moves elements of any type. Interpolation is in resize_taps.c.
+ * resize.c - Resize: extents and coordinates, and the nearest mode, which moves elements of any type. Interpolation
+ * is in resize_taps.c.
  *
- * Coordinates are computed in f32, as ONNX Runtime does, because which neighbour is nearest depends on their rounding.
+ * Coordinates are computed in f32, as ONNX Runtime does, because which neighbour is nearest depends on their
+ * rounding.
  */
 #include "ops/resize_internal.h"
 
 #include <math.h>
 
-static int pick(const lathe_attr *attrs, size_t n_attrs, const char *name, const char *const *names, int count, const char *otherwise)
+static int pick(const lathe_attr *attrs, size_t n_attrs, const char *name, const char *const *names, int count,
+                const char *otherwise)
 {
     for (int k = 0; k < count; k++) {
         if (lt_attr_is(attrs, n_attrs, name, names[k], otherwise)) {
@@ -21,8 +24,8 @@ static int pick(const lathe_attr *attrs, size_t n_attrs, const char *name, const
 static bool read_config(const lathe_attr *attrs, size_t n_attrs, lt_resize *r, const char **wrong)
 {
     static const char *const modes[] = { "nearest", "linear", "cubic" };
-    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                          "tf_crop_and_resize" };
+    static const char *const coords[] = { "half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
+                                          "align_corners", "asymmetric",           "tf_crop_and_resize" };
     static const char *const nearest[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
     static const char *const policies[] = { "stretch", "not_larger", "not_smaller" };
     const struct {
@@ -52,7 +55,10 @@ static bool read_config(const lathe_attr *attrs, size_t n_attrs, lt_resize *r, c
 
 /* ---- Inference ---- */
 
-/* Is the input given and not empty? Before version 13 an empty tensor stood for an absent one, and models still do that. */
+/*
+ * Is the input given and not empty? Before version 13 an empty tensor stood for an absent one, and models still do
+ * that.
+ */
 static bool present(const lt_infer *c, int i)
 {
     const lt_type *type = i < c->n_in ? c->in[i] : NULL;
@@ -63,7 +69,8 @@ static bool present(const lt_infer *c, int i)
 #define LARGEST_EXTENT 4e18f
 
 /* Extents under a policy that keeps the aspect ratio; *scale is the common one. false when one is out of range. */
-static bool keep_ratio(int policy, int n_axes, const int *axes, const int64_t *sizes, const int64_t *in, int64_t *out, float *scale)
+static bool keep_ratio(int policy, int n_axes, const int *axes, const int64_t *sizes, const int64_t *in, int64_t *out,
+                       float *scale)
 {
     *scale = 0.0f;
     for (int i = 0; i < n_axes; i++) {
@@ -176,7 +183,7 @@ static lathe_status infer_resize(lt_infer *c)
     if (x->rank >= 0) {
         LT_TRY(lt_infer_axes(c, "axes", -1, x->rank, axes, &n_axes));
     }
-    for (; n_axes == 0 && n_axes < x->rank;) {
+    if (n_axes == 0) {
         for (; n_axes < x->rank; n_axes++) {
             axes[n_axes] = n_axes;
         }
@@ -234,13 +241,15 @@ static lathe_status read_axes(lt_eval *c, lt_resize *r, const lt_tensor *x, cons
     const int64_t *sizes;
     int64_t n_sizes, ignored[LATHE_MAX_RANK];
     size_t n_axes;
-    int axes[LATHE_MAX_RANK];
+    int axes[LATHE_MAX_RANK] = { 0 };
     const int64_t *given = lt_attr_ints(c->attrs, c->n_attrs, "axes", &n_axes);
     int n = n_axes > 0 ? (int)n_axes : x->rank;
     float common = 0.0f;
     LT_TRY(lt_eval_ints(c, 3, &sizes, &n_sizes));
     for (int k = 0; k < x->rank; k++) {
-        all[k] = (lt_resize_axis){ .in = x->dims[k], .out = y->dims[k], .scale = 1.0f, .length = (float)y->dims[k], .roi_end = 1.0f };
+        all[k] = (lt_resize_axis){
+            .in = x->dims[k], .out = y->dims[k], .scale = 1.0f, .length = (float)y->dims[k], .roi_end = 1.0f
+        };
     }
     for (int i = 0; i < n; i++) {
         axes[i] = n_axes > 0 ? (int)(given[i] < 0 ? given[i] + x->rank : given[i]) : i;
@@ -282,7 +291,8 @@ static int64_t nearest_index(const lt_resize *r, float x)
     }
 }
 
-static lathe_status eval_nearest(lt_eval *c, const lt_resize *r, const lt_resize_axis *all, const lt_tensor *x, lt_tensor *y)
+static lathe_status eval_nearest(lt_eval *c, const lt_resize *r, const lt_resize_axis *all, const lt_tensor *x,
+                                 lt_tensor *y)
 {
     int64_t *maps[LATHE_MAX_RANK];
     union {
@@ -349,15 +359,20 @@ static const lt_attr_spec attrs_resize[] = {
 
 static const char *const samples_resize[] = {
     "f32[1,2,3,4] x = rand(1), f32[4] s = {1.0, 1.0, 2.0, 1.5} | y = Resize (x, \"\", s)",
-    "u8[1,1,2,2] x = iota, i64[4] s = {1, 1, 7, 8} | y = Resize <coordinate_transformation_mode = \"asymmetric\", nearest_mode = \"floor\"> "
+    "u8[1,1,2,2] x = iota, i64[4] s = {1, 1, 7, 8} | y = Resize <coordinate_transformation_mode = \"asymmetric\", "
+    "nearest_mode = \"floor\"> "
     "(x, \"\", \"\", s)",
     "f32[1,2,4,5] x = rand(1), f32[2] s = {0.6, 2.5} | y = Resize <mode = \"linear\", axes = [-2, 3]> (x, \"\", s)",
-    "f32[1,1,4,4] x = rand(1), i64[2] s = {9, 3} | y = Resize <mode = \"cubic\", axes = [2, 3], exclude_outside = 1, cubic_coeff_a = -0.5> "
+    "f32[1,1,4,4] x = rand(1), i64[2] s = {9, 3} | y = Resize <mode = \"cubic\", axes = [2, 3], exclude_outside = 1, "
+    "cubic_coeff_a = -0.5> "
     "(x, \"\", \"\", s)",
-    "f32[1,1,6,5] x = rand(1), f32[4] s = {1.0, 1.0, 0.5, 0.6} | y = Resize <mode = \"linear\", antialias = 1> (x, \"\", s)",
+    "f32[1,1,6,5] x = rand(1), f32[4] s = {1.0, 1.0, 0.5, 0.6} | y = Resize <mode = \"linear\", antialias = 1> (x, "
+    "\"\", s)",
     "f32[1,1,4,4] x = rand(1), f32[8] r = {0.0, 0.0, 0.4, 0.6, 1.0, 1.0, 1.2, 1.7}, i64[4] s = {1, 1, 3, 3} | "
-    "y = Resize <mode = \"linear\", coordinate_transformation_mode = \"tf_crop_and_resize\", extrapolation_value = 10.0> (x, r, \"\", s)",
-    "f64[1,1,3,5] x = rand(1), i64[2] s = {7, 8} | y = Resize <mode = \"linear\", coordinate_transformation_mode = \"align_corners\", "
+    "y = Resize <mode = \"linear\", coordinate_transformation_mode = \"tf_crop_and_resize\", extrapolation_value = "
+    "10.0> (x, r, \"\", s)",
+    "f64[1,1,3,5] x = rand(1), i64[2] s = {7, 8} | y = Resize <mode = \"linear\", coordinate_transformation_mode = "
+    "\"align_corners\", "
     "axes = [2, 3], keep_aspect_ratio_policy = \"not_larger\"> (x, \"\", \"\", s)",
     NULL,
 };

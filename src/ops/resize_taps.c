@@ -1,6 +1,6 @@
 /*
- * resize_taps.c - the linear and cubic modes of Resize: along each axis an output element is a weighted sum of neighbours ("taps"), so the
- * axes are done one after the other. Sums are in f64; integers are rounded to nearest,
+ * resize_taps.c - the linear and cubic modes of Resize: along each axis an output element is a weighted sum of
+ * neighbours ("taps"), so the axes are done one after the other. Sums are in f64; integers are rounded to nearest,
  * ties to even.
  */
 #include "ops/resize_internal.h"
@@ -39,7 +39,8 @@ static double stretch_of(const lt_resize *r, const lt_resize_axis *a)
     return r->antialias && a->scale < 1.0f ? 1.0 / (double)a->scale : 1.0;
 }
 
-static void fill_element(const lt_resize *r, const lt_resize_axis *a, float x, int64_t width, int64_t *index, double *weight)
+static void fill_element(const lt_resize *r, const lt_resize_axis *a, float x, int64_t width, int64_t *index,
+                         double *weight)
 {
     double stretch = stretch_of(r, a), sum = 0.0;
     int64_t first = (int64_t)floorf(x) - width / 2 + 1;
@@ -88,7 +89,8 @@ static lathe_status make_taps(lt_eval *c, const lt_resize *r, const lt_resize_ax
 }
 
 /* One row of `inner` elements of the output as a sum of rows of the input. */
-static void sum_rows(const double *src, double *dst, int64_t inner, int64_t width, const int64_t *index, const double *weight)
+static void sum_rows(const double *src, double *dst, int64_t inner, int64_t width, const int64_t *index,
+                     const double *weight)
 {
     for (int64_t i = 0; i < inner; i++) {
         dst[i] = 0.0;
@@ -102,7 +104,8 @@ static void sum_rows(const double *src, double *dst, int64_t inner, int64_t widt
     }
 }
 
-static void apply_axis(const lt_resize *r, const lt_resize_axis *a, const taps *t, int64_t outer, int64_t inner, const double *src, double *dst)
+static void apply_axis(const lt_resize *r, const lt_resize_axis *a, const taps *t, int64_t outer, int64_t inner,
+                       const double *src, double *dst)
 {
     for (int64_t o = 0; o < outer; o++) {
         for (int64_t i = 0; i < a->out; i++) {
@@ -115,7 +118,8 @@ static void apply_axis(const lt_resize *r, const lt_resize_axis *a, const taps *
     }
 }
 
-lathe_status lt_resize_interpolate(lt_eval *c, const lt_resize *r, const lt_resize_axis *all, const lt_tensor *x, lt_tensor *y)
+lathe_status lt_resize_interpolate(lt_eval *c, const lt_resize *r, const lt_resize_axis *all, const lt_tensor *x,
+                                   lt_tensor *y)
 {
     int64_t dims[LATHE_MAX_RANK], count = lt_tensor_count(x);
     double *now = lt_eval_scratch(c, count, sizeof *now);

@@ -5,7 +5,8 @@
 
 static lathe_status infer_reverse(lt_infer *c)
 {
-    int64_t batch = lt_attr_i(c->attrs, c->n_attrs, "batch_axis", 1), time = lt_attr_i(c->attrs, c->n_attrs, "time_axis", 0);
+    int64_t batch = lt_attr_i(c->attrs, c->n_attrs, "batch_axis", 1),
+            time = lt_attr_i(c->attrs, c->n_attrs, "time_axis", 0);
     lt_dim ignored;
     if (batch < 0 || batch > 1 || time < 0 || time > 1 || batch == time) {
         return lt_infer_fail(c, "batch_axis and time_axis must be 0 and 1 in some order");
@@ -17,7 +18,8 @@ static lathe_status infer_reverse(lt_infer *c)
         return lt_infer_fail(c, "sequence_lens has rank %d instead of 1", c->in[1]->rank);
     }
     if (c->in[0]->rank >= 0 && c->in[1]->rank >= 0) {
-        LT_TRY(lt_move_equal(c, c->in[0]->dims[batch], c->in[1]->dims[0], "the batch and the number of lengths", &ignored));
+        LT_TRY(lt_move_equal(c, c->in[0]->dims[batch], c->in[1]->dims[0], "the batch and the number of lengths",
+                             &ignored));
     }
     return lt_infer_same(c, 0, 0);
 }
@@ -37,7 +39,8 @@ static lathe_status eval_reverse(lt_eval *c)
     size_t block = x->bytes / (size_t)(rows * columns);
     for (int64_t b = 0; b < count; b++) {
         if (lengths[b] < 0 || lengths[b] > steps) {
-            return lt_eval_fail(c, "length %lld of sequence %lld is outside [0, %lld]", (long long)lengths[b], (long long)b, (long long)steps);
+            return lt_eval_fail(c, "length %lld of sequence %lld is outside [0, %lld]", (long long)lengths[b],
+                                (long long)b, (long long)steps);
         }
         for (int64_t t = 0; t < steps; t++) {
             int64_t from = t < lengths[b] ? lengths[b] - 1 - t : t;
@@ -49,7 +52,9 @@ static lathe_status eval_reverse(lt_eval *c)
     return lt_own_strings(c, y);
 }
 
-static const lt_attr_spec attrs_reverse[] = { { "batch_axis", LATHE_ATTR_INT, false }, { "time_axis", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs_reverse[] = { { "batch_axis", LATHE_ATTR_INT, false },
+                                              { "time_axis", LATHE_ATTR_INT, false },
+                                              { 0 } };
 
 static const char *const samples_reverse[] = {
     "f32[4,3] x = rand(1), i64[3] l = {4, 1, 3} | y = ReverseSequence (x, l)",

@@ -1,7 +1,8 @@
 /*
  * roi_align.c - RoiAlign: regions of a feature map pooled to a fixed size, with bilinear samples in each bin.
  *
- * Regions are followed in f32 (f64 for f64 tensors): the number of samples per bin is a rounded-up quotient of their extents.
+ * Regions are followed in f32 (f64 for f64 tensors): the number of samples per bin is a rounded-up quotient of their
+ * extents.
  */
 #include "ops/move.h"
 
@@ -32,7 +33,9 @@ static const char *read_config(const lathe_attr *attrs, size_t n_attrs, config *
     if (!r->max && !lt_attr_is(attrs, n_attrs, "mode", "avg", "avg")) {
         return "mode must be avg or max";
     }
-    return r->half_pixel || lt_attr_is(attrs, n_attrs, mode, "output_half_pixel", "half_pixel") ? NULL : "unknown coordinate transformation";
+    return r->half_pixel || lt_attr_is(attrs, n_attrs, mode, "output_half_pixel", "half_pixel")
+               ? NULL
+               : "unknown coordinate transformation";
 }
 
 static lathe_status infer_roi_align(lt_infer *c)
@@ -44,7 +47,8 @@ static lathe_status infer_roi_align(lt_infer *c)
     if (wrong != NULL) {
         return lt_infer_fail(c, "%s", wrong);
     }
-    if ((x->rank >= 0 && x->rank != 4) || (rois->rank >= 0 && rois->rank != 2) || (batch->rank >= 0 && batch->rank != 1)) {
+    if ((x->rank >= 0 && x->rank != 4) || (rois->rank >= 0 && rois->rank != 2) ||
+        (batch->rank >= 0 && batch->rank != 1)) {
         return lt_infer_fail(c, "X, rois and batch_indices must have ranks 4, 2 and 1");
     }
     if (rois->rank >= 0) {
@@ -52,7 +56,8 @@ static lathe_status infer_roi_align(lt_infer *c)
         dims[0] = rois->dims[0];
     }
     if (batch->rank >= 0) {
-        LT_TRY(lt_move_equal(c, rois->rank >= 0 ? dims[0] : batch->dims[0], batch->dims[0], "the numbers of rois and batch_indices", &dims[0]));
+        LT_TRY(lt_move_equal(c, rois->rank >= 0 ? dims[0] : batch->dims[0], batch->dims[0],
+                             "the numbers of rois and batch_indices", &dims[0]));
     }
     dims[1] = x->rank >= 0 ? x->dims[1] : LT_UNKNOWN_DIM;
     dims[2] = lt_dim_const(r.height);
@@ -141,7 +146,8 @@ static double pool_bin(const config *r, const region *g, const lt_tensor *x, int
             corner four;
             find_corner(y, at, x->dims[2], x->dims[3], &four);
             for (int n = 0; n < 4; n++) {
-                double w = four.weight[n], value = w != 0.0 ? w * lt_load_f64(x->dtype, x->data, base + four.at[n]) : 0.0;
+                double w = four.weight[n],
+                       value = w != 0.0 ? w * lt_load_f64(x->dtype, x->data, base + four.at[n]) : 0.0;
                 sum += value;
                 most = first || value > most ? value : most;
                 first = false;
@@ -171,7 +177,8 @@ static lathe_status eval_roi_align(lt_eval *c)
         region g = { 0 };
         LT_TRY(read_region(c, &r, rois, n, &g));
         if (batch[n] < 0 || batch[n] >= x->dims[0]) {
-            return lt_eval_fail(c, "batch index %lld of region %lld is out of range", (long long)batch[n], (long long)n);
+            return lt_eval_fail(c, "batch index %lld of region %lld is out of range", (long long)batch[n],
+                                (long long)n);
         }
         for (int64_t channel = 0; channel < x->dims[1]; channel++) {
             int64_t base = (batch[n] * x->dims[1] + channel) * x->dims[2] * x->dims[3];
@@ -196,8 +203,10 @@ static const lt_attr_spec attrs_roi_align[] = {
 static const char *const samples_roi_align[] = {
     "f32[1,2,6,7] x = rand(1), f32[2,4] r = {0.0, 0.0, 4.0, 5.0, 1.5, 2.0, 6.0, 3.5}, i64[2] b = {0, 0} | "
     "y = RoiAlign <output_height = 3, output_width = 2> (x, r, b)",
-    "f32[2,1,5,5] x = rand(1), f32[1,4] r = {2.0, 2.0, 9.0, 9.0}, i64[1] b = {1} | y = RoiAlign <mode = \"max\", sampling_ratio = 2, "
-    "spatial_scale = 0.5, coordinate_transformation_mode = \"output_half_pixel\", output_height = 2, output_width = 2> (x, r, b)",
+    "f32[2,1,5,5] x = rand(1), f32[1,4] r = {2.0, 2.0, 9.0, 9.0}, i64[1] b = {1} | y = RoiAlign <mode = \"max\", "
+    "sampling_ratio = 2, "
+    "spatial_scale = 0.5, coordinate_transformation_mode = \"output_half_pixel\", output_height = 2, output_width = 2> "
+    "(x, r, b)",
     NULL,
 };
 

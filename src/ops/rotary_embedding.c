@@ -1,5 +1,6 @@
 /*
- * rotary_embedding.c - RotaryEmbedding: pairs of elements of every head turned by angles that depend on the position in the sequence.
+ * rotary_embedding.c - RotaryEmbedding: pairs of elements of every head turned by angles that depend on the position
+ * in the sequence.
  */
 #include "ops/move.h"
 
@@ -15,7 +16,8 @@ static lathe_status check_cache(lt_infer *c, int i, bool by_position)
 static lathe_status infer_rotary(lt_infer *c)
 {
     const lt_type *x = c->in[0];
-    int64_t heads = lt_attr_i(c->attrs, c->n_attrs, "num_heads", 0), turned = lt_attr_i(c->attrs, c->n_attrs, "rotary_embedding_dim", 0);
+    int64_t heads = lt_attr_i(c->attrs, c->n_attrs, "num_heads", 0),
+            turned = lt_attr_i(c->attrs, c->n_attrs, "rotary_embedding_dim", 0);
     bool by_position = c->n_in > 3 && c->in[3] != NULL;
     lt_dim ignored;
     LT_TRY(lt_infer_same(c, 0, 0));
@@ -34,13 +36,14 @@ static lathe_status infer_rotary(lt_infer *c)
     }
     int64_t head = lt_dim_is_const(size) ? (x->rank == 3 ? size.k / heads : size.k) : -1;
     if (turned < 0 || turned % 2 != 0 || (head >= 0 && (turned > head || (turned == 0 && head % 2 != 0)))) {
-        return lt_infer_fail(c, "rotary_embedding_dim %lld does not fit heads of %lld elements", (long long)turned, (long long)head);
+        return lt_infer_fail(c, "rotary_embedding_dim %lld does not fit heads of %lld elements", (long long)turned,
+                             (long long)head);
     }
     int64_t half = turned > 0 ? turned / 2 : head / 2;
     for (int i = 1; i < 3 && half >= 0 && head >= 0; i++) {
         if (c->in[i]->rank > 0) {
-            LT_TRY(lt_move_equal(c, c->in[i]->dims[c->in[i]->rank - 1], lt_dim_const(half), "the last extent of a cache and half the turned part",
-                                 &ignored));
+            LT_TRY(lt_move_equal(c, c->in[i]->dims[c->in[i]->rank - 1], lt_dim_const(half),
+                                 "the last extent of a cache and half the turned part", &ignored));
         }
     }
     return LATHE_OK;
@@ -82,14 +85,15 @@ static lathe_status cache_row(lt_eval *c, const layout *l, int64_t half, int64_t
     }
     int64_t at = lt_load_i64(positions->dtype, positions->data, b * l->steps + t);
     if (at < 0 || at >= cache->dims[0]) {
-        return lt_eval_fail(c, "position %lld is outside the cache of %lld rows", (long long)at, (long long)cache->dims[0]);
+        return lt_eval_fail(c, "position %lld is outside the cache of %lld rows", (long long)at,
+                            (long long)cache->dims[0]);
     }
     *row = at * half;
     return LATHE_OK;
 }
 
-static void turn_head(const lt_tensor *x, lt_tensor *y, int64_t first, int64_t half, bool interleaved, const lt_tensor *cos_cache,
-                      const lt_tensor *sin_cache, int64_t row)
+static void turn_head(const lt_tensor *x, lt_tensor *y, int64_t first, int64_t half, bool interleaved,
+                      const lt_tensor *cos_cache, const lt_tensor *sin_cache, int64_t row)
 {
     for (int64_t k = 0; k < half; k++) {
         int64_t a = first + (interleaved ? 2 * k : k), b = first + (interleaved ? 2 * k + 1 : k + half);
@@ -108,13 +112,16 @@ static lathe_status check_sizes(lt_eval *c, const layout *l, int64_t half)
     int64_t steps = l->batch * l->steps;
     for (int i = 1; i < 3; i++) {
         const lt_tensor *cache = lt_in(c, i);
-        bool fits = cache->dims[cache->rank - 1] == half &&
-                    (positions != NULL ? cache->dims[0] == lt_in(c, 1)->dims[0] : lt_tensor_count(cache) == steps * half);
+        bool fits =
+            cache->dims[cache->rank - 1] == half &&
+            (positions != NULL ? cache->dims[0] == lt_in(c, 1)->dims[0] : lt_tensor_count(cache) == steps * half);
         if (!fits) {
             return lt_eval_fail(c, "the caches do not fit the input");
         }
     }
-    return positions == NULL || lt_tensor_count(positions) == steps ? LATHE_OK : lt_eval_fail(c, "position_ids do not fit the input");
+    return positions == NULL || lt_tensor_count(positions) == steps
+               ? LATHE_OK
+               : lt_eval_fail(c, "position_ids do not fit the input");
 }
 
 static lathe_status eval_rotary(lt_eval *c)
@@ -125,7 +132,8 @@ static lathe_status eval_rotary(lt_eval *c)
         return LATHE_OK;
     }
     layout l = layout_of(x, lt_attr_i(c->attrs, c->n_attrs, "num_heads", 0));
-    int64_t turned = lt_attr_i(c->attrs, c->n_attrs, "rotary_embedding_dim", 0), half = (turned > 0 ? turned : l.head) / 2, row = 0;
+    int64_t turned = lt_attr_i(c->attrs, c->n_attrs, "rotary_embedding_dim", 0),
+            half = (turned > 0 ? turned : l.head) / 2, row = 0;
     bool interleaved = lt_attr_i(c->attrs, c->n_attrs, "interleaved", 0) != 0;
     LT_TRY(check_sizes(c, &l, half));
     lt_copy_bytes(y->data, x->data, x->bytes);
@@ -133,19 +141,22 @@ static lathe_status eval_rotary(lt_eval *c)
         for (int64_t t = 0; t < l.steps; t++) {
             LT_TRY(cache_row(c, &l, half, b, t, &row));
             for (int64_t h = 0; h < l.heads; h++) {
-                turn_head(x, y, b * l.per_batch + t * l.per_step + h * l.per_head, half, interleaved, lt_in(c, 1), lt_in(c, 2), row);
+                turn_head(x, y, b * l.per_batch + t * l.per_step + h * l.per_head, half, interleaved, lt_in(c, 1),
+                          lt_in(c, 2), row);
             }
         }
     }
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_rotary[] = {
-    { "interleaved", LATHE_ATTR_INT, false }, { "num_heads", LATHE_ATTR_INT, false }, { "rotary_embedding_dim", LATHE_ATTR_INT, false }, { 0 }
-};
+static const lt_attr_spec attrs_rotary[] = { { "interleaved", LATHE_ATTR_INT, false },
+                                             { "num_heads", LATHE_ATTR_INT, false },
+                                             { "rotary_embedding_dim", LATHE_ATTR_INT, false },
+                                             { 0 } };
 
 static const char *const samples_rotary[] = {
-    "f32[2,3,4,6] x = rand(1), f32[9,3] c = rand(2), f32[9,3] s = rand(3), i64[2,4] p = {0, 1, 2, 3, 8, 7, 5, 5} | y = RotaryEmbedding (x, c, s, p)",
+    "f32[2,3,4,6] x = rand(1), f32[9,3] c = rand(2), f32[9,3] s = rand(3), i64[2,4] p = {0, 1, 2, 3, 8, 7, 5, 5} | y = "
+    "RotaryEmbedding (x, c, s, p)",
     "f32[1,3,8] x = rand(1), f32[1,3,1] c = rand(2), f32[1,3,1] s = rand(3) | "
     "y = RotaryEmbedding <num_heads = 2, rotary_embedding_dim = 2, interleaved = 1> (x, c, s)",
     NULL,

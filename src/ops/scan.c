@@ -69,7 +69,8 @@ static lathe_status infer_scan(lt_infer *c)
 {
     int64_t inputs = lt_attr_i(c->attrs, c->n_attrs, "num_scan_inputs", 0);
     if (inputs < 1 || inputs > c->n_in || c->n_out < c->n_in - inputs) {
-        return lt_infer_fail(c, "num_scan_inputs is %lld for %d inputs and %d outputs", (long long)inputs, c->n_in, c->n_out);
+        return lt_infer_fail(c, "num_scan_inputs is %lld for %d inputs and %d outputs", (long long)inputs, c->n_in,
+                             c->n_out);
     }
     int n = c->n_in - (int)inputs;
     lt_dim length = LT_UNKNOWN_DIM;
@@ -90,7 +91,9 @@ static lathe_status infer_scan(lt_infer *c)
         return LATHE_OK; /* evaluation: the iterations tell the types */
     }
     LT_CHECK(c->diag, c->arena != NULL, c->where);
-    lt_body_types b = { .body = lt_attr_find(c->attrs, c->n_attrs, "body"), .n_in = c->n_in, .n_out = c->n_out, .n = n };
+    lt_body_types b = {
+        .body = lt_attr_find(c->attrs, c->n_attrs, "body"), .n_in = c->n_in, .n_out = c->n_out, .n = n
+    };
     b.in = LT_ARENA_ARRAY(c->arena, lt_type, (size_t)b.n_in);
     b.out = LT_ARENA_ARRAY(c->arena, lt_type, (size_t)b.n_out + 1);
     if (b.in == NULL || b.out == NULL) {

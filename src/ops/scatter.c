@@ -1,6 +1,7 @@
 /*
- * scatter.c - ScatterND, ScatterElements, TensorScatter: a copy of a tensor with some elements replaced by, or reduced with, updates.
- * Updates apply in row-major order of the indices. A wrong index is an error, never a write outside.
+ * scatter.c - ScatterND, ScatterElements, TensorScatter: a copy of a tensor with some elements replaced by, or
+ * reduced with, updates. Updates apply in row-major order of the indices. A wrong index is an error, never a write
+ * outside.
  */
 #include "ops/move.h"
 
@@ -109,7 +110,8 @@ static void put_run(reduction how, const lt_tensor *y, int64_t at, const lt_tens
         return;
     }
     size_t elem = lt_elem_bytes(y->dtype);
-    lt_copy_bytes((char *)y->data + (size_t)at * elem, (const char *)updates->data + (size_t)from * elem, (size_t)n * elem);
+    lt_copy_bytes((char *)y->data + (size_t)at * elem, (const char *)updates->data + (size_t)from * elem,
+                  (size_t)n * elem);
 }
 
 /* ---- ScatterND ---- */
@@ -132,7 +134,8 @@ static lathe_status put_scattered(lt_infer *c)
     for (int64_t k = 0; k < n; k++) {
         int64_t index;
         if (!lt_wrap_index(lt_load_i64(at->dtype, at->data, k), count, &index)) {
-            return lt_infer_fail(c, "index number %lld is out of range for %lld elements", (long long)k, (long long)count);
+            return lt_infer_fail(c, "index number %lld is out of range for %lld elements", (long long)k,
+                                 (long long)count);
         }
         if (how == REDUCE_ADD) {
             LT_TRY(lt_dim_add(c->dims, v[index], with[k], &with[k], c->diag));
@@ -190,8 +193,8 @@ static lathe_status eval_scatter_nd(lt_eval *c)
         for (int64_t i = 0; i < depth; i++) {
             int64_t given = lt_load_i64(indices->dtype, indices->data, t * depth + i);
             if (!lt_wrap_index(given, x->dims[i], &index)) {
-                return lt_eval_fail(c, "index %lld of tuple %lld is out of range for axis %lld of extent %lld", (long long)given,
-                                    (long long)t, (long long)i, (long long)x->dims[i]);
+                return lt_eval_fail(c, "index %lld of tuple %lld is out of range for axis %lld of extent %lld",
+                                    (long long)given, (long long)t, (long long)i, (long long)x->dims[i]);
             }
             at += index * strides[i];
         }
@@ -222,8 +225,8 @@ static lathe_status infer_scatter_elements(lt_infer *c)
         }
         bool known = lt_dim_is_const(x->dims[k]) && lt_dim_is_const(indices->dims[k]);
         if (k != axis && known && indices->dims[k].k > x->dims[k].k) {
-            return lt_infer_fail(c, "indices have extent %lld on axis %d, data only %lld", (long long)indices->dims[k].k, k,
-                                 (long long)x->dims[k].k);
+            return lt_infer_fail(c, "indices have extent %lld on axis %d, data only %lld",
+                                 (long long)indices->dims[k].k, k, (long long)x->dims[k].k);
         }
     }
     return x->rank == 1 ? put_scattered(c) : LATHE_OK;
@@ -245,8 +248,8 @@ static lathe_status eval_scatter_elements(lt_eval *c)
         do {
             int64_t given = lt_load_i64(indices->dtype, indices->data, k), at = 0;
             if (!lt_wrap_index(given, x->dims[axis], &index)) {
-                return lt_eval_fail(c, "index %lld (number %lld) is out of range for an extent of %lld", (long long)given, (long long)k,
-                                    (long long)x->dims[axis]);
+                return lt_eval_fail(c, "index %lld (number %lld) is out of range for an extent of %lld",
+                                    (long long)given, (long long)k, (long long)x->dims[axis]);
             }
             for (int i = 0; i < x->rank; i++) {
                 at += (i == axis ? index : coords[i]) * strides[i];
@@ -258,14 +261,16 @@ static lathe_status eval_scatter_elements(lt_eval *c)
 }
 
 static const lt_attr_spec attrs_scatter_nd[] = { { "reduction", LATHE_ATTR_STRING, false }, { 0 } };
-static const lt_attr_spec attrs_scatter_elements[] = {
-    { "axis", LATHE_ATTR_INT, false }, { "reduction", LATHE_ATTR_STRING, false }, { 0 }
-};
+static const lt_attr_spec attrs_scatter_elements[] = { { "axis", LATHE_ATTR_INT, false },
+                                                       { "reduction", LATHE_ATTR_STRING, false },
+                                                       { 0 } };
 
 static const char *const samples_scatter_nd[] = {
     "f32[8] x = rand(1), i64[3,1] i = {4, -5, 1}, f32[3] u = rand(2) | y = ScatterND (x, i, u)",
-    "f32[3,2,2] x = rand(1), i64[2,1] i = {0, 0}, f32[2,2,2] u = rand(2) | y = ScatterND <reduction = \"add\"> (x, i, u)",
-    "i32[2,3] x = {1, 2, 3, 4, 5, 6}, i64[3,2] i = {0, 1, 1, 2, 0, 1}, i32[3] u = {7, 2, 3} | y = ScatterND <reduction = \"mul\"> (x, i, u)",
+    "f32[3,2,2] x = rand(1), i64[2,1] i = {0, 0}, f32[2,2,2] u = rand(2) | y = ScatterND <reduction = \"add\"> (x, i, "
+    "u)",
+    "i32[2,3] x = {1, 2, 3, 4, 5, 6}, i64[3,2] i = {0, 1, 1, 2, 0, 1}, i32[3] u = {7, 2, 3} | y = ScatterND <reduction "
+    "= \"mul\"> (x, i, u)",
     "f64[4] x = rand(1), i64[2,1] i = {3, 3}, f64[2] u = rand(2) | y = ScatterND <reduction = \"max\"> (x, i, u)",
     "f16[4] x = rand(1), i64[0,1] i = iota, f16[0] u = rand(2) | y = ScatterND <reduction = \"min\"> (x, i, u)",
     NULL,
@@ -273,7 +278,8 @@ static const char *const samples_scatter_nd[] = {
 static const char *const samples_scatter_elements[] = {
     "f32[3,3] x = rand(1), i64[2,3] i = {1, 0, 2, 0, 2, 1}, f32[2,3] u = rand(2) | y = ScatterElements (x, i, u)",
     "f32[1,5] x = rand(1), i32[1,2] i = {1, -1}, f32[1,2] u = rand(2) | y = ScatterElements <axis = 1> (x, i, u)",
-    "i64[1,5] x = iota, i64[1,3] i = {1, 1, 3}, i64[1,3] u = {10, 20, 30} | y = ScatterElements <axis = -1, reduction = \"add\"> (x, i, u)",
+    "i64[1,5] x = iota, i64[1,3] i = {1, 1, 3}, i64[1,3] u = {10, 20, 30} | y = ScatterElements <axis = -1, reduction "
+    "= \"add\"> (x, i, u)",
     NULL,
 };
 

@@ -1,6 +1,7 @@
 /*
- * sequence.c - sequences of tensors: SequenceConstruct, SequenceEmpty, SequenceAt, SequenceInsert, SequenceErase, SequenceLength.
- * Items are copied: a value never shares storage with another one. SequenceMap, SplitToSequence and ConcatFromSequence are in sequence_tensor.c.
+ * sequence.c - sequences of tensors: SequenceConstruct, SequenceEmpty, SequenceAt, SequenceInsert, SequenceErase,
+ * SequenceLength. Items are copied: a value never shares storage with another one. SequenceMap, SplitToSequence and
+ * ConcatFromSequence are in sequence_tensor.c.
  */
 #include "ops/container.h"
 
@@ -95,7 +96,7 @@ static lathe_status infer_at(lt_infer *c)
 
 static lathe_status eval_at(lt_eval *c)
 {
-    size_t at;
+    size_t at = 0;
     LT_TRY(read_position(c, 1, c->in[0]->count, false, &at));
     return lt_copy_value(c, 0, &c->in[0]->items[at]);
 }
@@ -126,7 +127,7 @@ static lathe_status infer_insert(lt_infer *c)
 static lathe_status eval_insert(lt_eval *c)
 {
     const lt_any *from = c->in[0];
-    size_t at;
+    size_t at = 0;
     lt_any *items;
     LT_TRY(read_position(c, 2, from->count, true, &at));
     LT_TRY(lt_make_items(c, 0, LT_SEQUENCE, lt_in(c, 1)->dtype, from->count + 1, &items));
@@ -146,7 +147,7 @@ static lathe_status infer_erase(lt_infer *c)
 static lathe_status eval_erase(lt_eval *c)
 {
     const lt_any *from = c->in[0];
-    size_t at;
+    size_t at = 0;
     lt_any *items;
     LT_TRY(read_position(c, 1, from->count, false, &at));
     LT_TRY(lt_make_items(c, 0, LT_SEQUENCE, lt_container_dtype(from), from->count - 1, &items));

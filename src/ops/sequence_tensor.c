@@ -1,5 +1,6 @@
 /*
- * sequence_tensor.c - between tensors and sequences: SplitToSequence, ConcatFromSequence, and SequenceMap, which runs a body over items.
+ * sequence_tensor.c - between tensors and sequences: SplitToSequence, ConcatFromSequence, and SequenceMap, which runs
+ * a body over items.
  */
 #include "ops/container.h"
 
@@ -48,7 +49,8 @@ static lathe_status piece_sizes(lt_eval *c, int64_t extent, const int64_t **size
             }
         }
         *sizes = given;
-        return sum == extent ? LATHE_OK : lt_eval_fail(c, "split sums up to %lld, not %lld", (long long)sum, (long long)extent);
+        return sum == extent ? LATHE_OK
+                             : lt_eval_fail(c, "split sums up to %lld, not %lld", (long long)sum, (long long)extent);
     }
     int64_t size = split != NULL ? given[0] : 1;
     if (size < 1) {
@@ -240,8 +242,12 @@ static lathe_status eval_map(lt_eval *c)
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_split[] = { { "axis", LATHE_ATTR_INT, false }, { "keepdims", LATHE_ATTR_INT, false }, { 0 } };
-static const lt_attr_spec attrs_concat[] = { { "axis", LATHE_ATTR_INT, true }, { "new_axis", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs_split[] = { { "axis", LATHE_ATTR_INT, false },
+                                            { "keepdims", LATHE_ATTR_INT, false },
+                                            { 0 } };
+static const lt_attr_spec attrs_concat[] = { { "axis", LATHE_ATTR_INT, true },
+                                             { "new_axis", LATHE_ATTR_INT, false },
+                                             { 0 } };
 static const lt_attr_spec attrs_map[] = { { "body", LATHE_ATTR_GRAPH, true }, { 0 } };
 
 static const char *const samples_split[] = {

@@ -1,5 +1,6 @@
 /*
- * shape_of.c - Shape and Size: extents as values. They read no elements, and their contents are known wherever the rank is.
+ * shape_of.c - Shape and Size: extents as values. They read no elements, and their contents are known wherever the
+ * rank is.
  */
 #include "ops/move.h"
 
@@ -66,7 +67,9 @@ static lathe_status eval_size(lt_eval *c)
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_shape[] = { { "start", LATHE_ATTR_INT, false }, { "end", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs_shape[] = { { "start", LATHE_ATTR_INT, false },
+                                            { "end", LATHE_ATTR_INT, false },
+                                            { 0 } };
 
 static const char *const samples_shape[] = {
     "f32[2,3,5] x = rand(1) | y = Shape (x)",

@@ -1,5 +1,6 @@
 /*
- * slice.c - Slice: a box with steps cut out of a tensor. Extents are exact for symbolic dims as well, as expressions of min, max and ceil-div.
+ * slice.c - Slice: a box with steps cut out of a tensor. Extents are exact for symbolic dims as well, as expressions
+ * of min, max and ceil-div.
  */
 #include "ops/move.h"
 
@@ -76,12 +77,13 @@ static lathe_status steps_between(lt_infer *c, lt_dim from, lt_dim to, int64_t s
 }
 
 /* Constants from here on mean "to the very end": exporters write INT32_MAX as often as INT64_MAX. */
-#define FAR_END INT32_MAX
+#define FAR_END   INT32_MAX
 #define FAR_START (-(int64_t)INT32_MAX)
 
 static bool is_far_end(const lt_infer *c, lt_dim end, lt_dim d)
 {
-    return lt_dim_same(end, d) || (lt_dim_is_const(end) && end.k >= FAR_END) || (sign_of(c, end) > 0 && lt_dim_proves_le(c->dims, d, end));
+    return lt_dim_same(end, d) || (lt_dim_is_const(end) && end.k >= FAR_END) ||
+           (sign_of(c, end) > 0 && lt_dim_proves_le(c->dims, d, end));
 }
 
 static lathe_status cut_forward(lt_infer *c, lt_dim d, lt_dim start, lt_dim end, int64_t step, lt_dim *out)
@@ -175,7 +177,8 @@ static lathe_status read_cuts(lt_infer *c, int rank, cuts *cut)
         int64_t n;
         LT_TRY(lt_move_length(c, i, &n));
         if (n >= 0 && length >= 0 && n != length) {
-            return lt_infer_fail(c, "starts, ends, axes and steps have different lengths, %lld and %lld", (long long)length, (long long)n);
+            return lt_infer_fail(c, "starts, ends, axes and steps have different lengths, %lld and %lld",
+                                 (long long)length, (long long)n);
         }
         length = n >= 0 ? n : length;
     }
@@ -287,7 +290,8 @@ static lathe_status eval_slice(lt_eval *c)
 
 static const char *const samples_slice[] = {
     "f32[5,7] x = rand(1), i64[2] s = {1, 0}, i64[2] e = {4, 6} | y = Slice (x, s, e)",
-    "f32[5,7] x = rand(1), i64[1] s = {-1}, i64[1] e = {-100}, i64[1] a = {-1}, i64[1] t = {-2} | y = Slice (x, s, e, a, t)",
+    "f32[5,7] x = rand(1), i64[1] s = {-1}, i64[1] e = {-100}, i64[1] a = {-1}, i64[1] t = {-2} | y = Slice (x, s, e, "
+    "a, t)",
     "i32[3,9] x = iota, i32[1] s = {2}, i32[1] e = {1000}, i32[1] a = {1}, i32[1] t = {3} | y = Slice (x, s, e, a, t)",
     "f64[4] x = rand(1), i64[1] s = {3}, i64[1] e = {1} | y = Slice (x, s, e)",
     "u8[2,3,5] x = iota, i64[2] s = {0, -3}, i64[2] e = {1, -1}, i64[2] a = {0, -1} | y = Slice (x, s, e, a)",

@@ -40,7 +40,10 @@ static lathe_status chunk_dim(lt_infer *c, lt_dim d, int i, lt_dim *out)
     return lt_move_max(c, left, lt_dim_const(0), out);
 }
 
-/* The elements of `split`: a constant one may be longer than contents are; its length has been compared with the number of outputs. */
+/*
+ * The elements of `split`: a constant one may be longer than contents are; its length has been compared with the
+ * number of outputs.
+ */
 static lathe_status read_given(lt_infer *c, lt_dim *given, int64_t *count)
 {
     const lt_tensor *value = c->values != NULL ? c->values[1] : NULL;
@@ -112,7 +115,8 @@ static lathe_status infer_split(lt_infer *c)
     lt_dim dims[LATHE_MAX_RANK], pieces[MAX_OUTPUTS];
     int axis;
     if (c->n_out > MAX_OUTPUTS) {
-        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "Split: %d outputs; at most %d are possible", c->n_out, MAX_OUTPUTS);
+        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "Split: %d outputs; at most %d are possible",
+                       c->n_out, MAX_OUTPUTS);
     }
     if (x->rank < 0) {
         for (int i = 0; i < c->n_out; i++) {
@@ -155,7 +159,9 @@ static lathe_status eval_split(lt_eval *c)
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_split[] = { { "axis", LATHE_ATTR_INT, false }, { "num_outputs", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs_split[] = { { "axis", LATHE_ATTR_INT, false },
+                                            { "num_outputs", LATHE_ATTR_INT, false },
+                                            { 0 } };
 
 static const char *const samples_split[] = {
     "f32[2,7] x = rand(1), i64[3] s = {2, 4, 1} | a, b, d = Split <axis = 1> (x, s)",

@@ -69,7 +69,8 @@ static lathe_status infer_unsqueeze(lt_infer *c)
         return lt_infer_out(c, 0, x->dtype, -1, NULL);
     }
     if (length > LATHE_MAX_RANK - x->rank) {
-        return lt_infer_fail(c, "%lld axes more than %d are too many; the highest rank is %d", (long long)length, x->rank, LATHE_MAX_RANK);
+        return lt_infer_fail(c, "%lld axes more than %d are too many; the highest rank is %d", (long long)length,
+                             x->rank, LATHE_MAX_RANK);
     }
     int rank = x->rank + (int)length;
     LT_TRY(lt_infer_axes(c, NULL, 1, rank, axes, &count));

@@ -1,6 +1,7 @@
 /*
- * topk.c - TopK: the k largest or smallest elements along an axis with their indices. Of equal elements the one with the smaller index comes
- * first; a NaN counts as larger than every number. Results are sorted whether asked for or not.
+ * topk.c - TopK: the k largest or smallest elements along an axis with their indices. Of equal elements the one with
+ * the smaller index comes first; a NaN counts as larger than every number. Results are sorted whether asked for or
+ * not.
  */
 #include "ops/move.h"
 
@@ -66,18 +67,25 @@ static void sift_down(entry *heap, int64_t n, int64_t at)
     }
 }
 
-/* The k best of n elements, best first, in heap[0..k). */
-static void select_best(const lt_tensor *x, int64_t first, int64_t step, int64_t n, int64_t k, bool largest, entry *heap)
+static entry entry_at(const lt_tensor *x, int64_t first, int64_t step, int64_t i, bool largest)
 {
-    for (int64_t i = 0; i < n; i++) {
-        int64_t key = lt_sort_key(x->dtype, x->data, first + i * step);
-        entry now = { largest ? ~key : key, i };
-        if (i < k) {
-            heap[i] = now;
-            for (int64_t at = (k - 2) / 2; i == k - 1 && at >= 0; at--) {
-                sift_down(heap, k, at);
-            }
-        } else if (wins(&now, &heap[0])) {
+    int64_t key = lt_sort_key(x->dtype, x->data, first + i * step);
+    return (entry){ largest ? ~key : key, i };
+}
+
+/* The k best of n elements, best first, in heap[0..k); k > 0. */
+static void select_best(const lt_tensor *x, int64_t first, int64_t step, int64_t n, int64_t k, bool largest,
+                        entry *heap)
+{
+    for (int64_t i = 0; i < k; i++) {
+        heap[i] = entry_at(x, first, step, i, largest);
+    }
+    for (int64_t at = k / 2; at >= 0; at--) {
+        sift_down(heap, k, at);
+    }
+    for (int64_t i = k; i < n; i++) {
+        entry now = entry_at(x, first, step, i, largest);
+        if (wins(&now, &heap[0])) {
             heap[0] = now;
             sift_down(heap, k, 0);
         }
@@ -113,7 +121,8 @@ static lathe_status eval_topk(lt_eval *c)
         for (int64_t j = 0; j < k; j++) {
             int64_t to = (o * k + j) * span.inner + i, from = first + heap[j].index * span.inner;
             if (values != NULL) {
-                lt_copy_bytes((char *)values->data + (size_t)to * elem, (const char *)x->data + (size_t)from * elem, elem);
+                lt_copy_bytes((char *)values->data + (size_t)to * elem, (const char *)x->data + (size_t)from * elem,
+                              elem);
             }
             if (indices != NULL) {
                 lt_store_i64(LATHE_DTYPE_I64, indices->data, to, heap[j].index);

@@ -1,5 +1,6 @@
 /*
- * unique.c - Unique: the different elements, or slices along an axis, with the places where they occur. NaNs equal each other.
+ * unique.c - Unique: the different elements, or slices along an axis, with the places where they occur. NaNs equal
+ * each other.
  */
 #include "ops/move.h"
 
@@ -110,7 +111,8 @@ static lathe_status find_groups(lt_eval *c, const slices *s, groups *g)
 {
     int64_t n = s->span.extent;
     int64_t *order = lt_eval_scratch(c, n, sizeof *order), *spare = lt_eval_scratch(c, n, sizeof *spare);
-    *g = (groups){ .first = lt_eval_scratch(c, n, 8), .size = lt_eval_scratch(c, n, 8), .of = lt_eval_scratch(c, n, 8) };
+    *g =
+        (groups){ .first = lt_eval_scratch(c, n, 8), .size = lt_eval_scratch(c, n, 8), .of = lt_eval_scratch(c, n, 8) };
     if (order == NULL || spare == NULL || g->first == NULL || g->size == NULL || g->of == NULL) {
         return LATHE_OUT_OF_MEMORY;
     }
@@ -132,7 +134,8 @@ static lathe_status find_groups(lt_eval *c, const slices *s, groups *g)
 /* Renumbers the groups by first occurrence. */
 static lathe_status order_by_occurrence(lt_eval *c, int64_t n, groups *g)
 {
-    int64_t *rank = lt_eval_scratch(c, g->count, 8), *first = lt_eval_scratch(c, g->count, 8), *size = lt_eval_scratch(c, g->count, 8);
+    int64_t *rank = lt_eval_scratch(c, g->count, 8), *first = lt_eval_scratch(c, g->count, 8),
+            *size = lt_eval_scratch(c, g->count, 8);
     int64_t next = 0;
     if (rank == NULL || first == NULL || size == NULL) {
         return LATHE_OUT_OF_MEMORY;
@@ -203,7 +206,9 @@ static lathe_status eval_unique(lt_eval *c)
     return put_ints(c, 3, false, g.size, g.count);
 }
 
-static const lt_attr_spec attrs_unique[] = { { "axis", LATHE_ATTR_INT, false }, { "sorted", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs_unique[] = { { "axis", LATHE_ATTR_INT, false },
+                                             { "sorted", LATHE_ATTR_INT, false },
+                                             { 0 } };
 
 static const char *const samples_unique[] = {
     "f32[6] x = {2.0, 1.0, 1.0, 3.0, 4.0, 3.0} | y, i, v, n = Unique (x)",

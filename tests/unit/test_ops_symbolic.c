@@ -1,8 +1,9 @@
 /*
- * test_ops_symbolic.c - inference of the operators that move elements and make shapes, with symbolic extents and contents: the chains by which
- * exporters compute shapes must come out as exact expressions.
+ * test_ops_symbolic.c - inference of the operators that move elements and make shapes, with symbolic extents and
+ * contents: the chains by which exporters compute shapes must come out as exact expressions.
  *
- * A row reads like "f32[N,3]; i64[2] = 0,-1 -> f32[N,3]"; "= ..." are contents, "-" is an absent input, attributes stand before the colon.
+ * A row reads like "f32[N,3]; i64[2] = 0,-1 -> f32[N,3]"; "= ..." are contents, "-" is an absent input, attributes
+ * stand before the colon.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,8 +176,18 @@ static void check(table *t, const row *r)
     const lt_tensor *values[MOST] = { NULL };
     lathe_attr attrs[MOST];
     lt_infer c = {
-        .op = lt_op_find("", r->op), .where = r->op, .dims = t->dims, .arena = &t->arena, .in = in, .contents = in_contents,
-        .values = values, .out = out, .out_contents = out_contents, .attrs = attrs, .diag = t->diag, .n_out = 1,
+        .op = lt_op_find("", r->op),
+        .where = r->op,
+        .dims = t->dims,
+        .arena = &t->arena,
+        .in = in,
+        .contents = in_contents,
+        .values = values,
+        .out = out,
+        .out_contents = out_contents,
+        .attrs = attrs,
+        .diag = t->diag,
+        .n_out = 1,
     };
     assert_non_null(c.op);
     c.n_attrs = read_attrs(t, r->attrs, attrs);
@@ -204,7 +215,8 @@ static void check(table *t, const row *r)
         lt_buf_puts(&text, i > 0 ? "; " : "");
         print_output(t, &out[i], &out_contents[i], &text);
     }
-    if (r->out == NULL ? status == LATHE_OK : status != LATHE_OK || !lt_streq(lt_buf_str(&text), lt_buf_str(&expected))) {
+    if (r->out == NULL ? status == LATHE_OK
+                       : status != LATHE_OK || !lt_streq(lt_buf_str(&text), lt_buf_str(&expected))) {
         lathe_diag_print(t->diag, stderr);
         fail_msg("%s <%s> (%s)\n  gives %s\n  not   %s", r->op, r->attrs, r->in, lt_buf_str(&text),
                  r->out != NULL ? lt_buf_str(&expected) : "an error");
@@ -213,31 +225,26 @@ static void check(table *t, const row *r)
     lt_buf_free(&expected);
 }
 
-#define ROWS(test, ...)                               \
-    static void test(void **state)                    \
-    {                                                 \
-        static const row rows[] = { __VA_ARGS__ };    \
-        for (size_t k = 0; k < LT_COUNT(rows); k++) { \
-            check(*state, &rows[k]);                  \
-        }                                             \
+#define ROWS(test, ...)                                                                                                \
+    static void test(void **state)                                                                                     \
+    {                                                                                                                  \
+        static const row rows[] = { __VA_ARGS__ };                                                                     \
+        for (size_t k = 0; k < LT_COUNT(rows); k++) {                                                                  \
+            check(*state, &rows[k]);                                                                                   \
+        }                                                                                                              \
     }
 
-ROWS(shape_gives_contents,
-     { "Shape", "", "f32[N,3,H]", "i64[3] = N,3,H" },
-     { "Shape", "start=1 end=-1", "f32[N,3,H]", "i64[1] = 3" },
-     { "Shape", "start=2 end=1", "f32[N,3,H]", "i64[0] =" },
+ROWS(shape_gives_contents, { "Shape", "", "f32[N,3,H]", "i64[3] = N,3,H" },
+     { "Shape", "start=1 end=-1", "f32[N,3,H]", "i64[1] = 3" }, { "Shape", "start=2 end=1", "f32[N,3,H]", "i64[0] =" },
      { "Size", "", "f32[N,3,H]", "i64[] = 3*H*N" })
 
-ROWS(contents_pass_through_chains,
-     { "Gather", "", "i64[3] = N,3,H; i64[] = -1", "i64[] = H" },
+ROWS(contents_pass_through_chains, { "Gather", "", "i64[3] = N,3,H; i64[] = -1", "i64[] = H" },
      { "Gather", "axis=0", "i64[3] = N,3,H; i64[2] = 2,0", "i64[2] = H,N" },
-     { "Gather", "", "i64[3] = N,3,H; i64[1] = 3", NULL },
-     { "Gather", "", "i64[3] = N,3,H; i64[2,1]", "i64[2,1]" },
+     { "Gather", "", "i64[3] = N,3,H; i64[1] = 3", NULL }, { "Gather", "", "i64[3] = N,3,H; i64[2,1]", "i64[2,1]" },
      { "GatherElements", "", "i64[3] = N,3,H; i64[2] = 2,2", "i64[2] = H,H" },
      { "GatherND", "", "i64[3] = N,3,H; i64[1] = -3", "i64[] = N" },
      { "Unsqueeze", "", "i64[] = N; i64[1] = 0", "i64[1] = N" },
-     { "Squeeze", "", "i64[1] = N; i64[1] = 0", "i64[] = N" },
-     { "Squeeze", "", "i64[1] = N", "i64[] = N" },
+     { "Squeeze", "", "i64[1] = N; i64[1] = 0", "i64[] = N" }, { "Squeeze", "", "i64[1] = N", "i64[] = N" },
      { "Reshape", "", "i64[] = N; i64[1] = -1", "i64[1] = N" },
      { "Concat", "axis=0", "i64[1] = N; i64[0] =; i64[2] = -1,H", "i64[3] = N,-1,H" },
      { "Concat", "axis=0", "i64[1] = N; i64[2]", "i64[3]" },
@@ -250,41 +257,37 @@ ROWS(contents_pass_through_chains,
      { "Transpose", "", "i64[2] = N,H", "i64[2] = N,H" },
      { "Pad", "", "i64[2] = N,H; i64[2] = 1,1; i64[] = 7", "i64[4] = 7,N,H,7" })
 
-static const lt_tensor two = { .struct_size = sizeof(lt_tensor), .dtype = LATHE_DTYPE_I64, .rank = 2, .dims = { 1, 1 },
-                               .data = (int64_t[]){ 1 }, .bytes = 8 };
+static const lt_tensor two = { .struct_size = sizeof(lt_tensor),
+                               .dtype = LATHE_DTYPE_I64,
+                               .rank = 2,
+                               .dims = { 1, 1 },
+                               .data = (int64_t[]){ 1 },
+                               .bytes = 8 };
 
-ROWS(scatter_replaces_contents,
-     { "ScatterND", "", "i64[3] = N,3,H; i64[1,1]; i64[1] = W", "i64[3] = N,W,H", &two, 1 },
+ROWS(scatter_replaces_contents, { "ScatterND", "", "i64[3] = N,3,H; i64[1,1]; i64[1] = W", "i64[3] = N,W,H", &two, 1 },
      { "ScatterND", "reduction='add'", "i64[3] = N,3,H; i64[1,1]; i64[1] = 1", "i64[3] = N,4,H", &two, 1 },
      { "ScatterND", "", "i64[3] = N,3,H; i64[1,1]; i64[1] = W", "i64[3]" })
 
-ROWS(reshape_is_solved,
-     { "Reshape", "", "f32[N,C,4]; i64[2] = 0,-1", "f32[N,4*C]" },
+ROWS(reshape_is_solved, { "Reshape", "", "f32[N,C,4]; i64[2] = 0,-1", "f32[N,4*C]" },
      { "Reshape", "", "f32[N,C,H,W]; i64[3] = N,C,-1", "f32[N,C,H*W]" },
      { "Reshape", "", "f32[N,S,768]; i64[4] = N,-1,12,64", "f32[N,S,12,64]" },
      { "Reshape", "", "f32[N,S,768]; i64[2] = -1,768", "f32[N*S,768]" },
      { "Reshape", "", "f32[N*S,768]; i64[3] = -1,S,768", "f32[N,S,768]" },
      { "Reshape", "", "f32[N,12]; i64[2] = -1,8", "f32[floordiv(3*N,2),8]" },
      { "Reshape", "", "f32[N,4]; i64[2] = -1,H", "f32[floordiv(4*N,H),H]" },
-     { "Reshape", "", "f32[2,3]; i64[2] = -1,4", NULL },
-     { "Reshape", "", "f32[2,3]; i64[2] = -1,-1", NULL },
-     { "Reshape", "", "f32[2,3]; i64[3] = 2,3,0", NULL },
-     { "Reshape", "", "f32[2,3]; i64[2] = 2,2", NULL },
+     { "Reshape", "", "f32[2,3]; i64[2] = -1,4", NULL }, { "Reshape", "", "f32[2,3]; i64[2] = -1,-1", NULL },
+     { "Reshape", "", "f32[2,3]; i64[3] = 2,3,0", NULL }, { "Reshape", "", "f32[2,3]; i64[2] = 2,2", NULL },
      { "Reshape", "", "f32[0,3]; i64[2] = 0,-1", "f32[0,3]" },
      { "Reshape", "allowzero=1", "f32[0,3]; i64[2] = 3,0", "f32[3,0]" },
      { "Reshape", "allowzero=1", "f32[0,3]; i64[2] = 0,-1", NULL },
      { "Reshape", "", "f32[N-1,C]; i64[2] = N-1,C", "f32[N-1,C]" },
      { "Reshape", "", "f32[N,C]; i64[2] = select(lt(N,4),-1,N),C", "f32[N,C]" },
-     { "Flatten", "axis=2", "f32[N,C,H,W]", "f32[C*N,H*W]" },
-     { "Flatten", "axis=0", "f32[N,C]", "f32[1,C*N]" },
-     { "Squeeze", "", "f32[N,1,3]; i64[1] = -2", "f32[N,3]" },
-     { "Squeeze", "", "f32[2,1,3]", "f32[2,3]" },
-     { "Squeeze", "", "f32[2,2]; i64[1] = 1", NULL },
-     { "Unsqueeze", "", "f32[N,3]; i64[2] = 0,-1", "f32[1,N,3,1]" },
+     { "Flatten", "axis=2", "f32[N,C,H,W]", "f32[C*N,H*W]" }, { "Flatten", "axis=0", "f32[N,C]", "f32[1,C*N]" },
+     { "Squeeze", "", "f32[N,1,3]; i64[1] = -2", "f32[N,3]" }, { "Squeeze", "", "f32[2,1,3]", "f32[2,3]" },
+     { "Squeeze", "", "f32[2,2]; i64[1] = 1", NULL }, { "Unsqueeze", "", "f32[N,3]; i64[2] = 0,-1", "f32[1,N,3,1]" },
      { "Unsqueeze", "", "f32[N,3]; i64[2] = 0,-4", NULL })
 
-ROWS(slices_are_exact,
-     { "Slice", "", "f32[N]; i64[1] = 0; i64[1] = 9223372036854775807", "f32[N]" },
+ROWS(slices_are_exact, { "Slice", "", "f32[N]; i64[1] = 0; i64[1] = 9223372036854775807", "f32[N]" },
      { "Slice", "", "f32[N]; i64[1] = 0; i64[1] = 2147483647", "f32[N]" },
      { "Slice", "", "f32[N]; i64[1] = -3; i64[1] = 9223372036854775807", "f32[min(3,N)]" },
      { "Slice", "", "f32[N]; i64[1] = 0; i64[1] = 4", "f32[min(4,N)]" },
@@ -300,28 +303,27 @@ ROWS(slices_are_exact,
      { "Slice", "", "f32[5]; i64[1] = 0; i64[1] = 4; i64[1] = 0; i64[1] = 0", NULL },
      { "Slice", "", "f32[5]; i64[1] = 3; i64[1] = 0; i64[1] = 0; i64[1] = -2", "f32[2]" })
 
-ROWS(pieces_are_exact,
-     { "Split", "axis=1", "f32[N,7]; i64[3] = 1,2,4", "f32[N,1]; f32[N,2]; f32[N,4]" },
+ROWS(pieces_are_exact, { "Split", "axis=1", "f32[N,7]; i64[3] = 1,2,4", "f32[N,1]; f32[N,2]; f32[N,4]" },
      { "Split", "axis=1", "f32[N,7]; i64[2] = 1,2", NULL },
      { "Split", "num_outputs=2", "f32[2*N,7]", "f32[N,7]; f32[N,7]" },
      { "Split", "num_outputs=2", "f32[N,7]", "f32[ceildiv(N,2),7]; f32[N-ceildiv(N,2),7]" },
      { "Split", "num_outputs=3", "f32[7]", "f32[3]; f32[3]; f32[1]" },
      { "Split", "num_outputs=3", "f32[6]", "f32[2]; f32[2]; f32[2]" },
      { "Concat", "axis=1", "f32[N,C]; f32[N,3]; f32[N,H]", "f32[N,C+H+3]" },
-     { "Concat", "axis=1", "f32[N,C]; f32[4,3]", "f32[4,C+3]" },
-     { "Concat", "axis=1", "f32[2,C]; f32[4,3]", NULL })
+     { "Concat", "axis=1", "f32[N,C]; f32[4,3]", "f32[4,C+3]" }, { "Concat", "axis=1", "f32[2,C]; f32[4,3]", NULL })
 
 static const float scale_values[] = { 1.0f, 1.0f, 2.0f, 0.5f };
-static const lt_tensor scales = { .struct_size = sizeof(lt_tensor), .dtype = LATHE_DTYPE_F32, .rank = 1, .dims = { 4 },
-                                  .data = (void *)scale_values, .bytes = sizeof scale_values };
+static const lt_tensor scales = { .struct_size = sizeof(lt_tensor),
+                                  .dtype = LATHE_DTYPE_F32,
+                                  .rank = 1,
+                                  .dims = { 4 },
+                                  .data = (void *)scale_values,
+                                  .bytes = sizeof scale_values };
 
-ROWS(extents_come_from_contents,
-     { "Expand", "", "f32[1,C]; i64[3] = N,1,1", "f32[N,1,C]" },
-     { "Expand", "", "f32[N,1]; i64[2] = N,H", "f32[N,H]" },
-     { "Expand", "", "f32[N,3]; i64[2]", "f32[?0,?1]" },
+ROWS(extents_come_from_contents, { "Expand", "", "f32[1,C]; i64[3] = N,1,1", "f32[N,1,C]" },
+     { "Expand", "", "f32[N,1]; i64[2] = N,H", "f32[N,H]" }, { "Expand", "", "f32[N,3]; i64[2]", "f32[?0,?1]" },
      { "Tile", "", "f32[N,3]; i64[2] = 1,H", "f32[N,3*H]" },
-     { "TopK", "axis=1", "f32[N,H]; i64[1] = K", "f32[N,K]; i64[N,K]" },
-     { "TopK", "", "f32[4]; i64[1] = 5", NULL },
+     { "TopK", "axis=1", "f32[N,H]; i64[1] = K", "f32[N,K]; i64[N,K]" }, { "TopK", "", "f32[4]; i64[1] = 5", NULL },
      { "Pad", "mode='reflect'", "f32[N,H]; i64[4] = 0,1,0,2", "f32[N,H+3]" },
      { "Pad", "", "f32[N,H]; i64[2] = 1,W; -; i64[1] = -1", "f32[N,H+W+1]" },
      { "Resize", "", "f32[N,3,H,W]; -; -; i64[4] = N,3,2*H,17", "f32[N,3,2*H,17]" },
@@ -342,7 +344,13 @@ static void unknown_extents_are_bounded(void **state)
     const lt_type *in[1] = { &x };
     assert_int_equal(lt_dim_symbol(t->dims, "N", &x.dims[0], NULL), LATHE_OK);
     x.dims[1] = lt_dim_const(6);
-    lt_infer c = { .op = lt_op_find("", "NonZero"), .dims = t->dims, .arena = &t->arena, .n_in = 1, .in = in, .n_out = 1, .out = &out };
+    lt_infer c = { .op = lt_op_find("", "NonZero"),
+                   .dims = t->dims,
+                   .arena = &t->arena,
+                   .n_in = 1,
+                   .in = in,
+                   .n_out = 1,
+                   .out = &out };
     assert_int_equal(lt_op_infer(&c), LATHE_OK);
     assert_true(lt_dim_is(out.dims[0], 2));
     lt_dim_node node = lt_dim_get(t->dims, out.dims[1]);
