@@ -234,11 +234,13 @@ lathe_status lt_graph_fates(const lt_graph *graph, lt_fate *fates, const char **
     fate_sweep sweep = { .fates = fates, .passes = passes };
     (void)diag;
     for (size_t i = 0; i < graph->n_origins; i++) {
-        fates[i] = LT_FATE_REMOVED;
-        passes[i] = "import"; /* no edit names it: it never became a node */
+        fates[i] = LT_FATE_FOLDED;
+        passes[i] = "import"; /* no edit names it: it never became a node but a constant */
     }
     for (size_t r = 0; r < graph->n_log; r++) {
+        bool folded = strcmp(graph->log[r].pass, "import") == 0; /* the importer takes Constant nodes away, and no others */
         for (uint32_t i = 0; i < graph->log[r].n_gone; i++) {
+            fates[graph->log[r].gone[i]] = folded ? LT_FATE_FOLDED : LT_FATE_REMOVED;
             passes[graph->log[r].gone[i]] = graph->log[r].pass;
         }
     }
