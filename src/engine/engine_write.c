@@ -1,0 +1,186 @@
+/*
+ * engine_write.c - lt_plan_encode: a filled lt_plan and its weights as the bytes of a file. Called by plan. The same plan always gives the same bytes.
+ */
+#include "engine/engine_internal.h"
+#include <string.h>
+
+typedef struct writer {
+    const lt_plan *plan;
+    lt_blob_source data;
+    void *user;
+    lt_buf *out;
+    lt_buf text;   /* STRS */
+    lt_map known;
+    lt_buf *parts; /* encoded sections, in the order of the file; those of STRS, CHNK, WGHT stay empty */
+    lt_entry *entries;
+    uint32_t n, capacity;
+    lathe_diag *diag;
+} writer;
+
+static lathe_status add_entry(writer *w, const char *tag, uint32_t program)
+{
+    LT_CHECK(w->diag, w->n < w->capacity, "plan");
+    lt_entry *e = &w->entries[w->n++];
+    *e = (lt_entry){.version = 1, .flags = LT_SECTION_CRITICAL, .program = program};
+    memcpy(e->tag, tag, 4);
+    return LATHE_OK;
+}
+
+/* Encodes one section: `plan` and `program` are copies that the codec may touch. */
+static lathe_status add_section(writer *w, const lt_section_kind *kind, uint32_t number)
+{
+    lt_plan plan = *w->plan;
+    lt_plan_program program = {0};
+    if (number != LT_PLAN_NONE) {
+        program = plan.programs[number];
+    }
+    lt_buf *part = &w->parts[w->n];
+    LT_TRY(add_entry(w, kind->tag, number));
+    lt_codec c = {.out = part, .text = &w->text, .known = &w->known, .section = kind->tag, .diag = w->diag};
+    kind->code(&c, &plan, &program);
+    LT_TRY(c.status);
+    w->entries[w->n - 1].size = part->length;
+    return part->failed || w->text.failed ? LT_OOM(w->diag) : LATHE_OK;
+}
+
+static lathe_status add_sections(writer *w)
+{
+    const lt_section_kind *kind = lt_section_kinds;
+    const char *empty = "";
+    lt_buf_put(&w->text, empty, 1);
+    if (!lt_map_put(&w->known, empty, 0)) {
+        return LT_OOM(w->diag);
+    }
+    for (; kind->tag && !kind->per_program; kind++) {
+        LT_TRY(add_section(w, kind, LT_PLAN_NONE));
+        if (w->n == 1) {
+            LT_TRY(add_entry(w, "STRS", LT_PLAN_NONE)); /* filled while the others are encoded */
+        }
+    }
+    for (uint32_t i = 0; i < w->plan->n_programs; i++) {
+        for (const lt_section_kind *k = kind; k->tag; k++) {
+            LT_TRY(add_section(w, k, i));
+        }
+    }
+    w->entries[1].size = w->text.length;
+    LT_TRY(add_entry(w, "CHNK", LT_PLAN_NONE));
+    w->entries[w->n - 1].size = 4 * lt_weight_chunks(w->plan->weight_bytes);
+    LT_TRY(add_entry(w, "WGHT", LT_PLAN_NONE));
+    w->entries[w->n - 1].size = w->plan->weight_bytes;
+    return w->text.failed ? LT_OOM(w->diag) : LATHE_OK;
+}
+
+/* Places the sections; the file's size. */
+static lathe_status place_sections(writer *w, uint64_t *size)
+{
+    uint64_t end = LT_HEADER_BYTES + (uint64_t)w->n * LT_ENTRY_BYTES;
+    for (uint32_t i = 0; i < w->n; i++) {
+        lt_entry *e = &w->entries[i];
+        if (!lt_section_start(e->tag, e->size, end, &e->offset) || __builtin_add_overflow(e->offset, e->size, &end)) {
+            return LT_FAIL(w->diag, LATHE_OVERFLOW, "plan", NULL, "the plan is too large");
+        }
+    }
+    if (!lt_section_start("TAIL", 0, end, &end) || end > SIZE_MAX / 2 - LT_TRAILER_BYTES) {
+        return LT_FAIL(w->diag, LATHE_OVERFLOW, "plan", NULL, "the plan is too large");
+    }
+    *size = end + LT_TRAILER_BYTES;
+    return LATHE_OK;
+}
+
+static void put_zeros(lt_buf *out, uint64_t to)
+{
+    static const unsigned char zeros[4096];
+    while (!out->failed && out->length < to) {
+        uint64_t left = to - out->length;
+        lt_buf_put(out, zeros, left < sizeof zeros ? (size_t)left : sizeof zeros);
+    }
+}
+
+/* One blob after another through a buffer of its own: packs want 64-byte alignment and zeroed memory. */
+static lathe_status put_weights(writer *w, uint64_t base)
+{
+    const lathe_allocator *allocator = w->out->allocator;
+    for (uint32_t i = 0; i < w->plan->n_blobs; i++) {
+        const lt_plan_blob *b = &w->plan->blobs[i];
+        put_zeros(w->out, base + b->offset);
+        if (b->bytes == 0) {
+            continue;
+        }
+        void *bytes = b->bytes > SIZE_MAX ? NULL : lt_alloc_zero(allocator, (size_t)b->bytes, 64);
+        if (!bytes) {
+            return LT_OOM(w->diag);
+        }
+        lathe_status status = w->data(w->user, w->plan, i, bytes, w->diag);
+        if (status == LATHE_OK) {
+            lt_buf_put(w->out, bytes, (size_t)b->bytes);
+        }
+        lt_release(allocator, bytes, (size_t)b->bytes, 64);
+        LT_TRY(status);
+    }
+    return LATHE_OK;
+}
+
+static lathe_status put_file(writer *w)
+{
+    uint64_t size = 0;
+    unsigned char block[LT_HEADER_BYTES];
+    LT_TRY(place_sections(w, &size));
+    lt_container_write_header(block, w->n, size);
+    lt_buf_put(w->out, block, LT_HEADER_BYTES);
+    for (uint32_t i = 0; i < w->n; i++) {
+        lt_container_write_entry(block, &w->entries[i]);
+        lt_buf_put(w->out, block, LT_ENTRY_BYTES);
+    }
+    for (uint32_t i = 0; i < w->n; i++) {
+        const lt_entry *e = &w->entries[i];
+        const lt_buf *part = i == 1 ? &w->text : &w->parts[i];
+        put_zeros(w->out, e->offset);
+        if (i == w->n - 1) {
+            LT_TRY(put_weights(w, e->offset));
+        } else if (part->length > 0) {
+            lt_buf_put(w->out, part->data, part->length);
+        }
+        put_zeros(w->out, e->offset + e->size);
+    }
+    put_zeros(w->out, size - LT_TRAILER_BYTES);
+    lt_container_write_trailer(block, size);
+    lt_buf_put(w->out, block, LT_TRAILER_BYTES);
+    if (w->out->failed) {
+        return LT_OOM(w->diag);
+    }
+    LT_CHECK(w->diag, w->out->length == size, "plan");
+    return lt_container_seal((unsigned char *)w->out->data, w->out->length, w->diag);
+}
+
+lathe_status lt_plan_encode(const lt_plan *plan, lt_blob_source data, void *user, lt_buf *out, lathe_diag *diag)
+{
+    writer w = {.plan = plan, .data = data, .user = user, .out = out, .diag = diag};
+    uint32_t per_plan = 3, per_program = 0;
+    for (const lt_section_kind *k = lt_section_kinds; k->tag; k++) {
+        *(k->per_program ? &per_program : &per_plan) += 1;
+    }
+    LT_CHECK(diag, out->length == 0 && plan->n_programs < 1u << 24, "plan");
+    w.capacity = per_plan + per_program * plan->n_programs;
+    w.parts = lt_alloc_array(out->allocator, w.capacity, sizeof *w.parts, _Alignof(lt_buf));
+    w.entries = lt_alloc_array(out->allocator, w.capacity, sizeof *w.entries, _Alignof(lt_entry));
+    lt_buf_init(&w.text, out->allocator);
+    lt_map_init(&w.known, out->allocator);
+    lathe_status status = w.parts && w.entries ? LATHE_OK : LT_OOM(diag);
+    for (uint32_t i = 0; w.parts && i < w.capacity; i++) {
+        lt_buf_init(&w.parts[i], out->allocator);
+    }
+    if (status == LATHE_OK) {
+        status = add_sections(&w);
+    }
+    if (status == LATHE_OK) {
+        status = put_file(&w);
+    }
+    for (uint32_t i = 0; w.parts && i < w.capacity; i++) {
+        lt_buf_free(&w.parts[i]);
+    }
+    lt_release(out->allocator, w.parts, w.capacity * sizeof *w.parts, _Alignof(lt_buf));
+    lt_release(out->allocator, w.entries, w.capacity * sizeof *w.entries, _Alignof(lt_entry));
+    lt_map_free(&w.known);
+    lt_buf_free(&w.text);
+    return status;
+}
