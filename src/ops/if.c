@@ -92,6 +92,16 @@ static const lt_attr_spec attrs_if[] = { { "then_branch", LATHE_ATTR_GRAPH, true
                                          { "else_branch", LATHE_ATTR_GRAPH, true },
                                          { 0 } };
 
+static const char *const samples_if[] = {
+    "bool[] c = {1}, f32[3] x = rand(1) | y = If <then_branch = graph () => (f32[3] a) { a = Neg (x) }, "
+    "else_branch = graph () => (f32[3] b) { b = Abs (x) }> (c)",
+    "bool[1] c = {0}, f32[3] x = rand(1), f32[2,1] z = rand(2) | y, v = If <then_branch = graph () => (f32[3] a, "
+    "f32[2,1] e) "
+    "{ a = Identity (x) e = Abs (z) }, else_branch = graph () => (f32[2,1] b, f32[3] d) { b = Neg (z) d = Neg (x) }> "
+    "(c)",
+    NULL,
+};
+
 LT_OPS(if) = {
     {
         .name = "If",
@@ -102,6 +112,7 @@ LT_OPS(if) = {
         .attrs = attrs_if,
         .infer = infer_if,
         .eval = eval_if,
+        .samples = samples_if,
     },
     { 0 },
 };

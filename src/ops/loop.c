@@ -162,6 +162,17 @@ static lathe_status eval_loop(lt_eval *c)
 
 static const lt_attr_spec attrs_loop[] = { { "body", LATHE_ATTR_GRAPH, true }, { 0 } };
 
+/* A trip count; a condition that ends the loop; a value that grows. */
+static const char *const samples_loop[] = {
+    "i64[] m = {4}, bool[] c = {1}, f32[2] x = rand(1) | y, s = Loop <body = graph (i64[] i, bool[] k, f32[2] a) => "
+    "(bool[] k2, f32[2] b, f32[2] d) { k2 = Identity (k) b = Add (a, x) d = Neg (a) }> (m, c, x)",
+    "i64[] n = {3}, i64[] o = {0}, i64[] u = {1} | y, s = Loop <body = graph (i64[] i, bool[] k, i64[] a) => "
+    "(bool[] k2, i64[] b, i64[] d) { b = Add (a, u) k2 = Less (b, n) d = Mul (b, i) }> (\"\", \"\", o)",
+    "i64[] m = {3}, f32[1] x = rand(1) | y = Loop <body = graph (i64[] i, bool[] k, f32[N] a) => (bool[] k2, f32[M] b) "
+    "{ k2 = Identity (k) b = Concat <axis = 0> (a, x) }> (m, \"\", x)",
+    NULL,
+};
+
 LT_OPS(loop) = {
     {
         .name = "Loop",
@@ -172,6 +183,7 @@ LT_OPS(loop) = {
         .attrs = attrs_loop,
         .infer = infer_loop,
         .eval = eval_loop,
+        .samples = samples_loop,
     },
     { 0 },
 };

@@ -225,6 +225,17 @@ static const lt_attr_spec attrs_scan[] = {
     { 0 },
 };
 
+static const char *const samples_scan[] = {
+    "f32[2] o = splat(0.0), f32[3,2] x = rand(1) | y, s = Scan <num_scan_inputs = 1, body = graph (f32[2] a, f32[2] e) "
+    "=> "
+    "(f32[2] b, f32[2] d) { b = Add (a, e) d = Neg (b) }> (o, x)",
+    "f32[2,3] x = rand(1), f32[3,4] z = rand(2), i64[1] q = {1} | s = Scan <num_scan_inputs = 2, scan_input_axes = [1, "
+    "-2], "
+    "scan_input_directions = [1, 0], scan_output_axes = [-1], scan_output_directions = [1], "
+    "body = graph (f32[2] a, f32[4] e) => (f32[2,4] b) { i = Unsqueeze (a, q) b = Mul (i, e) }> (x, z)",
+    NULL,
+};
+
 LT_OPS(scan) = {
     {
         .name = "Scan",
@@ -234,6 +245,7 @@ LT_OPS(scan) = {
         .attrs = attrs_scan,
         .infer = infer_scan,
         .eval = eval_scan,
+        .samples = samples_scan,
     },
     { 0 },
 };

@@ -166,6 +166,28 @@ static const char *const samples_construct[] = {
 };
 static const char *const samples_empty[] = { "| y = SequenceEmpty ()", "| y = SequenceEmpty <dtype = 7> ()", NULL };
 
+static const char *const samples_at[] = {
+    "f32[2,3] a = rand(1), f32[1] b = rand(2), i64[] p = {-1} | s = SequenceConstruct (a, b); y = SequenceAt (s, p)",
+    "f32[2] a = rand(1), f32[2] b = rand(2), i32[] p = {0} | s = SequenceConstruct (a, b); y = SequenceAt (s, p)",
+    NULL,
+};
+static const char *const samples_insert[] = {
+    "f32[2] a = rand(1), f32[3] b = rand(2), i64[] p = {-1} | s = SequenceConstruct (a, a); y = SequenceInsert (s, b, "
+    "p)",
+    "f32[2] a = rand(1) | s = SequenceEmpty (); y = SequenceInsert (s, a)",
+    NULL,
+};
+static const char *const samples_erase[] = {
+    "f32[2] a = rand(1), f32[3] b = rand(2), i64[] p = {0} | s = SequenceConstruct (a, b, b); y = SequenceErase (s, p)",
+    "i64[2] a = iota | s = SequenceConstruct (a); y = SequenceErase (s)",
+    NULL,
+};
+static const char *const samples_length[] = {
+    "f32[2] a = rand(1), f32[3] b = rand(2) | s = SequenceConstruct (a, b, b); y = SequenceLength (s)",
+    "| s = SequenceEmpty (); y = SequenceLength (s)",
+    NULL,
+};
+
 LT_OPS(sequence) = {
     {
         .name = "SequenceConstruct",
@@ -191,6 +213,7 @@ LT_OPS(sequence) = {
         .sig = "(seq input_sequence, I position) -> (all tensor); I: i32 i64",
         .infer = infer_at,
         .eval = eval_at,
+        .samples = samples_at,
     },
     {
         .name = "SequenceInsert",
@@ -199,6 +222,7 @@ LT_OPS(sequence) = {
         .sig = "(seq input_sequence, T tensor, I? position) -> (seq output_sequence); T: all, I: i32 i64",
         .infer = infer_insert,
         .eval = eval_insert,
+        .samples = samples_insert,
     },
     {
         .name = "SequenceErase",
@@ -207,6 +231,7 @@ LT_OPS(sequence) = {
         .sig = "(seq input_sequence, I? position) -> (seq output_sequence); I: i32 i64",
         .infer = infer_erase,
         .eval = eval_erase,
+        .samples = samples_erase,
     },
     {
         .name = "SequenceLength",
@@ -214,6 +239,7 @@ LT_OPS(sequence) = {
         .sig = "(seq input_sequence) -> (i64 length)",
         .infer = infer_length,
         .eval = eval_length,
+        .samples = samples_length,
     },
     { 0 },
 };

@@ -257,6 +257,19 @@ static const char *const samples_split[] = {
     NULL,
 };
 
+static const char *const samples_concat[] = {
+    "f32[2,3] a = rand(1), f32[2,1] b = rand(2) | s = SequenceConstruct (a, b, a); y = ConcatFromSequence <axis = -1> "
+    "(s)",
+    "f32[2,3] a = rand(1), f32[2,3] b = rand(2) | s = SequenceConstruct (a, b); "
+    "y = ConcatFromSequence <axis = 1, new_axis = 1> (s)",
+    NULL,
+};
+static const char *const samples_map[] = {
+    "f32[2,3] a = rand(1), f32[1] b = rand(2), f32[1] x = rand(3) | s = SequenceConstruct (a, b); "
+    "y = SequenceMap <body = graph (f32 e, f32[1] f) => (f32 g) { g = Add (e, f) }> (s, x)",
+    NULL,
+};
+
 LT_OPS(sequence_tensor) = {
     {
         .name = "SplitToSequence",
@@ -276,6 +289,7 @@ LT_OPS(sequence_tensor) = {
         .attrs = attrs_concat,
         .infer = infer_concat_from_sequence,
         .eval = eval_concat_from_sequence,
+        .samples = samples_concat,
     },
     {
         .name = "SequenceMap",
@@ -285,6 +299,7 @@ LT_OPS(sequence_tensor) = {
         .attrs = attrs_map,
         .infer = infer_map,
         .eval = eval_map,
+        .samples = samples_map,
     },
     { 0 },
 };
