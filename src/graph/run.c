@@ -2,7 +2,7 @@
  * run.c - the reference executor: every node by its operator's eval. The oracle of tests and the evaluator of constants. Part of graph.
  *
  * Each evaluation of a node gets a store that holds the memory of all its results; a result keeps its store alive until its last use. Results of
- * a body live until the evaluation of the node that ran it is over: operators copy what they pass on.
+ * a body live until the node that ran it has run the next one or is done: operators copy what they pass on or carry along.
  */
 #include <string.h>
 
@@ -50,7 +50,7 @@ struct lt_run {
 typedef struct evaluation { /* lt_eval.user */
     runner *runner;
     store *store;
-    store **kept; /* of bodies that ran; in scratch */
+    store **kept; /* of the body that ran last; from the allocator */
     size_t n_kept, cap_kept;
 } evaluation;
 
@@ -165,26 +165,47 @@ static void *keep(lt_eval *c, size_t size, size_t align)
 static lathe_status eval_node(runner *r, const lt_node *node, lt_any *results, store *s);
 static lathe_status run_nodes(runner *r, lt_region_id region);
 
-/* The caller's evaluation holds the stores of a body's results until it is over. */
+static void drop_kept(evaluation *e)
+{
+    for (size_t i = 0; i < e->n_kept; i++) {
+        drop_store(e->kept[i]);
+    }
+    lt_release(e->runner->allocator, e->kept, e->cap_kept * sizeof *e->kept, _Alignof(store *));
+    e->kept = NULL;
+    e->n_kept = e->cap_kept = 0;
+}
+
+/* The caller's evaluation holds the stores of a body's results; those of the run before may go, now that their readers ran. */
 static lathe_status keep_results(lt_eval *c, const lt_region *body, lt_any *out)
 {
-    evaluation *e = c->user;
-    for (uint32_t i = 0; i < body->n_outputs; i++) {
+    evaluation *e = c->user, next = { .runner = e->runner, .cap_kept = body->n_outputs };
+    next.kept = lt_alloc_array(e->runner->allocator, body->n_outputs, sizeof *next.kept, _Alignof(store *));
+    if (next.kept == NULL) {
+        return LT_OOM(c->diag);
+    }
+    lathe_status status = LATHE_OK;
+    for (uint32_t i = 0; i < body->n_outputs && status == LATHE_OK; i++) {
         const lt_value *value = lt_value_get(e->runner->graph, body->outputs[i]);
         const lt_any *data;
-        LT_TRY(data_of(e->runner, value, &data));
+        status = data_of(e->runner, value, &data);
+        if (status != LATHE_OK) {
+            break;
+        }
         out[i] = *data;
         store *owner = cell_at(e->runner->cells, e->runner->n_chunks, value->id.index)->owner;
         if (owner != NULL) {
-            void *kept = e->kept;
-            if (!lt_arena_grow(c->scratch, &kept, &e->cap_kept, e->n_kept + 1, sizeof(store *))) {
-                return LT_OOM(c->diag);
-            }
-            e->kept = kept;
-            e->kept[e->n_kept++] = owner;
+            next.kept[next.n_kept++] = owner;
             owner->refs++;
         }
     }
+    if (status != LATHE_OK) {
+        drop_kept(&next);
+        return status;
+    }
+    drop_kept(e);
+    e->kept = next.kept;
+    e->n_kept = next.n_kept;
+    e->cap_kept = next.cap_kept;
     return LATHE_OK;
 }
 
@@ -301,9 +322,7 @@ static lathe_status eval_node(runner *r, const lt_node *node, lt_any *results, s
     evaluation e = { .runner = r, .store = s };
     LT_CHECK(r->diag, r->depth <= LT_MAX_DEPTH, NULL);
     lathe_status status = call_eval(r, node, results, &e, lt_where(r->graph, node, where, sizeof where));
-    for (size_t i = 0; i < e.n_kept; i++) {
-        drop_store(e.kept[i]);
-    }
+    drop_kept(&e);
     lt_arena_reset(&r->scratch[r->depth]);
     return status;
 }

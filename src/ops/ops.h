@@ -184,7 +184,7 @@ struct lt_eval {
     lathe_status (*make)(lt_eval *c, int i, lathe_dtype dtype, int rank, const int64_t *dims);
     /* Managed outputs: allocate that outlives the call, e.g. string bytes and items of a sequence. */
     void *(*keep)(lt_eval *c, size_t size, size_t align);
-    /* Runs the region of a graph attribute. */
+    /* Runs the region of a graph attribute. Its results live until the next such call, or until the evaluation ends: copy what is kept. */
     lathe_status (*run_region)(lt_eval *c, const lathe_attr *attr, const lt_any *const *in, int n_in, lt_any *out, int n_out);
     void *user;
     uint64_t seed, node; /* for random ops */
