@@ -147,8 +147,13 @@ const void *lt_codec_table(lt_codec *c, const void *items, uint32_t *n, size_t s
             return NULL;
         }
     }
+    max_align_t copy[1024 / sizeof(max_align_t)]; /* record functions store what they wrote: the caller's tables stay untouched */
+    if (size > sizeof copy) {
+        lt_codec_fail(c, "its records are larger than any");
+    }
     for (uint32_t i = 0; i < *n && c->status == LATHE_OK; i++) {
-        record(c, (char *)items + i * size); /* writing only reads the record */
+        char *item = (char *)items + i * size;
+        record(c, c->out ? memcpy(copy, item, size) : item);
     }
     return items;
 }
