@@ -122,7 +122,7 @@ static lathe_problem *new_problem(lt_tuner *t, const lt_node *root)
     if (p) {
         p->struct_size = sizeof *p;
         p->op = root ? root->op->name : "";
-        p->domain = root ? root->op->domain : "";
+        p->domain = root ? lt_op_domain(root->op) : "";
         p->version = root ? root->op->since : 0;
     }
     return p;
@@ -201,7 +201,7 @@ static bool is_member(const maker *m, lt_node_id id)
 
 static bool is_name(const lt_node *n, const char *op)
 {
-    return n->op->domain[0] == '\0' && strcmp(n->op->name, op) == 0;
+    return lt_op_domain(n->op)[0] == '\0' && strcmp(n->op->name, op) == 0;
 }
 
 static bool is_pointwise(const lt_node *n)
