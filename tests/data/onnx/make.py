@@ -411,7 +411,7 @@ def refusals():
 
     bad_graph("opset_too_new", relu, "unsupported", "opset 28 is newer than 27", opset=28)
     bad_graph("opset_too_old", [node("Gelu", "x")], "unsupported", "the operator does not exist before opset 20", opset=17)
-    bad_graph("op_removed", [node("Upsample", "x s")], "unsupported", "ONNX has or had the operator", opset=13, inits=[w])
+    bad_graph("op_removed", [node("Upsample", "x w")], "unsupported", "ONNX has or had the operator", opset=13, inits=[w])
     bad_graph("op_unknown", [node("Reluu", "x")], "unsupported", "did you mean 'Relu'?")
     bad_graph("op_many", [node("Reluu", "x", "a"), node("Nonsense", "a", "b"), node("Neg", "b", "c"), node("Bogus", "c")], "unsupported", "the operator is unknown")
     bad_graph("domain", [h.make_node("Foo", ["x"], ["y"], domain="com.example")], "unsupported", "imports no opset for the domain 'com.example'")
