@@ -450,14 +450,14 @@ lathe_status lt_graph_add_node(lt_graph *graph, lt_region_id region, const lt_no
     char where[LT_WHERE_MAX];
     lathe_status status = draft_node(graph, region, spec, &d, diag);
     if (status == LATHE_OK) {
+        status = draft_outputs(graph, spec, &d, diag); /* early, so that messages can name the node by its output */
+    }
+    if (status == LATHE_OK) {
         status = check_inputs(graph, &d, diag);
     }
     if (status == LATHE_OK) {
         lt_where(graph, &d.node, where, sizeof where);
         status = lt_regions_attachable(graph, d.node.attrs, d.node.n_attrs, region, d.before, where, diag);
-    }
-    if (status == LATHE_OK) {
-        status = draft_outputs(graph, spec, &d, diag);
     }
     if (status == LATHE_OK) {
         status = draft_results(graph, &d, diag);

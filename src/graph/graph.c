@@ -330,7 +330,7 @@ const char *lt_node_describe(const lt_graph *graph, const lt_node *node, char *o
     }
     const char *op = node->op != NULL ? node->op->name : "?";
     if (name == NULL || name[0] == '\0') {
-        snprintf(out, size, "a %s node", op);
+        snprintf(out, size, "a node (%s)", op);
     } else {
         snprintf(out, size, "node '%s' (%s)", name, op);
     }

@@ -160,8 +160,9 @@ static lathe_status shape_of(lt_reader *r, const lt_type *type, lt_tensor *out)
 {
     int64_t dims[LATHE_MAX_RANK];
     *out = (lt_tensor){ .struct_size = sizeof(lt_tensor) };
-    bool known = type->cls == LT_TENSOR && type->rank >= 0 && type->dtype != LATHE_DTYPE_UNDEFINED;
-    for (int i = 0; known && i < type->rank; i++) {
+    bool known = type->cls == LT_TENSOR && type->dtype != LATHE_DTYPE_UNDEFINED;
+    int rank = type->rank < 0 ? 0 : type->rank; /* without brackets: a scalar, since no constant has an unknown rank */
+    for (int i = 0; known && i < rank; i++) {
         known = lt_dim_is_const(type->dims[i]);
         dims[i] = type->dims[i].k;
     }
@@ -169,10 +170,10 @@ static lathe_status shape_of(lt_reader *r, const lt_type *type, lt_tensor *out)
         return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, r->lexer.at), NULL,
                        "a constant needs an element type and fixed dimensions");
     }
-    if (lt_tensor_shape(out, type->dtype, type->rank, dims, NULL, NULL) == LATHE_OK) {
+    if (lt_tensor_shape(out, type->dtype, rank, dims, NULL, NULL) == LATHE_OK) {
         return LATHE_OK;
     }
-    return lt_tensor_shape(out, type->dtype, type->rank, dims, lt_text_place(r, r->lexer.at), r->diag); /* again, for its message */
+    return lt_tensor_shape(out, type->dtype, rank, dims, lt_text_place(r, r->lexer.at), r->diag); /* again, for its message */
 }
 
 /* Takes bytes from what the text may still make. */
@@ -294,7 +295,7 @@ static lathe_status find_blob(lt_reader *r, const lt_type *type, lt_blob **out)
                        "the constant blob(0x%016llx) is not at hand", (unsigned long long)hash);
     }
     lt_type_of_tensor(lt_blob_tensor(blob), &real);
-    if (!lt_type_same(&real, type)) {
+    if (real.rank != shape.rank || real.dtype != shape.dtype || (type->rank > 0 && !lt_type_same(&real, type))) {
         lt_blob_release(blob);
         return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "the constant blob(0x%016llx) has another type than written",
                        (unsigned long long)hash);
@@ -320,7 +321,7 @@ lathe_status lt_parse_data(lt_reader *r, const lt_type *type, lt_blob **out)
         LT_TRY(lt_lex(r, &token));
         return parse_generator(r, &token, type, out);
     }
-    if (type->cls == LT_TENSOR && type->rank == 0 && type->dtype != LATHE_DTYPE_UNDEFINED) { /* a scalar without braces */
+    if (type->cls == LT_TENSOR && type->rank <= 0 && type->dtype != LATHE_DTYPE_UNDEFINED) { /* a scalar without braces */
         uint64_t one[2] = { 0 };
         LT_TRY(shape_of(r, type, &tensor));
         tensor.data = one;

@@ -11,6 +11,10 @@ lathe_status lt_parse_value(lt_reader *r, lt_dims *dims, lt_written_value *out)
     *out = (lt_written_value){ 0 };
     LT_TRY(lt_peek2(r, &first, &second));
     out->at = first.start;
+    if (lt_tok_is(&first, ',') || lt_tok_is(&first, ')')) { /* absent, as "" */
+        out->name = "";
+        return LATHE_OK;
+    }
     if (lt_tok_word(&first, "host") && (second.kind == LT_TOK_NAME || lt_tok_is(&second, '?'))) {
         LT_TRY(lt_lex(r, &first));
         out->host = true;
