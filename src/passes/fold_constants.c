@@ -94,6 +94,12 @@ static lathe_status fold(lt_pass_call *c, lt_node_id id)
     return LATHE_OK;
 }
 
+lathe_status lt_fold_if_constant(lt_pass_call *c, lt_node_id id)
+{
+    const lt_node *node = lt_node_get(c->graph, id);
+    return node != NULL && foldable(c, node) ? fold(c, id) : LATHE_OK;
+}
+
 static lathe_status inline_branch(lt_pass_call *c, lt_node_id id)
 {
     double chosen;
@@ -137,8 +143,8 @@ static lathe_status run(lt_pass_call *c)
             }
             if (lt_node_is(node, "If")) {
                 LT_TRY(inline_if(c, list[i]));
-            } else if (foldable(c, node)) {
-                LT_TRY(fold(c, list[i]));
+            } else {
+                LT_TRY(lt_fold_if_constant(c, list[i]));
             }
         }
         more = c->changed;

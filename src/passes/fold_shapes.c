@@ -5,7 +5,8 @@
  * depends on extents of inputs, at the place where something else than shape arithmetic reads it, becomes
  *   - for Reshape and Expand a constant again, where 0, -1 and 1 can say it;
  *   - else a lathe.HostShape, an expression over extents of inputs that the plan's shape program computes.
- * What only fed such values is removed.
+ * What only fed such values is removed. Nodes that read only constants by then are folded on the way: the pads that they compute may be what the
+ * shapes behind depend on.
  */
 #include "passes/passes_internal.h"
 
@@ -186,36 +187,81 @@ static lathe_status list_exprs(const shaper *s, const lt_contents *contents, lat
     return LATHE_OK;
 }
 
-/* The node that stands for `value`, right behind what computes it; none when it cannot be expressed. */
-static lathe_status make_host_shape(const shaper *s, const lt_value *value, const leaves *l, lt_value_id *out)
-{
-    lt_pass_call *c = s->c;
-    const char *names[MAX_LEAVES];
-    lathe_bytes symbols[MAX_LEAVES], exprs[LT_CONTENTS_MAX];
+/* What a HostShape needs to compute `value`. */
+typedef struct recipe {
     lt_value_id inputs[MAX_LEAVES];
-    bool distinct;
-    const lt_node *def = lt_node_get(c->graph, value->def);
-    *out = (lt_value_id){ 0, 0 };
-    LT_TRY(name_leaves(s, l, names, &distinct));
-    if (!distinct) {
+    size_t n_inputs;
+    lathe_bytes symbols[MAX_LEAVES], exprs[LT_CONTENTS_MAX];
+    lathe_attr attrs[4];
+    size_t n_attrs;
+} recipe;
+
+/* *ok: it can be expressed. */
+static lathe_status write_recipe(const shaper *s, const lt_value *value, recipe *r, bool *ok)
+{
+    const char *names[MAX_LEAVES];
+    leaves l = { .count = 0 };
+    *ok = true;
+    for (int64_t i = 0; *ok && i < value->contents.count; i++) {
+        *ok = find_leaves(s, value->contents.v[i], 0, &l);
+    }
+    if (*ok) {
+        LT_TRY(name_leaves(s, &l, names, ok));
+    }
+    if (!*ok) {
         return LATHE_OK;
     }
-    lt_node_spec spec = { .op = "HostShape", .domain = "lathe", .label = def->label, .inputs = inputs, .n_outputs = 1, .before = def->next,
-                          .origins = def->origins, .n_origins = def->n_origins };
-    LT_TRY(list_symbols(s, l, names, inputs, &spec.n_inputs, symbols));
-    LT_TRY(list_exprs(s, &value->contents, exprs));
-    lathe_attr attrs[4] = {
-        { .name = "exprs", .kind = LATHE_ATTR_STRINGS, .count = (size_t)value->contents.count, .strings = exprs },
-        { .name = "symbols", .kind = LATHE_ATTR_STRINGS, .count = l->count, .strings = symbols },
-    };
-    spec.attrs = attrs;
-    spec.n_attrs = 2;
+    LT_TRY(list_symbols(s, &l, names, r->inputs, &r->n_inputs, r->symbols));
+    LT_TRY(list_exprs(s, &value->contents, r->exprs));
+    r->attrs[0] = (lathe_attr){ .name = "exprs", .kind = LATHE_ATTR_STRINGS, .count = (size_t)value->contents.count, .strings = r->exprs };
+    r->attrs[1] = (lathe_attr){ .name = "symbols", .kind = LATHE_ATTR_STRINGS, .count = l.count, .strings = r->symbols };
+    r->n_attrs = 2;
     if (value->type.dtype != LATHE_DTYPE_I64) {
-        attrs[spec.n_attrs++] = lt_attr_int("to", value->type.dtype);
+        r->attrs[r->n_attrs++] = lt_attr_int("to", value->type.dtype);
     }
     if (value->type.rank == 0) {
-        attrs[spec.n_attrs++] = lt_attr_int("scalar", 1);
+        r->attrs[r->n_attrs++] = lt_attr_int("scalar", 1);
     }
+    return LATHE_OK;
+}
+
+/* Is the node that HostShape already? */
+static bool is_recipe(const lt_node *node, const recipe *r)
+{
+    if (!lt_node_is(node, "lathe:HostShape") || node->n_inputs != r->n_inputs || node->n_attrs != r->n_attrs) {
+        return false;
+    }
+    for (size_t i = 0; i < r->n_inputs; i++) {
+        if (!lt_value_same(node->inputs[i], r->inputs[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < r->n_attrs; i++) {
+        const lathe_attr *have = lt_attr_find(node->attrs, node->n_attrs, r->attrs[i].name);
+        if (have == NULL || !lt_attr_same(have, &r->attrs[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The node that stands for `value`, right behind what computes it; none when it cannot be expressed, or stands there already. */
+static lathe_status make_host_shape(const shaper *s, const lt_value *value, lt_value_id *out)
+{
+    lt_pass_call *c = s->c;
+    bool ok;
+    const lt_node *def = lt_node_get(c->graph, value->def);
+    recipe *r = LT_ARENA_NEW(c->scratch, recipe);
+    *out = (lt_value_id){ 0, 0 };
+    if (r == NULL) {
+        return LT_OOM(c->diag);
+    }
+    LT_TRY(write_recipe(s, value, r, &ok));
+    if (!ok || is_recipe(def, r)) {
+        return LATHE_OK;
+    }
+    lt_node_spec spec = { .op = "HostShape", .domain = "lathe", .label = def->label, .attrs = r->attrs, .n_attrs = r->n_attrs, .inputs = r->inputs,
+                          .n_inputs = r->n_inputs, .n_outputs = 1, .before = def->next, .origins = def->origins, .n_origins = def->n_origins };
     return lt_graph_add_node(c->graph, def->region, &spec, NULL, out, c->diag);
 }
 
@@ -412,15 +458,11 @@ static lathe_status to_expression(shaper *s, lt_value_id id)
     const lt_value *value = lt_value_get(c->graph, id);
     lt_node_id def = value->def;
     lt_value_id host = { 0, 0 };
-    leaves l = { .count = 0 };
     uint32_t n_uses = value->n_uses;
     lt_use *uses = lt_arena_copy(c->scratch, value->uses, n_uses * sizeof *uses, _Alignof(lt_use));
-    bool expressible = true, touched = false;
+    bool tried = false, touched = false;
     if (uses == NULL) {
         return LT_OOM(c->diag);
-    }
-    for (int64_t i = 0; i < value->contents.count; i++) {
-        expressible = expressible && find_leaves(s, value->contents.v[i], 0, &l);
     }
     for (uint32_t i = 0; i < n_uses; i++) {
         bool done = false;
@@ -430,11 +472,11 @@ static lathe_status to_expression(shaper *s, lt_value_id id)
         if (uses[i].slot == 1) {
             LT_TRY(constant_shape(s, uses[i].node, id, &done));
         }
-        if (!done && expressible && lt_value_none(host)) {
-            LT_TRY(make_host_shape(s, value, &l, &host));
-            expressible = !lt_value_none(host);
+        if (!done && !tried) {
+            LT_TRY(make_host_shape(s, value, &host));
+            tried = true;
         }
-        if (!done && expressible) {
+        if (!done && !lt_value_none(host)) {
             LT_TRY(lt_graph_set_input_of(c->graph, uses[i].node, uses[i].slot, host, c->diag));
             c->changed = done = true;
         }
@@ -465,7 +507,7 @@ static lathe_status visit_value(shaper *s, const lt_value *value)
     lt_pass_call *c = s->c;
     lt_node_id def = value->def;
     bool numbers = all_numbers(&value->contents);
-    if (!read_outside(c->graph, value) || (!numbers && lt_node_is(lt_node_get(c->graph, def), "lathe:HostShape"))) {
+    if (!read_outside(c->graph, value)) {
         return LATHE_OK;
     }
     LT_TRY(lt_edit_begin(c->graph, c->pass->name, numbers ? "constant" : "host-expression", c->diag));
@@ -473,6 +515,13 @@ static lathe_status visit_value(shaper *s, const lt_value *value)
     status = status == LATHE_OK ? remove_chain(s, def) : status;
     lt_edit_end(c->graph);
     return status;
+}
+
+/* The node, unless it is gone or was folded. */
+static const lt_node *in_place(const shaper *s, lt_node_id id)
+{
+    const lt_node *node = lt_node_get(s->c->graph, id);
+    return node != NULL && node->region == s->region ? node : NULL;
 }
 
 static lathe_status visit_all(shaper *s)
@@ -488,11 +537,13 @@ static lathe_status visit_all(shaper *s)
         if (node->region != s->region) {
             LT_TRY(enter_region(s, node->region));
         }
+        LT_TRY(lt_fold_if_constant(s->c, list[i]));
+        node = in_place(s, list[i]);
         for (uint32_t k = 0; node != NULL && k < node->n_outputs; k++) {
             const lt_value *value = lt_node_out(s->c->graph, node, k);
             if (arithmetic(value)) {
                 LT_TRY(visit_value(s, value));
-                node = lt_node_get(s->c->graph, list[i]);
+                node = in_place(s, list[i]);
             }
         }
         for (uint32_t k = 0; node != NULL && k < node->n_outputs; k++) {

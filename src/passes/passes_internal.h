@@ -155,6 +155,9 @@ bool lt_peek_ints(const lt_value *value, int64_t *out, int max, int *count);
 /* All bytes of the constants among the node's inputs of an integer or bool type, as shape arithmetic reads them. */
 lathe_status lt_assume_shape_inputs(lt_graph *graph, const lt_node *node, lathe_diag *diag);
 
+/* fold_constants.c: moves the node to the init function if its inputs are constants and its result is not too large. */
+lathe_status lt_fold_if_constant(lt_pass_call *c, lt_node_id id);
+
 /*
  * Nodes over constants: adds the node before `at` and folds it into LT_INIT, so that its result is a constant with a recipe. With an input that is
  * no constant it stays an ordinary node. n_outputs is 1.

@@ -1,0 +1,137 @@
+/*
+ * test_passes_memory.c - the pipeline under an allocator that fails: for the n-th allocation, for many n, over the inputs of golden pages. A failure
+ * is a clean "out of memory", nothing leaks, and what the passes leave behind is still a graph.
+ * ctest: LABELS unit TIMEOUT 600
+ */
+#include "passes/passes.h"
+#include "support/counting_allocator.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct page {
+    lt_file file;
+    char path[512];
+} page;
+
+static void open_page(page *p, const char *name)
+{
+    snprintf(p->path, sizeof p->path, "%s/tests/golden/passes/%s.test", LATHE_SOURCE_DIR, name);
+    assert_int_equal(lt_file_read(&p->file, p->path, NULL, NULL), LATHE_OK);
+}
+
+/* The next line that starts with `mark`, from `at` on; size when there is none. */
+static size_t find_line(const page *p, size_t at, const char *mark)
+{
+    const char *data = (const char *)p->file.data;
+    size_t n = strlen(mark);
+    while (at + n <= p->file.size && memcmp(data + at, mark, n) != 0) {
+        const char *line = memchr(data + at, '\n', p->file.size - at);
+        at = line != NULL ? (size_t)(line - data) + 1 : p->file.size;
+    }
+    return at + n <= p->file.size ? at : p->file.size;
+}
+
+/* The input of the next case, up to its line "# run:"; false at the end. */
+static bool next_input(const page *p, size_t *at, const char **text, size_t *length)
+{
+    size_t start = find_line(p, *at, "# ===="), end = find_line(p, start, "# run:");
+    *text = (const char *)p->file.data + start;
+    *length = end - start;
+    *at = end;
+    return start < p->file.size;
+}
+
+static lathe_status run_all(lt_graph **graph, lathe_diag *diag)
+{
+    const lt_pipeline_options options = { .verify = true };
+    LT_TRY(lt_pipeline_above(graph, &options, diag));
+    return lt_pipeline_below(graph, &options, diag);
+}
+
+/* One input with allocation `after` behind the parser failing (0: none), and those that follow. Returns the number of allocations. */
+static size_t run_once(const char *text, size_t length, size_t after, bool rest)
+{
+    counting_allocator allocator;
+    lt_graph *graph = NULL;
+    counting_init(&allocator);
+    assert_int_equal(lt_graph_parse(text, length, "page", &allocator.api, NULL, NULL, &graph, NULL), LATHE_OK);
+    size_t before = allocator.calls;
+    allocator.fail_at = after > 0 ? before + after : 0;
+    allocator.fail_rest = rest;
+    lathe_status status = run_all(&graph, NULL);
+    size_t calls = allocator.calls - before;
+    allocator.fail_at = 0;
+    if (status != LATHE_OK) {
+        assert_int_equal(status, LATHE_OUT_OF_MEMORY);
+        assert_true(after > 0);
+    }
+    assert_int_equal(lt_graph_verify(graph, NULL), LATHE_OK);
+    lt_graph_destroy(graph);
+    assert_int_equal(allocator.live, 0);
+    assert_int_equal(allocator.mistakes, 0);
+    return calls;
+}
+
+static void sweep_page(const char *name, size_t stride)
+{
+    page p;
+    size_t at = 0, length, cases = 0;
+    const char *text;
+    open_page(&p, name);
+    while (next_input(&p, &at, &text, &length)) {
+        size_t calls = run_once(text, length, 0, false);
+        for (size_t n = 1 + cases % stride; n <= calls; n += stride) {
+            run_once(text, length, n, n % 2 == 0);
+        }
+        cases++;
+    }
+    assert_true(cases > 0);
+    lt_file_close(&p.file);
+}
+
+static void test_pipeline(void **state)
+{
+    (void)state;
+    sweep_page("pipeline", 1);
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    sweep_page("fold_shapes", 5);
+}
+
+static void test_rules(void **state)
+{
+    (void)state;
+    sweep_page("drop_identity", 7);
+}
+
+static void test_quantized(void **state)
+{
+    (void)state;
+    sweep_page("raise_quantized", 7);
+}
+
+static void test_others(void **state)
+{
+    (void)state;
+    sweep_page("fold_constants", 5);
+    sweep_page("merge_common", 7);
+    sweep_page("fold_bn_into_conv", 11);
+    sweep_page("group_epilogues", 11);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pipeline), cmocka_unit_test(test_shapes), cmocka_unit_test(test_rules), cmocka_unit_test(test_quantized),
+        cmocka_unit_test(test_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
