@@ -312,7 +312,7 @@ lt_value *lt_node_out(const lt_graph *graph, const lt_node *node, uint32_t i)
 bool lt_node_is(const lt_node *node, const char *op)
 {
     const char *colon = strrchr(op, ':');
-    const char *domain = node->op->domain == NULL ? "" : node->op->domain;
+    const char *domain = lt_op_domain(node->op);
     if (colon == NULL) {
         return domain[0] == '\0' && strcmp(node->op->name, op) == 0;
     }

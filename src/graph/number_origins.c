@@ -1,7 +1,7 @@
 /*
  * number_origins.c - gives an origin to every node that has none, in order: graphs from text or made node by node then count as models too. Called by api.
  */
-#include "graph_internal.h"
+#include "graph/graph_internal.h"
 
 static lathe_status number_node(void *user, lt_node *node)
 {

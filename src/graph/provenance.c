@@ -2,7 +2,7 @@
  * provenance.c - where nodes came from and where they went: origins, the edit log, fates, refusals. Part of graph; read by explain and plans.
  *
  * The log is append-only. An origin is a step while a live node outside of LT_INIT carries it, else folded while one in LT_INIT does, else
- * removed by the last edit that took a node of it away.
+ * removed by the last edit that took a node of it away. What the importer took away were Constant nodes: folded.
  */
 #include <string.h>
 
@@ -217,14 +217,32 @@ size_t lt_graph_log(const lt_graph *graph, const lt_log_record **out)
 typedef struct fate_sweep {
     lt_fate *fates;
     const char **passes;
+    lt_fate mark;
+    const char *pass;
 } fate_sweep;
 
-static lathe_status mark_step(void *user, lt_node *node)
+static lathe_status mark_node(void *user, lt_node *node)
 {
     const fate_sweep *sweep = user;
     for (uint32_t i = 0; i < node->n_origins; i++) {
-        sweep->fates[node->origins[i]] = LT_FATE_STEP;
-        sweep->passes[node->origins[i]] = "";
+        sweep->fates[node->origins[i]] = sweep->mark;
+        sweep->passes[node->origins[i]] = sweep->pass;
+    }
+    return LATHE_OK;
+}
+
+/* Bodies of folded nodes belong to them; of two recipes with one origin the first tells the pass. */
+static lathe_status mark_folded(const lt_graph *graph, fate_sweep *sweep)
+{
+    sweep->mark = LT_FATE_FOLDED;
+    for (lt_node *node = lt_node_get(graph, graph->regions[LT_INIT]->region.last); node != NULL; node = lt_node_get(graph, node->prev)) {
+        const char *folder = lt_node_slot_of(node)->folder;
+        sweep->pass = folder == NULL ? "" : folder;
+        lt_region_id body;
+        for (size_t i = 0; lt_node_region(node->attrs, node->n_attrs, i, &body); i++) {
+            LT_TRY(lt_region_walk(graph, body, mark_node, sweep));
+        }
+        LT_TRY(mark_node(sweep, node));
     }
     return LATHE_OK;
 }
@@ -244,17 +262,12 @@ lathe_status lt_graph_fates(const lt_graph *graph, lt_fate *fates, const char **
             passes[graph->log[r].gone[i]] = graph->log[r].pass;
         }
     }
-    /* The weaker claim first: folded, then step. Bodies of folded nodes belong to them. */
-    for (lt_node *node = lt_node_get(graph, graph->regions[LT_INIT]->region.last); node != NULL; node = lt_node_get(graph, node->prev)) {
-        for (uint32_t i = 0; i < node->n_origins; i++) {
-            const char *folder = lt_node_slot_of(node)->folder;
-            fates[node->origins[i]] = LT_FATE_FOLDED;
-            passes[node->origins[i]] = folder == NULL ? "" : folder;
-        }
-    }
+    LT_TRY(mark_folded(graph, &sweep)); /* the weaker claim first */
+    sweep.mark = LT_FATE_STEP;
+    sweep.pass = "";
     for (lt_region_id r = 0; r < graph->n_regions; r++) {
         if (lt_region_slot_of(graph, r) != NULL && r != LT_INIT && graph->regions[r]->region.owner.generation == 0) {
-            LT_TRY(lt_region_walk(graph, r, mark_step, &sweep));
+            LT_TRY(lt_region_walk(graph, r, mark_node, &sweep));
         }
     }
     return LATHE_OK;

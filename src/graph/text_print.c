@@ -76,7 +76,7 @@ static void print_values(printer *p, const lt_value_id *ids, uint32_t count, boo
 
 static void print_qualified(lt_buf *out, const char *domain, const char *name)
 {
-    if (domain == NULL || domain[0] == '\0') {
+    if (domain[0] == '\0') {
         lt_buf_put_name(out, name);
         return;
     }
@@ -232,7 +232,7 @@ static void print_node(printer *p, const lt_node *node, int depth)
         print_value(p, lt_node_out(p->graph, node, i), p->options.types);
     }
     lt_buf_puts(out, " = ");
-    print_qualified(out, node->op->domain, node->op->name);
+    print_qualified(out, lt_op_domain(node->op), node->op->name);
     if (node->n_attrs > 0) {
         lt_buf_puts(out, " <");
         for (uint32_t i = 0; i < node->n_attrs; i++) {
