@@ -69,6 +69,7 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(copy_dequantize) = {
     .name = "copy-dequantize",
     .summary = "Give each reader of a dequantized value its own DequantizeLinear, to be fused",
+    .needs = "qdq",
     .keeps = "shapes qdq",
     .run = run,
 };

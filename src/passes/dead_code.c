@@ -64,5 +64,6 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(dead_code) = {
     .name = "dead-code",
     .summary = "Remove nodes, initializers and recipes whose results nobody reads",
+    .keeps = "shapes qdq",
     .run = run,
 };

@@ -174,9 +174,9 @@ static bool inner_cast_is_lossless(lt_pass_call *c, lt_match *m, char *why, size
 }
 
 static const lt_rule rules[] = {
-    { .name = "identity", .pattern = "Identity(x)", .replacement = "x" },
-    { .name = "dropout", .pattern = "Dropout(x, ...)", .replacement = "x", .guard = not_training },
-    { .name = "cast-same", .pattern = "Cast(x)", .replacement = "x" },
+    { .name = "identity", .pattern = "Identity(x)", .replacement = "x", .keeps_shape = true },
+    { .name = "dropout", .pattern = "Dropout(x, ...)", .replacement = "x", .guard = not_training, .keeps_shape = true },
+    { .name = "cast-same", .pattern = "Cast(x)", .replacement = "x", .keeps_shape = true },
     { .name = "cast-cast", .pattern = "i = Cast(x); c = Cast(i)", .replacement = "Cast<*c>(x)", .guard = inner_cast_is_lossless },
     { .name = "transpose-none", .pattern = "Transpose<perm=p>(x)", .replacement = "x", .guard = perm_is_identity },
     { .name = "transpose-transpose", .pattern = "Transpose<perm=q>(Transpose<perm=p>(x))", .replacement = "Transpose<perm=r>(x)",
@@ -189,7 +189,7 @@ static const lt_rule rules[] = {
     { .name = "only-one", .pattern = "Concat|Sum|Max|Min|Mean(x)", .replacement = "x" },
     { .name = "expand-same", .pattern = "Expand|Tile(x, _)", .replacement = "x", .guard = assume_shape },
     { .name = "split-one", .pattern = "Split(x, ...)", .replacement = "x", .guard = one_output },
-    { .name = "clip-nothing", .pattern = "Clip(x)", .replacement = "x" },
+    { .name = "clip-nothing", .pattern = "Clip(x)", .replacement = "x", .keeps_shape = true },
     { .name = "mul-one", .pattern = "Mul(x, 1)", .replacement = "x" },
     { .name = "div-one", .pattern = "Div|Pow(x, 1)", .replacement = "x" },
     /* x + 0.0 turns -0.0 into 0.0, so only -0.0 may go; x - 0.0 keeps every x. Integers have one zero. */
@@ -200,14 +200,16 @@ static const lt_rule rules[] = {
     { .name = "where-same", .pattern = "Where(_, x, x)", .replacement = "x" },
     { .name = "where-true", .pattern = "Where(1, x, _)", .replacement = "x" },
     { .name = "where-false", .pattern = "Where(0, _, x)", .replacement = "x" },
-    { .name = "twice", .pattern = "Not(Not(x))", .replacement = "x" },
-    { .name = "negate-twice", .pattern = "Neg(Neg(x))", .replacement = "x" },
-    { .name = "relu-relu", .pattern = "r = !Relu(x); Relu(r)", .replacement = "r" },
+    { .name = "twice", .pattern = "Not(Not(x))", .replacement = "x", .keeps_shape = true },
+    { .name = "negate-twice", .pattern = "Neg(Neg(x))", .replacement = "x", .keeps_shape = true },
+    { .name = "relu-relu", .pattern = "r = !Relu(x); Relu(r)", .replacement = "r", .keeps_shape = true },
     { .name = NULL },
 };
 
 LT_PASS(drop_identity) = {
     .name = "drop-identity",
     .summary = "Remove nodes that change nothing (x * 1, Identity, a Reshape to the same shape) and join pairs of Transpose, Reshape and Cast",
+    .needs = "shapes",
+    .keeps = "shapes qdq",
     .rules = rules,
 };

@@ -394,5 +394,7 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(fold_bn_into_conv) = {
     .name = "fold-bn-into-conv",
     .summary = "Fold BatchNormalization and per-channel constants into the weights and bias of the convolution before them",
+    .needs = "shapes",
+    .keeps = "shapes qdq",
     .run = run,
 };

@@ -156,5 +156,6 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(fold_constants) = {
     .name = "fold-constants",
     .summary = "Compute once, in the init function, what does not depend on inputs; take the branch of an If that is decided",
+    .keeps = "shapes qdq",
     .run = run,
 };

@@ -565,5 +565,7 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(fold_shapes) = {
     .name = "fold-shapes",
     .summary = "Turn shape arithmetic into constants, or into expressions over input extents that run on the host",
+    .needs = "shapes",
+    .keeps = "shapes qdq",
     .run = run,
 };

@@ -61,6 +61,6 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(group_epilogues) = {
     .name = "group-epilogues",
     .summary = "Group each root with the pointwise nodes behind it and the dequantization before it; log why edges stay unfused",
-    .keeps = "shapes qdq",
+    .needs = "shapes qdq",
     .run = run,
 };

@@ -23,6 +23,6 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(group_pointwise) = {
     .name = "group-pointwise",
     .summary = "Group pointwise nodes over one iteration space that no root has taken; log why edges stay unfused",
-    .keeps = "shapes qdq",
+    .needs = "shapes qdq",
     .run = run,
 };

@@ -209,5 +209,6 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(merge_common) = {
     .name = "merge-common",
     .summary = "Merge nodes that compute the same, and small constants with the same bytes",
+    .keeps = "shapes qdq",
     .run = run,
 };

@@ -122,7 +122,7 @@ bool lt_type_proves_same(const lt_graph *graph, const lt_type *a, const lt_type 
     if (a->cls != LT_TENSOR || b->cls != LT_TENSOR) {
         return lt_type_same(a, b);
     }
-    return a->dtype == b->dtype && ((a->rank < 0 && b->rank < 0) || lt_dims_prove_same(graph, a, b));
+    return a->dtype == b->dtype && lt_dims_prove_same(graph, a, b);
 }
 
 bool lt_type_constant(const lt_type *type, int64_t *dims)

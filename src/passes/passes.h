@@ -38,6 +38,7 @@ typedef struct lt_rule {
     /* Extra condition; may compute attributes or constants for the replacement by binding names. NULL: always. Writes a reason when it refuses. */
     bool (*guard)(lt_pass_call *c, lt_match *m, char *why, size_t why_size);
     const char *grows; /* NULL, or why the rule is allowed not to shrink the graph */
+    bool keeps_shape;  /* the result has the shape of the value that replaces it, whatever that is: unknown shapes are fine */
 } lt_rule;
 
 typedef struct lt_pass {

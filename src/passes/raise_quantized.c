@@ -98,17 +98,27 @@ static lathe_status dequantize_input(const lt_raise *r, lt_node_id id, uint32_t 
     return lt_raise_dequantize(r, node->inputs[first], node->inputs[first + 1], zero, axis, out);
 }
 
-/* The real result, quantized as inputs y and y + 1 say, takes the place of the node. */
+/* QuantizeLinear by inputs y and y + 1 to the type that the node's result has: without a zero point it would be u8. */
+static lathe_status quantize(const lt_raise *r, lt_node_id id, uint32_t y, lt_value_id real, lt_value_id *out)
+{
+    const lt_graph *graph = r->c->graph;
+    const lt_node *node = lt_node_get(graph, id);
+    lt_value_id inputs[3] = { real, node->inputs[y] };
+    if (lt_node_in(graph, node, y + 1) != NULL) {
+        inputs[2] = node->inputs[y + 1];
+    } else {
+        LT_TRY(lt_make_scalar(&r->fold, lt_node_out(graph, node, 0)->type.dtype, 0, &inputs[2]));
+    }
+    return lt_make_node(&r->step, "QuantizeLinear", NULL, 0, inputs, 3, out);
+}
+
+/* The real result, quantized if input y says so, takes the place of the node. */
 static lathe_status finish(const lt_raise *r, lt_node_id id, uint32_t y, lt_value_id real)
 {
     lt_pass_call *c = r->c;
-    const lt_node *node = lt_node_get(c->graph, id);
     lt_value_id result = real;
-    if (y < node->n_inputs && !lt_value_none(node->inputs[y])) {
-        lt_value_id inputs[3] = { real, node->inputs[y] };
-        size_t n = y + 1 < node->n_inputs && !lt_value_none(node->inputs[y + 1]) ? 3 : 2;
-        inputs[2] = n == 3 ? node->inputs[y + 1] : (lt_value_id){ 0, 0 };
-        LT_TRY(lt_make_node(&r->step, "QuantizeLinear", NULL, 0, inputs, n, &result));
+    if (lt_node_in(c->graph, lt_node_get(c->graph, id), y) != NULL) {
+        LT_TRY(quantize(r, id, y, real, &result));
     }
     c->changed = true;
     return lt_finish_replace(c->graph, lt_node_get(c->graph, id)->outputs[0], result, true, c->diag);
@@ -293,5 +303,7 @@ static lathe_status run(lt_pass_call *c)
 LT_PASS(raise_quantized) = {
     .name = "raise-quantized",
     .summary = "Turn QLinear*, QGemm, ConvInteger and MatMulInteger into Q/DQ around operators on real numbers",
+    .needs = "shapes",
+    .keeps = "shapes",
     .run = run,
 };

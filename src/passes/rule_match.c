@@ -316,6 +316,16 @@ static const lt_value *result_value(const lt_match *m, const lt_term *t)
     return node != NULL ? lt_node_out(m->graph, node, (uint32_t)t->output) : NULL;
 }
 
+/* Two unknown shapes are the same only where the rule says so. */
+static bool type_fits(const lt_match *m, const lt_value *old, const lt_value *now)
+{
+    bool unknown = old->type.cls == LT_TENSOR && now->type.cls == LT_TENSOR && old->type.rank < 0 && now->type.rank < 0;
+    if (unknown) {
+        return m->code->rule->keeps_shape && old->type.dtype == now->type.dtype;
+    }
+    return lt_type_proves_same(m->graph, &old->type, &now->type);
+}
+
 /* Outputs of the root that nothing replaces must be unused; a value that takes the place of one must suit. */
 static bool results_fit(const lt_match *m)
 {
@@ -336,7 +346,7 @@ static bool results_fit(const lt_match *m)
         const lt_term *t = &to->terms[to->roots[i]];
         const lt_value *now = result_value(m, t);
         if (t->kind != LT_TERM_NODE && (t->kind != LT_TERM_VALUE || m->bound[t->name]) &&
-            (now == NULL || !lt_can_replace(m->graph, old, now) || !lt_type_proves_same(m->graph, &old->type, &now->type))) {
+            (now == NULL || !lt_can_replace(m->graph, old, now) || !type_fits(m, old, now))) {
             return false;
         }
     }

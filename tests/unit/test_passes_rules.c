@@ -426,6 +426,25 @@ static void test_all_passes(void **state)
     }
 }
 
+/* Facts: "shapes" hold from the import on, "qdq" after raise-quantized, "groups" after group-*. Nobody may lose one that is needed later. */
+static void test_facts(void **state)
+{
+    (void)state;
+    bool qdq = false, groups = false;
+    for (size_t i = 0; lt_pipeline[i] != NULL; i++) {
+        const lt_pass *pass = lt_pass_find(lt_pipeline[i]);
+        if (pass == NULL) {
+            continue;
+        }
+        assert_true(pass->needs == NULL || strstr(pass->needs, "qdq") == NULL || qdq);
+        assert_true(pass->keeps == NULL || strstr(pass->keeps, "shapes") != NULL);
+        assert_true(!groups || pass->keeps == NULL || strstr(pass->keeps, "groups") != NULL);
+        qdq = (qdq && (pass->keeps == NULL || strstr(pass->keeps, "qdq") != NULL)) || lt_streq(pass->name, "raise-quantized");
+        groups = groups || strncmp(pass->name, "group-", 6) == 0;
+    }
+    assert_true(qdq && groups);
+}
+
 static void test_select(void **state)
 {
     (void)state;
@@ -483,7 +502,7 @@ int main(void)
         cmocka_unit_test(test_reuses_matched_node), cmocka_unit_test(test_outputs), cmocka_unit_test(test_literals), cmocka_unit_test(test_needs),
         cmocka_unit_test(test_attributes), cmocka_unit_test(test_argument_count), cmocka_unit_test(test_shapes_must_agree),
         cmocka_unit_test(test_guards), cmocka_unit_test(test_refused_texts), cmocka_unit_test(test_measure), cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_deep_chain), cmocka_unit_test(test_all_passes), cmocka_unit_test(test_select), cmocka_unit_test(test_fates),
+        cmocka_unit_test(test_deep_chain), cmocka_unit_test(test_all_passes), cmocka_unit_test(test_facts), cmocka_unit_test(test_select), cmocka_unit_test(test_fates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
