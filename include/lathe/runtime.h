@@ -130,6 +130,13 @@ LATHE_API lathe_status lathe_context_ready(lathe_context *context, lathe_diag *d
 LATHE_API lathe_status lathe_context_output_shape(lathe_context *context, const char *name, int *rank, int64_t *dims, lathe_diag *diag);
 /* Runs once, blocking. In a steady state (same shapes, planned values) it allocates nothing. */
 LATHE_API lathe_status lathe_context_run(lathe_context *context, lathe_diag *diag);
+/*
+ * Like lathe_context_run, and calls visit for the result of every step as soon as it is there, in the order of execution: names are those of the
+ * network's values that survived optimization; data are plain host tensors, valid during the call. A status other than LATHE_OK ends the run with it.
+ * Slow: for finding the first value that differs.
+ */
+typedef lathe_status (*lathe_visit_fn)(void *user, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
+LATHE_API lathe_status lathe_context_run_visit(lathe_context *context, lathe_visit_fn visit, void *user, lathe_diag *diag);
 /* The result after a run: a view, valid until the next run or binding. Tensors only. */
 LATHE_API lathe_status lathe_context_output(lathe_context *context, const char *name, lathe_tensor *tensor, lathe_diag *diag);
 

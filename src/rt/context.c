@@ -342,7 +342,7 @@ uint64_t lathe_context_bytes(const lathe_context *context)
     return total;
 }
 
-lathe_status lt_context_run_visit(lathe_context *context, lt_context_visit visit, void *user, lathe_diag *diag)
+lathe_status lathe_context_run_visit(lathe_context *context, lathe_visit_fn visit, void *user, lathe_diag *diag)
 {
     context->visit = visit;
     context->visit_user = user;

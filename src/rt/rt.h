@@ -16,8 +16,5 @@ void lt_runtime_log(lathe_runtime *runtime, lathe_log_level level, const char *f
 
 /* The decoded plan behind an engine (inspect, explain, retune). */
 const lt_plan *lt_engine_plan(const lathe_engine *engine);
-/* The step's time in the last profiled run and the value behind a program value, for compare: visits every host-readable value of a run in order. */
-typedef lathe_status (*lt_context_visit)(void *user, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
-lathe_status lt_context_run_visit(lathe_context *context, lt_context_visit visit, void *user, lathe_diag *diag);
 
 #endif

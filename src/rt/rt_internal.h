@@ -118,7 +118,7 @@ struct lathe_context {
     lt_arena scratch;      /* of reference steps */
     lt_arena copies;       /* conversions for visits */
     bool profiling;
-    lt_context_visit visit;
+    lathe_visit_fn visit;
     void *visit_user;
     bool ran;
 };
