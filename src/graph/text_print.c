@@ -384,7 +384,7 @@ static void print_origins(printer *p)
 {
     const lt_graph *graph = p->graph;
     size_t n = graph->n_origins;
-    if (!p->options.origins || n == 0) {
+    if (!p->options.origins || n == 0 || p->status != LATHE_OK) {
         return;
     }
     lt_fate *fates = lt_alloc_array(graph->allocator, n, sizeof *fates, _Alignof(lt_fate));
