@@ -1,0 +1,31 @@
+/*
+ * cpu_isa.h - what a level of the instruction set offers to the drivers of tactics: a table of kernels. Private to src/backend/cpu.
+ *
+ * Each level is one file (isa_base.c, isa__avx2.c, isa__avx512.c) that compiles the shared kernel texts with its own vector width and lists its tactics.
+ * Drivers are compiled once, for the baseline.
+ */
+#ifndef LT_CPU_ISA_H
+#define LT_CPU_ISA_H
+
+#include "backend/cpu/tile.h"
+
+enum { LT_GEMM_MR = 14, LT_GEMM_NR = 32 }; /* largest of all levels */
+
+/*
+ * c[i * ldc + j] = sum over p, in order, of a[i * lda + p] * b[p * nr + j] for rows i < m <= mr and all nr columns. b and c are 64-byte aligned.
+ */
+typedef void (*lt_gemm_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc);
+
+typedef struct lt_cpu_isa {
+    const char *name;
+    int mr, nr;
+    double gflops;                     /* of the gemm kernel, for cost estimates */
+    lt_gemm_kernel gemm[LT_GEMM_MR + 1]; /* by number of rows */
+    lt_tile_fn tile[LATHE_PW_COUNT];   /* on 32-bit floats; NULL: the plain loop */
+    lt_tile_fn quant8, dequant8;       /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
+    void (*f16_widen)(float *dst, const uint16_t *src, int64_t n); /* NULL: one by one */
+} lt_cpu_isa;
+
+extern const lt_cpu_isa lt_isa_base;
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * isa__avx2.c - kernels and tactics for AVX2 with fused multiply-add: vectors of 32 bytes.
+ */
+#include "backend/cpu/cpu_isa.h"
+#include "backend/cpu/drivers.h"
+#include <immintrin.h>
+
+#define LT_VECTOR_BYTES        32
+#define GEMM_MR                6
+#define GEMM_NR                16
+#define MULTIPLY_ADD(a, b, c)  ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#include "backend/cpu/vector_math.inc"
+#include "backend/cpu/tile_loops.inc"
+#include "backend/cpu/gemm_kernel.inc"
+
+GEMM_KERNEL(1)
+GEMM_KERNEL(2)
+GEMM_KERNEL(3)
+GEMM_KERNEL(4)
+GEMM_KERNEL(5)
+GEMM_KERNEL(6)
+
+static const lt_cpu_isa avx2 = {
+    .name = "avx2",
+    .mr = GEMM_MR,
+    .nr = GEMM_NR,
+    .gflops = 50,
+    .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4, gemm_5, gemm_6},
+    .tile = LT_TILE_TABLE,
+    .quant8 = tile_quant8,
+    .dequant8 = tile_dequant8,
+};
+
+#define ISA            avx2
+#define ISA_SUFFIX     "avx2"
+#define ISA_FEATURES   (1ull << LT_CPU_AVX2 | 1ull << LT_CPU_FMA)
+#include "backend/cpu/isa_tactics.inc"
+
+LT_TACTICS(isa_avx2) = {
+    ISA_TACTICS
+    {.name = NULL},
+};

@@ -1,0 +1,39 @@
+/*
+ * isa_base.c - kernels and tactics for the baseline of the architecture: vectors of 16 bytes, no fused multiply-add.
+ */
+#include "backend/cpu/cpu_isa.h"
+#include "backend/cpu/drivers.h"
+
+#define LT_VECTOR_BYTES        16
+#define GEMM_MR                4
+#define GEMM_NR                8
+#define MULTIPLY_ADD(a, b, c)  ((c) + (a) * (b))
+#include "backend/cpu/vector_math.inc"
+#include "backend/cpu/tile_loops.inc"
+#include "backend/cpu/gemm_kernel.inc"
+
+GEMM_KERNEL(1)
+GEMM_KERNEL(2)
+GEMM_KERNEL(3)
+GEMM_KERNEL(4)
+
+const lt_cpu_isa lt_isa_base = {
+    .name = "base",
+    .mr = GEMM_MR,
+    .nr = GEMM_NR,
+    .gflops = 12,
+    .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4},
+    .tile = LT_TILE_TABLE,
+    .quant8 = tile_quant8,
+    .dequant8 = tile_dequant8,
+};
+
+#define ISA            lt_isa_base
+#define ISA_SUFFIX     "base"
+#define ISA_FEATURES   0
+#include "backend/cpu/isa_tactics.inc"
+
+LT_TACTICS(isa_base) = {
+    ISA_TACTICS
+    {.name = NULL},
+};

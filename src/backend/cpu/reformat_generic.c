@@ -1,0 +1,85 @@
+/*
+ * reformat_generic.c - tactic reformat.generic: a tensor from one format to another within host memory. Permutations are block copies; blocks and pads
+ * are copied one by one. Pad lanes become 0.
+ */
+#include "backend/cpu/permute.h"
+#include "backend/cpu/tile.h"
+#include <string.h>
+
+static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
+{
+    (void)config;
+    if (p->n_in != 1 || p->n_out != 1 || p->n_instrs > 0) {
+        return lt_no(fit, "not one operand to another");
+    }
+    const lathe_format *a = &p->in[0].format, *b = &p->out[0].format;
+    unsigned bits = lathe_dtype_bits(a->storage);
+    if (a->space != LATHE_SPACE_HOST || b->space != LATHE_SPACE_HOST) {
+        return lt_no(fit, "not within host memory");
+    }
+    if (a->storage != b->storage || a->rank != b->rank || p->in[0].flags & LATHE_OPERAND_MANAGED || a->rank < 0) {
+        return lt_no(fit, "rank or stored type changes");
+    }
+    if (bits < 8 || a->strided || b->strided) {
+        return lt_no(fit, bits < 8 ? "elements of %u bits are always plain" : "%u-bit elements in a strided format", bits);
+    }
+    fit->in[0] = *a;
+    fit->out[0] = *b;
+    bool simple = a->block <= 1 && b->block <= 1 && a->pad_to <= 1 && b->pad_to <= 1;
+    fit->cost = 300 + lt_problem_bytes(p) * (simple ? 0.12 : 3.0);
+    return 1;
+}
+
+/* Dense on both sides: the destination in its own order. */
+static void permute(const lathe_gang *gang, const lathe_format *a, const lathe_format *b, const int64_t *dims, const lathe_call *call)
+{
+    int64_t from[LATHE_MAX_RANK], e[LATHE_MAX_RANK], step[LATHE_MAX_RANK];
+    (void)lt_format_strides(a, dims, from);
+    for (int i = 0; i < b->rank; i++) {
+        e[i] = dims[b->order[i]];
+        step[i] = from[b->order[i]];
+    }
+    lt_permute_copy(gang, lathe_dtype_bits(a->storage) / 8, b->rank, e, step, call->in[0].data, call->out[0].data);
+}
+
+/* One by one, pads first. Serial: thread 0 does it all. */
+static lathe_status scatter(const lathe_format *a, const lathe_format *b, const int64_t *dims, const lathe_call *call, lathe_diag *diag)
+{
+    size_t size = lathe_dtype_bits(a->storage) / 8, bytes;
+    int64_t c[LATHE_MAX_RANK] = {0}, count;
+    if (!lt_format_bytes(b, b->rank, dims, &bytes) || !lt_dims_count(dims, b->rank, &count)) {
+        return LT_FAIL(diag, LATHE_OVERFLOW, "Reformat", NULL, "the size of the tensor overflows");
+    }
+    if (bytes > 0) {
+        memset(call->out[0].data, 0, bytes);
+    }
+    if (count == 0) {
+        return LATHE_OK;
+    }
+    const char *src = call->in[0].data;
+    char *dst = call->out[0].data;
+    do {
+        memcpy(dst + (size_t)lt_format_offset(b, dims, c) * size, src + (size_t)lt_format_offset(a, dims, c) * size, size);
+    } while (lt_next_coords(b->rank, dims, c));
+    return LATHE_OK;
+}
+
+static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
+{
+    const lathe_format *a = &call->problem->in[0].format, *b = &call->problem->out[0].format;
+    const lathe_buffer *in = &call->in[0], *out = &call->out[0];
+    if (in->rank != a->rank || out->rank != a->rank || (a->rank > 0 && memcmp(in->dims, out->dims, (size_t)a->rank * sizeof *in->dims) != 0)) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, "Reformat", NULL, "source and destination have different extents");
+    }
+    if (a->block <= 1 && b->block <= 1 && a->pad_to <= 1 && b->pad_to <= 1) {
+        permute(gang, a, b, in->dims, call);
+        return LATHE_OK;
+    }
+    return gang->index == 0 ? scatter(a, b, in->dims, call, diag) : LATHE_OK;
+}
+
+LT_TACTICS(reformat_generic) = {
+    {.struct_size = sizeof(lathe_tactic), .name = "reformat.generic", .version = 1, .summary = "any format to any other in host memory", .ops = "lathe.Reformat",
+     .device = LATHE_SPACE_HOST, .configs = 1, .fits = fits, .run = run},
+    {.name = NULL},
+};
