@@ -174,7 +174,7 @@ static lathe_status hex_bytes(reader *r, size_t size, unsigned char **out)
 static lathe_status elements(reader *r, lathe_tensor *t)
 {
     if (t->dtype != LATHE_DTYPE_STRING) {
-        unsigned char *bytes;
+        unsigned char *bytes = NULL;
         LT_TRY(hex_bytes(r, t->bytes, &bytes));
         t->data = bytes;
         return LATHE_OK;
