@@ -182,29 +182,45 @@ static void log_pass(const lt_graph *graph, const lt_pipeline_options *options, 
     options->log(options->log_user, LATHE_LOG_DEBUG, line);
 }
 
+/* What the arena held when it was last known to be full of live things. */
+typedef struct footprint {
+    size_t used, things;
+} footprint;
+
+/* Nodes, and inputs of regions. */
+static footprint measure(const lt_graph *graph)
+{
+    footprint f = { lt_graph_arena((lt_graph *)graph)->used, 1 };
+    for (lt_region_id r = 0; r < lt_graph_regions(graph); r++) {
+        const lt_region *region = lt_region_get(graph, r);
+        f.things += region != NULL && region->live ? lt_graph_node_count(graph, r) + region->n_inputs : 0;
+    }
+    return f;
+}
+
 /*
- * Arena memory is only given back by copying what is live. `base` is what the last copy took: when the arena has grown to more than twice that,
- * more than half of it is dead or new, and a copy is worth its time.
+ * Arena memory is only given back by copying what is live. What lives now should need as many bytes for each thing as it did then; when the arena
+ * holds more than twice that, more than half of it is dead.
  */
-static lathe_status compact(lt_graph **graph, size_t *base, lathe_diag *diag)
+static lathe_status compact(lt_graph **graph, footprint *base, lathe_diag *diag)
 {
     enum { SMALL = 1 << 20 };
     lt_graph *copy;
-    size_t used = lt_graph_arena(*graph)->used;
-    if (used < SMALL || used / 2 <= *base) {
+    footprint now = measure(*graph);
+    if (now.used < SMALL || (double)now.used / (double)now.things <= 2 * (double)base->used / (double)base->things) {
         return LATHE_OK;
     }
     LT_TRY(lt_graph_clone(*graph, lt_graph_allocator(*graph), &copy, diag));
     lt_graph_destroy(*graph);
     *graph = copy;
-    *base = lt_graph_arena(copy)->used;
+    *base = measure(copy);
     return LATHE_OK;
 }
 
 static lathe_status run_range(lt_graph **graph, const lt_pipeline_options *options, bool below, lathe_diag *diag)
 {
     bool past = false;
-    size_t base = lt_graph_arena(*graph)->used;
+    footprint base = measure(*graph);
     options = options != NULL ? options : &defaults;
     LT_TRY(check_select(options->select, diag));
     for (size_t i = 0; lt_pipeline[i] != NULL; i++) {

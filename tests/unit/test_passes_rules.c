@@ -366,25 +366,43 @@ static void test_bound(void **state)
     lathe_diag_destroy(diag);
 }
 
+/* Relu, then Identity n times, then Neg. */
+static lt_graph *chain(int links)
+{
+    lt_buf body;
+    lt_buf_init(&body, NULL);
+    lt_buf_puts(&body, "v0 = Relu (x)\n");
+    for (int i = 1; i <= links; i++) {
+        lt_buf_printf(&body, "v%d = Identity (v%d)\n", i, i - 1);
+    }
+    lt_buf_printf(&body, "y = Neg (v%d)\n", links);
+    char *text = network(lt_buf_str(&body));
+    lt_graph *graph = parse(text);
+    lt_buf_free(&body);
+    free(text);
+    return graph;
+}
+
 static void test_deep_chain(void **state)
 {
     (void)state;
-    enum { LINKS = 3000 };
-    lt_buf body;
     const lt_rule rules[] = { RULE("Identity(x)", "x"), { .name = NULL } };
-    lt_buf_init(&body, NULL);
-    lt_buf_puts(&body, "v0 = Relu (x)\n");
-    for (int i = 1; i <= LINKS; i++) {
-        lt_buf_printf(&body, "v%d = Identity (v%d)\n", i, i - 1);
-    }
-    lt_buf_printf(&body, "y = Neg (v%d)\n", LINKS);
-    char *text = network(lt_buf_str(&body));
-    lt_graph *graph = parse(text);
     const lt_pass pass = { .name = "test", .summary = "", .rules = rules };
+    lt_graph *graph = chain(3000);
     assert_int_equal(lt_pass_run(&pass, graph, NULL, NULL, NULL), LATHE_OK);
     assert_int_equal(lt_graph_node_count(graph, LT_MAIN), 2);
-    lt_buf_free(&body);
-    free(text);
+    lt_graph_destroy(graph);
+}
+
+static void test_compaction(void **state)
+{
+    (void)state;
+    lt_graph *graph = chain(6000);
+    size_t before = lt_graph_arena(graph)->used;
+    assert_int_equal(lt_pipeline_above(&graph, NULL, NULL), LATHE_OK);
+    assert_int_equal(lt_graph_node_count(graph, LT_MAIN), 2);
+    assert_int_equal(lt_graph_verify(graph, NULL), LATHE_OK);
+    assert_true(lt_graph_arena(graph)->used < before / 2);
     lt_graph_destroy(graph);
 }
 
@@ -502,7 +520,7 @@ int main(void)
         cmocka_unit_test(test_reuses_matched_node), cmocka_unit_test(test_outputs), cmocka_unit_test(test_literals), cmocka_unit_test(test_needs),
         cmocka_unit_test(test_attributes), cmocka_unit_test(test_argument_count), cmocka_unit_test(test_shapes_must_agree),
         cmocka_unit_test(test_guards), cmocka_unit_test(test_refused_texts), cmocka_unit_test(test_measure), cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_deep_chain), cmocka_unit_test(test_all_passes), cmocka_unit_test(test_facts), cmocka_unit_test(test_select), cmocka_unit_test(test_fates),
+        cmocka_unit_test(test_deep_chain), cmocka_unit_test(test_compaction), cmocka_unit_test(test_all_passes), cmocka_unit_test(test_facts), cmocka_unit_test(test_select), cmocka_unit_test(test_fates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
