@@ -370,6 +370,18 @@ static lathe_status fill_body(lt_import *in, lt_scope *scope, const lt_pb_graph 
     return body_outputs(in, scope, body);
 }
 
+static lathe_status make_region(lt_import *in, lt_body_call *call, lt_region_id *out)
+{
+    void *regions = call->regions;
+    if (!lt_arena_grow(&in->arena, &regions, &call->cap_regions, call->n_regions + 1, sizeof(lt_region_id))) {
+        return LT_OOM(in->diag);
+    }
+    call->regions = regions;
+    LT_TRY(lt_graph_add_region(in->graph, out, in->diag));
+    call->regions[call->n_regions++] = *out;
+    return LATHE_OK;
+}
+
 lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *body, lt_body_call *call, const char *attr, lt_region_id *out)
 {
     lt_scope scope = { .outer = outer, .bindings = outer->bindings, .opsets = outer->opsets, .function = outer->function, .dead = call->dead };
@@ -383,7 +395,7 @@ lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *b
     }
     *out = LT_NO_REGION;
     if (!scope.dead) {
-        LT_TRY(lt_graph_add_region(in->graph, out, in->diag));
+        LT_TRY(make_region(in, call, out));
     }
     scope.region = *out;
     lathe_status status = lt_scope_open(in, &scope);

@@ -16,6 +16,7 @@ typedef struct work { /* on one node */
     lathe_attr *attrs;
     size_t n_attrs;
     uint32_t origin;
+    lt_body_call bodies;
     bool constant;
     bool dead;
 } work;
@@ -138,6 +139,18 @@ static lathe_status build_node(lt_import *in, const lt_scope *scope, const work 
     return add_to_graph(in, &call, w, values);
 }
 
+/* A graph in an attribute that the operator does not have may have got lost on the way to the newest definition. */
+static lathe_status check_bodies(lt_import *in, const work *w)
+{
+    for (size_t i = 0; i < w->bodies.n_regions; i++) {
+        const lt_region *region = lt_region_get(in->graph, w->bodies.regions[i]);
+        if (region == NULL || lt_node_none(region->owner)) {
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, w->where, NULL, "an attribute holds a graph that the operator does not take");
+        }
+    }
+    return LATHE_OK;
+}
+
 static lathe_status bind_outputs(lt_import *in, lt_scope *scope, const work *w, const lt_value_id *values)
 {
     for (size_t i = 0; i < w->node->output.count; i++) {
@@ -166,14 +179,16 @@ static lathe_status prepare(lt_import *in, lt_scope *scope, work *w)
         return LATHE_OK;
     }
     bool refused = w->dead;
-    lt_body_call call = { node, w->inputs, node->input.count, w->version, w->where, w->dead };
-    lathe_status status = lt_import_attrs(in, scope, &call, &w->attrs, &w->n_attrs, &reason);
+    w->bodies = (lt_body_call){
+        .node = node, .inputs = w->inputs, .n_inputs = node->input.count, .version = w->version, .where = w->where, .dead = w->dead,
+    };
+    lathe_status status = lt_import_attrs(in, scope, &w->bodies, &w->attrs, &w->n_attrs, &reason);
     if (status == LATHE_UNSUPPORTED) { /* an element type of a tensor, say */
         w->dead = true;
         return lt_import_refused(in, scope, node, w->version, status);
     }
     LT_TRY(status);
-    w->dead = w->dead || call.dead;
+    w->dead = w->dead || w->bodies.dead;
     return reason != NULL && !refused ? refuse(in, scope, w, reason) : LATHE_OK;
 }
 
@@ -202,6 +217,7 @@ static lathe_status import_operator(lt_import *in, lt_scope *scope, work *w)
         return bind_dead(in, scope, w);
     }
     LT_TRY(status);
+    LT_TRY(check_bodies(in, w));
     return bind_outputs(in, scope, w, values);
 }
 

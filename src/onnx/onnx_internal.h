@@ -163,6 +163,8 @@ typedef struct lt_body_call { /* who owns a subgraph: its inputs give types wher
     int64_t version;
     const char *where;
     bool dead; /* the owner will not be built: look for what is unsupported; set when an output of the body is dead */
+    lt_region_id *regions; /* made so far */
+    size_t n_regions, cap_regions;
 } lt_body_call;
 /* A subgraph as a region, from the graph attribute `attr`. */
 lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *body, lt_body_call *call, const char *attr, lt_region_id *out);
