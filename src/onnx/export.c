@@ -1,7 +1,8 @@
 /*
  * export.c - a graph as an ONNX model of the newest opsets. Called by the command's reducer, the surgeon and tests.
  *
- * Constants are written as raw_data; the init function's nodes as ordinary nodes in front of the network's, or folded to their results.
+ * Constants are written as raw_data; the init function's nodes as ordinary nodes in front of the network's, or folded
+ * to their results.
  */
 #include <string.h>
 
@@ -100,7 +101,8 @@ static lathe_status add_domain(exporter *e, const lt_op *op)
         }
     }
     if (e->n_domains == MAX_DOMAINS) {
-        return LT_FAIL(e->diag, LATHE_UNSUPPORTED, NULL, NULL, "the graph has operators of more than %d domains", MAX_DOMAINS);
+        return LT_FAIL(e->diag, LATHE_UNSUPPORTED, NULL, NULL, "the graph has operators of more than %d domains",
+                       MAX_DOMAINS);
     }
     e->domains[e->n_domains] = domain;
     e->versions[e->n_domains++] = strcmp(domain, "ai.onnx.ml") == 0 ? LT_NEWEST_ML_OPSET : op->since;
@@ -264,8 +266,8 @@ static lathe_status put_model(exporter *e)
         return LT_OOM(e->diag);
     }
     if (e->out->length > INT32_MAX) {
-        return LT_FAIL(e->diag, LATHE_UNSUPPORTED, NULL, "export a part of the graph", "the model would have %zu bytes; protobuf ends at 2 GiB",
-                       e->out->length);
+        return LT_FAIL(e->diag, LATHE_UNSUPPORTED, NULL, "export a part of the graph",
+                       "the model would have %zu bytes; protobuf ends at 2 GiB", e->out->length);
     }
     return LATHE_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * export_value.c - tensors, types and attributes as protobuf messages. Called by the exporter and the writer of .pb files.
+ * export_value.c - tensors, types and attributes as protobuf messages. Called by the exporter and the writer of .pb
+ * files.
  */
 #include "onnx/export.h"
 
@@ -133,7 +134,8 @@ static void put_value(lt_buf *out, const lt_dims *dims, const lathe_attr *attr)
     }
 }
 
-lathe_status lt_put_attr(lt_buf *out, uint32_t number, const lt_dims *dims, const lathe_attr *attr, lt_put_graph put_graph, void *user)
+lathe_status lt_put_attr(lt_buf *out, uint32_t number, const lt_dims *dims, const lathe_attr *attr,
+                         lt_put_graph put_graph, void *user)
 {
     size_t mark = lt_wire_begin(out, number);
     lt_wire_put_str(out, 1, attr->name);

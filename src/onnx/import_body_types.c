@@ -1,8 +1,9 @@
 /*
- * import_body_types.c - types of the inputs of If, Loop, Scan and SequenceMap bodies, as far as the owner's inputs tell them.
+ * import_body_types.c - types of the inputs of If, Loop, Scan and SequenceMap bodies, as far as the owner's inputs tell
+ * them.
  *
- * Bodies may leave their inputs untyped, and lifting old operators inside a body needs element types and ranks. What is said here is a hint: the
- * owner's inference has the last word.
+ * Bodies may leave their inputs untyped, and lifting old operators inside a body needs element types and ranks. What is
+ * said here is a hint: the owner's inference has the last word.
  */
 #include "onnx/onnx_internal.h"
 
@@ -55,15 +56,18 @@ static void scan_input(const lt_import *in, const lt_body_call *call, size_t ind
     if (type != NULL) {
         *out = *type;
         drop_axes(out, (int)first + (scanned ? 1 : 0));
-        if (scanned && call->version >= 9) { /* scan_input_axes may name another axis: the extents are not known, the rank is */
+        if (scanned &&
+            call->version >= 9) { /* scan_input_axes may name another axis: the extents are not known, the rank is */
             for (int i = 0; i < out->rank; i++) {
-                (void)lt_dim_fresh(lt_graph_dims(in->graph), lt_dim_const(0), lt_dim_const(INT64_MAX), &out->dims[i], NULL);
+                (void)lt_dim_fresh(lt_graph_dims(in->graph), lt_dim_const(0), lt_dim_const(INT64_MAX), &out->dims[i],
+                                   NULL);
             }
         }
     }
 }
 
-lathe_status lt_import_body_input(lt_import *in, const lt_body_call *call, size_t index, size_t n_body_inputs, lt_type *out)
+lathe_status lt_import_body_input(lt_import *in, const lt_body_call *call, size_t index, size_t n_body_inputs,
+                                  lt_type *out)
 {
     *out = (lt_type){ .cls = LT_TENSOR, .rank = -1 };
     if (!lt_import_is_onnx(call->node->domain)) {

@@ -1,12 +1,14 @@
 /*
- * import_constant.c - Constant nodes become initializers: there is nothing left to compute, and their bytes stay in the file.
+ * import_constant.c - Constant nodes become initializers: there is nothing left to compute, and their bytes stay in the
+ * file.
  */
 #include <string.h>
 
 #include "onnx/onnx_internal.h"
 
 /* The one attribute that holds the value. */
-static lathe_status find_value(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const char *where, const lt_pb_attribute **out)
+static lathe_status find_value(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const char *where,
+                               const lt_pb_attribute **out)
 {
     *out = NULL;
     for (size_t i = 0; i < node->attribute.count; i++) {
@@ -23,7 +25,8 @@ static lathe_status find_value(lt_import *in, const lt_scope *scope, const lt_pb
     return LATHE_OK;
 }
 
-static lathe_status copy_value(lt_import *in, lathe_dtype dtype, int rank, size_t count, const void *data, const char *where, lt_blob **out)
+static lathe_status copy_value(lt_import *in, lathe_dtype dtype, int rank, size_t count, const void *data,
+                               const char *where, lt_blob **out)
 {
     lt_tensor tensor = { .struct_size = sizeof tensor };
     int64_t dims[1] = { (int64_t)count };
@@ -36,8 +39,9 @@ static const struct {
     const char *name;
     int64_t kind;
 } forms[] = {
-    { "value", LATHE_ATTR_TENSOR },         { "value_float", LATHE_ATTR_FLOAT },     { "value_floats", LATHE_ATTR_FLOATS },
-    { "value_int", LATHE_ATTR_INT },        { "value_ints", LATHE_ATTR_INTS },       { "value_string", LATHE_ATTR_STRING },
+    { "value", LATHE_ATTR_TENSOR },          { "value_float", LATHE_ATTR_FLOAT },
+    { "value_floats", LATHE_ATTR_FLOATS },   { "value_int", LATHE_ATTR_INT },
+    { "value_ints", LATHE_ATTR_INTS },       { "value_string", LATHE_ATTR_STRING },
     { "value_strings", LATHE_ATTR_STRINGS }, { "sparse_value", 11 },
 };
 
@@ -74,12 +78,13 @@ static lathe_status make_blob(lt_import *in, const lt_pb_attribute *attr, const 
     case LATHE_ATTR_STRINGS:
         return copy_value(in, LATHE_DTYPE_STRING, 1, attr->strings.count, attr->strings.at, where, out);
     default:
-        return LT_FAIL(in->diag, LATHE_UNSUPPORTED, where, "convert it to a dense tensor", "the constant is a sparse tensor");
+        return LT_FAIL(in->diag, LATHE_UNSUPPORTED, where, "convert it to a dense tensor",
+                       "the constant is a sparse tensor");
     }
 }
 
-lathe_status lt_import_constant(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const char *name, uint32_t origin, const char *where,
-                                lt_value_id *out)
+lathe_status lt_import_constant(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const char *name,
+                                uint32_t origin, const char *where, lt_value_id *out)
 {
     const lt_pb_attribute *attr;
     lt_blob *blob;

@@ -1,12 +1,14 @@
 /*
- * import_function.c - functions of the model are inlined: a call becomes the function's nodes, its attribute references what the call gave.
+ * import_function.c - functions of the model are inlined: a call becomes the function's nodes, its attribute references
+ * what the call gave.
  */
 #include <string.h>
 
 #include "onnx/onnx_internal.h"
 
 /* "domain name overload" with NULs between, in the arena. */
-static lathe_status make_key(lt_import *in, lathe_bytes domain, lathe_bytes name, lathe_bytes overload, lathe_bytes *out)
+static lathe_status make_key(lt_import *in, lathe_bytes domain, lathe_bytes name, lathe_bytes overload,
+                             lathe_bytes *out)
 {
     lathe_bytes parts[3] = { domain, name, overload };
     size_t size = 3, at = 0;
@@ -42,8 +44,8 @@ lathe_status lt_import_functions(lt_import *in)
         lathe_bytes key;
         LT_TRY(make_key(in, function->domain, function->name, function->overload, &key));
         if (lt_map_get_bytes(&in->functions, key.data, key.length, NULL)) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "the function '%.*s' is defined twice", shown(function->name),
-                           function->name.length > 0 ? function->name.data : "");
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "the function '%.*s' is defined twice",
+                           shown(function->name), function->name.length > 0 ? function->name.data : "");
         }
         if (!lt_map_put_bytes(&in->functions, key.data, key.length, i)) {
             return LT_OOM(in->diag);
@@ -67,15 +69,84 @@ lathe_status lt_import_function(lt_import *in, const lt_pb_node *node, const lt_
     return LATHE_OK;
 }
 
-lathe_status lt_import_resolve(lt_import *in, const lt_scope *scope, const lt_pb_attribute *attr, const char *where, const lt_pb_attribute **out)
+/* ---- How many nodes the model unfolds to, before any is made ---- */
+
+static const uint64_t BUSY = UINT64_MAX;
+
+static lathe_status count_nodes(lt_import *in, const lt_pb_node *nodes, size_t count, int depth, uint64_t *total);
+
+/* Recursion and depth are refused later, where the place is known: here they count nothing. */
+static lathe_status count_function(lt_import *in, const lt_pb_function *function, int depth, uint64_t *total)
+{
+    uint64_t *size = &in->function_sizes[function - in->model->functions.at];
+    if (*size == 0 && depth < LT_MAX_DEPTH) {
+        uint64_t sum = 0;
+        *size = BUSY;
+        LT_TRY(count_nodes(in, function->node.at, function->node.count, depth + 1, &sum));
+        *size = sum;
+    }
+    *total += *size == BUSY ? 0 : *size;
+    return LATHE_OK;
+}
+
+static lathe_status count_attribute(lt_import *in, const lt_pb_attribute *attr, int depth, uint64_t *total)
+{
+    const lt_pb_graph *graphs = attr->graphs.at;
+    if (attr->g != NULL) {
+        LT_TRY(count_nodes(in, attr->g->node.at, attr->g->node.count, depth, total));
+    }
+    for (size_t i = 0; i < attr->graphs.count; i++) {
+        LT_TRY(count_nodes(in, graphs[i].node.at, graphs[i].node.count, depth, total));
+    }
+    return LATHE_OK;
+}
+
+static lathe_status count_nodes(lt_import *in, const lt_pb_node *nodes, size_t count, int depth, uint64_t *total)
+{
+    for (size_t i = 0; i < count && *total <= LT_IMPORT_MAX_NODES; i++) {
+        const lt_pb_function *function;
+        ++*total;
+        LT_TRY(lt_import_function(in, &nodes[i], &function));
+        if (function != NULL) {
+            LT_TRY(count_function(in, function, depth, total));
+        }
+        for (size_t k = 0; k < nodes[i].attribute.count; k++) {
+            LT_TRY(count_attribute(in, &nodes[i].attribute.at[k], depth, total));
+        }
+    }
+    return LATHE_OK;
+}
+
+lathe_status lt_import_check_size(lt_import *in)
+{
+    const lt_pb_graph *graph = in->model->graph;
+    uint64_t total = 0;
+    in->function_sizes = LT_ARENA_ARRAY(&in->arena, uint64_t, in->model->functions.count);
+    if (in->function_sizes == NULL) {
+        return LT_OOM(in->diag);
+    }
+    LT_TRY(count_nodes(in, graph->node.at, graph->node.count, 0, &total));
+    if (total > LT_IMPORT_MAX_NODES) {
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "the model unfolds to more than %d nodes",
+                       LT_IMPORT_MAX_NODES);
+    }
+    return LATHE_OK;
+}
+
+/* ---- Attributes of calls ---- */
+
+lathe_status lt_import_resolve(lt_import *in, const lt_scope *scope, const lt_pb_attribute *attr, const char *where,
+                               const lt_pb_attribute **out)
 {
     *out = attr;
     if (attr->ref_attr_name.length == 0) {
         return LATHE_OK;
     }
     if (scope->bindings == NULL) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "attribute '%.*s' refers to '%.*s', but the node is in no function", shown(attr->name),
-                       attr->name.length > 0 ? attr->name.data : "", shown(attr->ref_attr_name), attr->ref_attr_name.data);
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL,
+                       "attribute '%.*s' refers to '%.*s', but the node is in no function", shown(attr->name),
+                       attr->name.length > 0 ? attr->name.data : "", shown(attr->ref_attr_name),
+                       attr->ref_attr_name.data);
     }
     *out = NULL;
     for (size_t i = 0; i < scope->bindings->count; i++) {
@@ -86,8 +157,10 @@ lathe_status lt_import_resolve(lt_import *in, const lt_scope *scope, const lt_pb
         int64_t kind;
         LT_TRY(lt_import_attr_kind(in, bound, where, &kind));
         if (attr->type != 0 && attr->type != kind) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "attribute '%.*s' has type %lld, but the function was called with type %lld",
-                           shown(attr->name), attr->name.length > 0 ? attr->name.data : "", (long long)attr->type, (long long)kind);
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL,
+                           "attribute '%.*s' has type %lld, but the function was called with type %lld",
+                           shown(attr->name), attr->name.length > 0 ? attr->name.data : "", (long long)attr->type,
+                           (long long)kind);
         }
         lt_pb_attribute *renamed = LT_ARENA_NEW(&in->arena, lt_pb_attribute);
         if (renamed == NULL) {
@@ -123,10 +196,12 @@ static bool is_bound(const lt_bindings *bindings, lathe_bytes name)
 }
 
 /* What the call gives, then the function's defaults. */
-static lathe_status bind_attributes(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, const char *where,
-                                    lt_bindings *out, const char **reason)
+static lathe_status bind_attributes(lt_import *in, const lt_scope *scope, const lt_pb_node *node,
+                                    const lt_pb_function *function, const char *where, lt_bindings *out,
+                                    const char **reason)
 {
-    const lt_pb_attribute **at = LT_ARENA_ARRAY(&in->arena, const lt_pb_attribute *, node->attribute.count + function->attribute_proto.count);
+    const lt_pb_attribute **at =
+        LT_ARENA_ARRAY(&in->arena, const lt_pb_attribute *, node->attribute.count + function->attribute_proto.count);
     if (at == NULL) {
         return LT_OOM(in->diag);
     }
@@ -136,8 +211,8 @@ static lathe_status bind_attributes(lt_import *in, const lt_scope *scope, const 
         int64_t kind;
         LT_TRY(lt_import_attr_kind(in, attr, where, &kind));
         if (!declares(function, attr->name) || is_bound(out, attr->name)) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "attribute '%.*s' is %s", shown(attr->name), attr->name.data,
-                           is_bound(out, attr->name) ? "given twice" : "none of the function's");
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "attribute '%.*s' is %s", shown(attr->name),
+                           attr->name.data, is_bound(out, attr->name) ? "given twice" : "none of the function's");
         }
         LT_TRY(lt_import_resolve(in, scope, attr, where, &given));
         if (given != NULL) {
@@ -158,11 +233,12 @@ static lathe_status bind_attributes(lt_import *in, const lt_scope *scope, const 
     return LATHE_OK;
 }
 
-static lathe_status bind_inputs(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, lt_scope *inner,
-                                const char *where)
+static lathe_status bind_inputs(lt_import *in, const lt_scope *scope, const lt_pb_node *node,
+                                const lt_pb_function *function, lt_scope *inner, const char *where)
 {
     if (node->input.count > function->input.count || node->output.count > function->output.count) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the call has %zu inputs and %zu outputs, the function %zu and %zu", node->input.count,
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL,
+                       "the call has %zu inputs and %zu outputs, the function %zu and %zu", node->input.count,
                        node->output.count, function->input.count, function->output.count);
     }
     for (size_t i = 0; i < function->input.count; i++) {
@@ -176,7 +252,8 @@ static lathe_status bind_inputs(lt_import *in, const lt_scope *scope, const lt_p
 }
 
 /* Names that the caller gives to the outputs: taken now, so that the values get them when they are made. */
-static lathe_status name_outputs(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, lt_scope *inner)
+static lathe_status name_outputs(lt_import *in, const lt_scope *scope, const lt_pb_node *node,
+                                 const lt_pb_function *function, lt_scope *inner)
 {
     const char **names = LT_ARENA_ARRAY(&in->arena, const char *, function->output.count);
     if (names == NULL) {
@@ -192,15 +269,15 @@ static lathe_status name_outputs(lt_import *in, const lt_scope *scope, const lt_
     return LATHE_OK;
 }
 
-static lathe_status bind_outputs(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, const lt_scope *inner,
-                                 const char *where)
+static lathe_status bind_outputs(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function,
+                                 const lt_scope *inner, const char *where)
 {
     for (size_t i = 0; i < node->output.count; i++) {
         lathe_bytes name = function->output.at[i];
         lt_named value = lt_scope_find(inner, name);
         if (!value.found) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the function does not compute its output '%.*s'", shown(name),
-                           name.length > 0 ? name.data : "");
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the function does not compute its output '%.*s'",
+                           shown(name), name.length > 0 ? name.data : "");
         }
         if (node->output.at[i].length > 0) {
             LT_TRY(lt_scope_bind(in, scope, node->output.at[i], value, where));
@@ -209,8 +286,8 @@ static lathe_status bind_outputs(lt_import *in, lt_scope *scope, const lt_pb_nod
     return LATHE_OK;
 }
 
-static lathe_status run_call(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, lt_scope *inner,
-                             const char *where)
+static lathe_status run_call(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function,
+                             lt_scope *inner, const char *where)
 {
     LT_TRY(bind_inputs(in, scope, node, function, inner, where));
     LT_TRY(name_outputs(in, scope, node, function, inner));
@@ -218,40 +295,44 @@ static lathe_status run_call(lt_import *in, lt_scope *scope, const lt_pb_node *n
     return bind_outputs(in, scope, node, function, inner, where);
 }
 
-static lathe_status open_call(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, lt_scope *inner)
+static lathe_status open_call(lt_import *in, const lt_scope *scope, const lt_pb_node *node,
+                              const lt_pb_function *function, lt_scope *inner)
 {
     const char *name, *label;
     LT_TRY(lt_import_str(in, function->name, in->name, &name));
     LT_TRY(lt_import_str(in, node->name.length > 0 ? node->name : function->name, in->name, &label));
     *inner = (lt_scope){ .region = scope->region, .function = true, .dead = scope->dead };
-    inner->prefix = label;
-    inner->path = lt_arena_printf(&in->arena, "%s%s%s/function %s", scope->path, scope->path[0] != '\0' ? "/" : "", label, name);
+    inner->prefix = lt_arena_printf(&in->arena, "%.120s", label);
+    const char *what = lt_arena_printf(&in->arena, "function %s", name);
+    inner->path = what != NULL ? lt_import_path(in, scope, label, what) : NULL;
     inner->opsets = (lt_opsets){ function->opset_import.at, function->opset_import.count };
     if (function->opset_import.count == 0) {
         inner->opsets = scope->opsets;
     }
-    return inner->path != NULL ? LATHE_OK : LT_OOM(in->diag);
+    return inner->path != NULL && inner->prefix != NULL ? LATHE_OK : LT_OOM(in->diag);
 }
 
-lathe_status lt_import_call(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function, const char *where)
+lathe_status lt_import_call(lt_import *in, lt_scope *scope, const lt_pb_node *node, const lt_pb_function *function,
+                            const char *where)
 {
     lt_scope inner;
     lt_bindings bindings;
     const char *reason = NULL;
     for (int i = 0; i < in->n_active; i++) {
         if (in->active[i] == function) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the function '%.*s' calls itself", shown(function->name),
-                           function->name.length > 0 ? function->name.data : "");
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the function '%.*s' calls itself",
+                           shown(function->name), function->name.length > 0 ? function->name.data : "");
         }
     }
     if (in->n_active == LT_MAX_DEPTH) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "functions call each other deeper than %d", LT_MAX_DEPTH);
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "functions call each other deeper than %d",
+                       LT_MAX_DEPTH);
     }
     LT_TRY(bind_attributes(in, scope, node, function, where, &bindings, &reason));
     LT_TRY(open_call(in, scope, node, function, &inner));
     inner.bindings = &bindings;
     if (reason != NULL) {
-        LT_TRY(lt_import_refuse(in, scope, node->name, node->op_type, node->domain, lt_import_version(&scope->opsets, node->domain), reason));
+        LT_TRY(lt_import_refuse(in, scope, node, lt_import_version(&scope->opsets, node->domain), reason));
         inner.dead = true;
     }
     in->active[in->n_active++] = function;

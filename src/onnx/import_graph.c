@@ -14,13 +14,15 @@ static lathe_bytes literal(const char *text)
 
 static const char *place(lt_import *in, const lt_scope *scope, const char *what, lathe_bytes name)
 {
-    const char *text = lt_arena_printf(&in->arena, "%s: %s%s%s '%.*s'", in->name, scope->path, scope->path[0] != '\0' ? ": " : "", what,
-                                       (int)(name.length < 200 ? name.length : 200), name.length > 0 ? name.data : "");
+    const char *text =
+        lt_arena_printf(&in->arena, "%s: %s%s%s '%.*s'", in->name, scope->path, scope->path[0] != '\0' ? ": " : "",
+                        what, (int)(name.length < 200 ? name.length : 200), name.length > 0 ? name.data : "");
     return text != NULL ? text : in->name;
 }
 
 /* After an unsupported input or initializer: recorded under its name, and dead. */
-static lathe_status bind_refused(lt_import *in, lt_scope *scope, lathe_bytes name, const char *what, const char *where, lathe_status status)
+static lathe_status bind_refused(lt_import *in, lt_scope *scope, lathe_bytes name, const char *what, const char *where,
+                                 lathe_status status)
 {
     lt_pb_node stand_in = { .name = name, .op_type = literal(what), .domain = nothing };
     LT_TRY(lt_import_refused(in, scope, &stand_in, lt_import_version(&scope->opsets, nothing), status));
@@ -63,7 +65,8 @@ static lathe_status import_initializers(lt_import *in, lt_scope *scope, const lt
         if (name.length == 0) {
             return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a sparse initializer has no name");
         }
-        lathe_status status = LT_FAIL(in->diag, LATHE_UNSUPPORTED, where, NULL, "sparse tensors cannot be read; convert it to a dense one");
+        lathe_status status = LT_FAIL(in->diag, LATHE_UNSUPPORTED, where, NULL,
+                                      "sparse tensors cannot be read; convert it to a dense one");
         LT_TRY(bind_refused(in, scope, name, "sparse initializer", where, status));
     }
     return LATHE_OK;
@@ -72,7 +75,8 @@ static lathe_status import_initializers(lt_import *in, lt_scope *scope, const lt
 /* ---- Inputs ---- */
 
 /* An initializer that is also listed as an input must agree with its declared type. */
-static lathe_status check_initialized_input(lt_import *in, const lt_pb_value_info *info, lt_named bound, const char *where)
+static lathe_status check_initialized_input(lt_import *in, const lt_pb_value_info *info, lt_named bound,
+                                            const char *where)
 {
     const lt_value *value = bound.dead ? NULL : lt_value_get(in->graph, bound.value);
     const lt_pb_tensor_type *type = info->type != NULL ? info->type->tensor_type : NULL;
@@ -84,11 +88,13 @@ static lathe_status check_initialized_input(lt_import *in, const lt_pb_value_inf
         same = same && type->shape->dim.count == (size_t)value->type.rank;
         for (size_t i = 0; same && i < type->shape->dim.count; i++) {
             const lt_pb_dim *dim = &type->shape->dim.at[i];
-            same = !lt_pb_has(&dim->pb, LT_PB_DIM_VALUE) || dim->dim_value < 0 || lt_dim_is(value->type.dims[i], dim->dim_value);
+            same = !lt_pb_has(&dim->pb, LT_PB_DIM_VALUE) || dim->dim_value < 0 ||
+                   lt_dim_is(value->type.dims[i], dim->dim_value);
         }
     }
     return same ? LATHE_OK
-                : LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the input is declared with another type or shape than its initializer has");
+                : LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL,
+                          "the input is declared with another type or shape than its initializer has");
 }
 
 static lathe_status import_input(lt_import *in, lt_scope *scope, const lt_pb_value_info *info)
@@ -100,7 +106,8 @@ static lathe_status import_input(lt_import *in, lt_scope *scope, const lt_pb_val
         return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "an input has no name");
     }
     LT_TRY(lt_import_value_name(in, scope, info->name, &name));
-    lathe_status status = lt_type_read(info->type, lt_graph_dims(in->graph), LT_DIM_USE_SYMBOL, lt_graph_arena(in->graph), name, where, &type, in->diag);
+    lathe_status status = lt_type_read(info->type, lt_graph_dims(in->graph), LT_DIM_USE_SYMBOL,
+                                       lt_graph_arena(in->graph), name, where, &type, in->diag);
     if (status == LATHE_UNSUPPORTED) {
         return bind_refused(in, scope, info->name, "input", where, status);
     }
@@ -135,13 +142,16 @@ static lathe_status import_inputs(lt_import *in, lt_scope *scope, const lt_pb_gr
 
 /* ---- Outputs of the model ---- */
 
-static lathe_status check_output_type(lt_import *in, const lt_value *value, const lt_pb_value_info *info, const char *where)
+static lathe_status check_output_type(lt_import *in, const lt_value *value, const lt_pb_value_info *info,
+                                      const char *where)
 {
     lathe_dtype dtype = LATHE_DTYPE_UNDEFINED;
     lt_value_class cls = value->type.cls;
     if (info != NULL && info->type != NULL) {
         const lt_pb_type *type = info->type;
-        dtype = type->tensor_type != NULL && type->tensor_type->elem_type < LATHE_DTYPE_COUNT ? (lathe_dtype)type->tensor_type->elem_type : dtype;
+        dtype = type->tensor_type != NULL && type->tensor_type->elem_type < LATHE_DTYPE_COUNT
+                    ? (lathe_dtype)type->tensor_type->elem_type
+                    : dtype;
         cls = type->tensor_type != NULL     ? LT_TENSOR
               : type->sequence_type != NULL ? LT_SEQUENCE
               : type->optional_type != NULL ? LT_OPTIONAL
@@ -149,7 +159,8 @@ static lathe_status check_output_type(lt_import *in, const lt_value *value, cons
                                             : cls;
     }
     bool known = value->type.cls != LT_TENSOR || value->type.dtype != LATHE_DTYPE_UNDEFINED;
-    if (known && (cls != value->type.cls || (cls == LT_TENSOR && dtype != LATHE_DTYPE_UNDEFINED && dtype != value->type.dtype))) {
+    if (known && (cls != value->type.cls ||
+                  (cls == LT_TENSOR && dtype != LATHE_DTYPE_UNDEFINED && dtype != value->type.dtype))) {
         return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the output is declared as %s but its node gives %s",
                        cls == LT_TENSOR && dtype > 0 ? lathe_dtype_name(dtype) : "another class of value",
                        value->type.cls == LT_TENSOR ? lathe_dtype_name(value->type.dtype) : "a container");
@@ -157,10 +168,15 @@ static lathe_status check_output_type(lt_import *in, const lt_value *value, cons
     return LATHE_OK;
 }
 
-/* An output that is an alias of another value (a function handed its input through) gets a node of its own to carry the name. */
+/*
+ * An output that is an alias of another value (a function handed its input through) gets a node of its own to carry the
+ * name.
+ */
 static lathe_status add_alias(lt_import *in, const char *name, lt_value_id *value)
 {
-    lt_node_spec spec = { .op = "Identity", .domain = "", .inputs = value, .n_inputs = 1, .n_outputs = 1, .output_names = &name };
+    lt_node_spec spec = {
+        .op = "Identity", .domain = "", .inputs = value, .n_inputs = 1, .n_outputs = 1, .output_names = &name
+    };
     return lt_graph_add_node(in->graph, LT_MAIN, &spec, NULL, value, in->diag);
 }
 
@@ -185,13 +201,15 @@ static lathe_status claim_name(lt_import *in, lt_value_id id, const char *name)
     return lt_graph_rename(in->graph, id, name, in->diag);
 }
 
-static lathe_status import_output(lt_import *in, const lt_scope *scope, lathe_bytes span, const lt_pb_value_info *info, bool alias)
+static lathe_status import_output(lt_import *in, const lt_scope *scope, lathe_bytes span, const lt_pb_value_info *info,
+                                  bool alias)
 {
     const char *where = place(in, scope, "output", span), *name;
     LT_TRY(lt_import_str(in, span, where, &name));
     lt_named bound = lt_scope_find(scope, span);
     if (!bound.found || name[0] == '\0') {
-        return LT_FAIL(in->diag, info != NULL ? LATHE_BAD_MODEL : LATHE_INVALID_ARGUMENT, where, NULL, "no input, initializer or node gives this output");
+        return LT_FAIL(in->diag, info != NULL ? LATHE_BAD_MODEL : LATHE_INVALID_ARGUMENT, where, NULL,
+                       "no input, initializer or node gives this output");
     }
     if (bound.dead) {
         return LATHE_OK;
@@ -238,7 +256,8 @@ static lathe_status import_outputs(lt_import *in, const lt_scope *scope, const l
         lathe_bytes name = chosen ? literal(options->outputs[i]) : graph->output.at[i].name;
         for (size_t k = 0; k < i; k++) {
             if (lt_pb_same(name, chosen ? literal(options->outputs[k]) : graph->output.at[k].name)) {
-                return LT_FAIL(in->diag, LATHE_BAD_MODEL, place(in, scope, "output", name), NULL, "there are two outputs of this name");
+                return LT_FAIL(in->diag, LATHE_BAD_MODEL, place(in, scope, "output", name), NULL,
+                               "there are two outputs of this name");
             }
         }
         LT_TRY(import_output(in, scope, name, chosen ? NULL : &graph->output.at[i], is_alias(in, scope, name)));
@@ -290,7 +309,9 @@ static lathe_status fill_main(lt_import *in, lt_scope *scope, const lt_pb_graph 
 
 lathe_status lt_import_main(lt_import *in)
 {
-    lt_scope scope = { .region = LT_MAIN, .path = "", .opsets = { in->model->opset_import.at, in->model->opset_import.count } };
+    lt_scope scope = { .region = LT_MAIN,
+                       .path = "",
+                       .opsets = { in->model->opset_import.at, in->model->opset_import.count } };
     const char *name;
     lt_map names;
     LT_TRY(lt_import_str(in, in->model->graph->name, in->name, &name));
@@ -310,11 +331,12 @@ lathe_status lt_import_main(lt_import *in)
 /* ---- Subgraphs ---- */
 
 /* Declared types first; where they are silent, what the owner's inputs say. */
-static lathe_status body_input_type(lt_import *in, const lt_body_call *call, const lt_pb_graph *body, size_t i, const char *name, const char *where,
-                                    lt_type *out)
+static lathe_status body_input_type(lt_import *in, const lt_body_call *call, const lt_pb_graph *body, size_t i,
+                                    const char *name, const char *where, lt_type *out)
 {
     lt_type hint;
-    LT_TRY(lt_type_read(body->input.at[i].type, lt_graph_dims(in->graph), LT_DIM_USE_FRESH, lt_graph_arena(in->graph), name, where, out, in->diag));
+    LT_TRY(lt_type_read(body->input.at[i].type, lt_graph_dims(in->graph), LT_DIM_USE_FRESH, lt_graph_arena(in->graph),
+                        name, where, out, in->diag));
     LT_TRY(lt_import_body_input(in, call, i, body->input.count, &hint));
     if (out->cls == LT_TENSOR && out->dtype == LATHE_DTYPE_UNDEFINED) {
         *out = hint;
@@ -324,7 +346,8 @@ static lathe_status body_input_type(lt_import *in, const lt_body_call *call, con
     return LATHE_OK;
 }
 
-static lathe_status body_input(lt_import *in, lt_scope *scope, const lt_pb_graph *body, size_t i, const lt_body_call *call)
+static lathe_status body_input(lt_import *in, lt_scope *scope, const lt_pb_graph *body, size_t i,
+                               const lt_body_call *call)
 {
     lathe_bytes span = body->input.at[i].name;
     const char *where = place(in, scope, "input", span), *name;
@@ -382,14 +405,19 @@ static lathe_status make_region(lt_import *in, lt_body_call *call, lt_region_id 
     return LATHE_OK;
 }
 
-lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *body, lt_body_call *call, const char *attr, lt_region_id *out)
+lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *body, lt_body_call *call,
+                            const char *attr, lt_region_id *out)
 {
-    lt_scope scope = { .outer = outer, .bindings = outer->bindings, .opsets = outer->opsets, .function = outer->function, .dead = call->dead };
+    lt_scope scope = { .outer = outer,
+                       .bindings = outer->bindings,
+                       .opsets = outer->opsets,
+                       .function = outer->function,
+                       .dead = call->dead };
     const char *label;
     lathe_bytes owner = call->node->name.length > 0 ? call->node->name : call->node->op_type;
     LT_TRY(lt_import_str(in, owner, call->where, &label));
-    scope.path = lt_arena_printf(&in->arena, "%s%s%s/%s", outer->path, outer->path[0] != '\0' ? "/" : "", label, attr);
-    scope.prefix = scope.function ? outer->prefix : lt_arena_printf(&in->arena, "%s/%s", label, attr);
+    scope.path = lt_import_path(in, outer, label, attr);
+    scope.prefix = scope.function ? outer->prefix : lt_arena_printf(&in->arena, "%.120s/%.120s", label, attr);
     if (scope.path == NULL || scope.prefix == NULL) {
         return LT_OOM(in->diag);
     }

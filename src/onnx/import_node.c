@@ -1,8 +1,9 @@
 /*
- * import_node.c - one NodeProto after the other: looks its inputs up, lifts it to the newest definition, adds it to the graph.
+ * import_node.c - one NodeProto after the other: looks its inputs up, lifts it to the newest definition, adds it to the
+ * graph.
  *
- * A node that cannot be handled is recorded and its outputs become "dead"; whatever reads a dead value is passed over without a record. So one
- * run names every node that is a problem by itself.
+ * A node that cannot be handled is recorded and its outputs become "dead"; whatever reads a dead value is passed over
+ * without a record. So one run names every node that is a problem by itself.
  */
 #include "onnx/onnx_internal.h"
 
@@ -24,20 +25,22 @@ typedef struct work { /* on one node */
 static lathe_status refuse(lt_import *in, const lt_scope *scope, work *w, const char *reason)
 {
     w->dead = true;
-    return lt_import_refuse(in, scope, w->node->name, w->node->op_type, w->node->domain, w->version, reason);
+    return lt_import_refuse(in, scope, w->node, w->version, reason);
 }
 
 /* Is there an operator for the node, at this opset? */
 static lathe_status check_operator(lt_import *in, const lt_scope *scope, work *w)
 {
     const char *reason = NULL;
-    int64_t newest = lt_import_is_onnx(w->node->domain) ? LT_NEWEST_OPSET : lt_pb_is(w->node->domain, "ai.onnx.ml") ? LT_NEWEST_ML_OPSET : INT32_MAX;
+    int64_t newest = lt_import_is_onnx(w->node->domain)        ? LT_NEWEST_OPSET
+                     : lt_pb_is(w->node->domain, "ai.onnx.ml") ? LT_NEWEST_ML_OPSET
+                                                               : INT32_MAX;
     w->version = lt_import_version(&scope->opsets, w->node->domain);
     if (w->version <= 0) {
         reason = lt_arena_printf(&in->arena, "the model imports no opset for the domain '%s'", w->domain);
     } else if (w->version > newest) {
-        reason = lt_arena_printf(&in->arena, "opset %lld is newer than %lld, the newest that this build knows", (long long)w->version,
-                                 (long long)newest);
+        reason = lt_arena_printf(&in->arena, "opset %lld is newer than %lld, the newest that this build knows",
+                                 (long long)w->version, (long long)newest);
     } else if (w->constant) {
         return LATHE_OK;
     } else {
@@ -84,19 +87,29 @@ static lathe_status bind_dead(lt_import *in, lt_scope *scope, const work *w)
 {
     for (size_t i = 0; i < w->node->output.count; i++) {
         if (w->node->output.at[i].length > 0) {
-            LT_TRY(lt_scope_bind(in, scope, w->node->output.at[i], (lt_named){ .found = true, .dead = true }, w->where));
+            LT_TRY(
+                lt_scope_bind(in, scope, w->node->output.at[i], (lt_named){ .found = true, .dead = true }, w->where));
         }
     }
     return LATHE_OK;
 }
 
 /* The type that rows asked for behind an output, which an older definition gave in another type. */
-static lathe_status cast_output(lt_import *in, const lt_upgrade_call *call, lathe_dtype dtype, const char *name, lt_value_id *value)
+static lathe_status cast_output(lt_import *in, const lt_upgrade_call *call, lathe_dtype dtype, const char *name,
+                                lt_value_id *value)
 {
     lathe_attr to = { .name = "to", .kind = LATHE_ATTR_INT, .i = dtype };
     lt_node_spec spec = {
-        .op = "Cast", .domain = "", .attrs = &to, .n_attrs = 1, .inputs = value, .n_inputs = 1, .n_outputs = 1, .output_names = &name,
-        .origins = &call->origin, .n_origins = 1,
+        .op = "Cast",
+        .domain = "",
+        .attrs = &to,
+        .n_attrs = 1,
+        .inputs = value,
+        .n_inputs = 1,
+        .n_outputs = 1,
+        .output_names = &name,
+        .origins = &call->origin,
+        .n_origins = 1,
     };
     return lt_graph_add_node(in->graph, call->region, &spec, NULL, value, in->diag);
 }
@@ -109,11 +122,22 @@ static lathe_status add_to_graph(lt_import *in, lt_upgrade_call *call, const wor
         return LT_OOM(in->diag);
     }
     for (size_t i = 0; i < n; i++) {
-        names[i] = i < LT_COUNT(call->cast_output) && call->cast_output[i] != LATHE_DTYPE_UNDEFINED && w->wanted[i] ? NULL : w->names[i];
+        names[i] = i < LT_COUNT(call->cast_output) && call->cast_output[i] != LATHE_DTYPE_UNDEFINED && w->wanted[i]
+                       ? NULL
+                       : w->names[i];
     }
     lt_node_spec spec = {
-        .op = call->op, .domain = call->domain, .label = w->label, .attrs = call->attrs, .n_attrs = call->n_attrs, .inputs = call->inputs,
-        .n_inputs = call->n_inputs, .n_outputs = n, .output_names = names, .origins = &call->origin, .n_origins = 1,
+        .op = call->op,
+        .domain = call->domain,
+        .label = w->label,
+        .attrs = call->attrs,
+        .n_attrs = call->n_attrs,
+        .inputs = call->inputs,
+        .n_inputs = call->n_inputs,
+        .n_outputs = n,
+        .output_names = names,
+        .origins = &call->origin,
+        .n_origins = 1,
     };
     LT_TRY(lt_graph_add_node(in->graph, call->region, &spec, NULL, values, in->diag));
     for (size_t i = 0; i < n; i++) {
@@ -127,10 +151,23 @@ static lathe_status add_to_graph(lt_import *in, lt_upgrade_call *call, const wor
 static lathe_status build_node(lt_import *in, const lt_scope *scope, const work *w, lt_value_id *values)
 {
     lt_upgrade_call call = {
-        .import = in, .graph = in->graph, .arena = &in->arena, .region = scope->region, .where = w->where, .opset = w->version, .origin = w->origin,
-        .op = w->op, .domain = lt_import_is_onnx(w->node->domain) ? "" : w->domain, .attrs = w->attrs, .n_attrs = w->n_attrs,
-        .cap_attrs = w->n_attrs, .inputs = w->inputs, .n_inputs = w->node->input.count, .cap_inputs = w->node->input.count,
-        .n_outputs = w->node->output.count, .wanted = w->wanted,
+        .import = in,
+        .graph = in->graph,
+        .arena = &in->arena,
+        .region = scope->region,
+        .where = w->where,
+        .opset = w->version,
+        .origin = w->origin,
+        .op = w->op,
+        .domain = lt_import_is_onnx(w->node->domain) ? "" : w->domain,
+        .attrs = w->attrs,
+        .n_attrs = w->n_attrs,
+        .cap_attrs = w->n_attrs,
+        .inputs = w->inputs,
+        .n_inputs = w->node->input.count,
+        .cap_inputs = w->node->input.count,
+        .n_outputs = w->node->output.count,
+        .wanted = w->wanted,
     };
     LT_TRY(lt_upgrade_apply(&call, in->diag));
     while (call.n_inputs > 0 && lt_value_none(call.inputs[call.n_inputs - 1])) {
@@ -145,7 +182,8 @@ static lathe_status check_bodies(lt_import *in, const work *w)
     for (size_t i = 0; i < w->bodies.n_regions; i++) {
         const lt_region *region = lt_region_get(in->graph, w->bodies.regions[i]);
         if (region == NULL || lt_node_none(region->owner)) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, w->where, NULL, "an attribute holds a graph that the operator does not take");
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, w->where, NULL,
+                           "an attribute holds a graph that the operator does not take");
         }
     }
     return LATHE_OK;
@@ -155,7 +193,8 @@ static lathe_status bind_outputs(lt_import *in, lt_scope *scope, const work *w, 
 {
     for (size_t i = 0; i < w->node->output.count; i++) {
         if (w->wanted[i]) {
-            LT_TRY(lt_scope_bind(in, scope, w->node->output.at[i], (lt_named){ .found = true, .value = values[i] }, w->where));
+            LT_TRY(lt_scope_bind(in, scope, w->node->output.at[i], (lt_named){ .found = true, .value = values[i] },
+                                 w->where));
         }
     }
     return LATHE_OK;
@@ -169,7 +208,8 @@ static lathe_status prepare(lt_import *in, lt_scope *scope, work *w)
     LT_TRY(lt_import_str(in, node->domain, w->where, &w->domain));
     LT_TRY(lt_import_str(in, node->name, w->where, &w->label));
     if (w->op[0] == '\0' || node->output.count == 0) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, w->where, NULL, "the node has %s", w->op[0] == '\0' ? "no operator" : "no outputs");
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, w->where, NULL, "the node has %s",
+                       w->op[0] == '\0' ? "no operator" : "no outputs");
     }
     w->dead = scope->dead;
     w->constant = lt_import_is_onnx(node->domain) && lt_pb_is(node->op_type, "Constant");
@@ -180,7 +220,12 @@ static lathe_status prepare(lt_import *in, lt_scope *scope, work *w)
     }
     bool refused = w->dead;
     w->bodies = (lt_body_call){
-        .node = node, .inputs = w->inputs, .n_inputs = node->input.count, .version = w->version, .where = w->where, .dead = w->dead,
+        .node = node,
+        .inputs = w->inputs,
+        .n_inputs = node->input.count,
+        .version = w->version,
+        .where = w->where,
+        .dead = w->dead,
     };
     lathe_status status = lt_import_attrs(in, scope, &w->bodies, &w->attrs, &w->n_attrs, &reason);
     if (status == LATHE_UNSUPPORTED) { /* an element type of a tensor, say */
@@ -225,9 +270,6 @@ static lathe_status import_node(lt_import *in, lt_scope *scope, const lt_pb_node
 {
     const lt_pb_function *function;
     work w = { .node = node, .where = lt_import_where(in, scope, node) };
-    if (++in->nodes > LT_IMPORT_MAX_NODES) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, w.where, NULL, "the model unfolds to more than %d nodes", LT_IMPORT_MAX_NODES);
-    }
     LT_TRY(lt_import_function(in, node, &function));
     return function != NULL ? lt_import_call(in, scope, node, function, w.where) : import_operator(in, scope, &w);
 }

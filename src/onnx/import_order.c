@@ -1,7 +1,8 @@
 /*
  * import_order.c - what nodes read, in which order they can be imported, and which of them chosen outputs need.
  *
- * ONNX asks for nodes in topological order, but converters in wide use append nodes; so unsorted graphs are sorted here, and only cycles refused.
+ * ONNX asks for nodes in topological order, but converters in wide use append nodes; so unsorted graphs are sorted
+ * here, and only cycles refused.
  */
 #include <string.h>
 
@@ -104,7 +105,7 @@ typedef struct sorter {
     lt_map makers;  /* name -> node */
     size_t current; /* the node whose names are read */
     bool sorted;
-    size_t *edges;  /* nodes that nodes read from, after one another; edges of node i: first[i] to first[i + 1] */
+    size_t *edges; /* nodes that nodes read from, after one another; edges of node i: first[i] to first[i + 1] */
     size_t n_edges, cap_edges;
     size_t *first;
 } sorter;
@@ -145,7 +146,8 @@ static lathe_status find_edges(sorter *s)
 
 static lathe_status refuse_cycle(sorter *s, size_t node)
 {
-    return LT_FAIL(s->in->diag, LATHE_BAD_MODEL, lt_import_where(s->in, NULL, &s->nodes[node]), NULL, "the node needs its own result: the graph has a cycle");
+    return LT_FAIL(s->in->diag, LATHE_BAD_MODEL, lt_import_where(s->in, NULL, &s->nodes[node]), NULL,
+                   "the node needs its own result: the graph has a cycle");
 }
 
 /* Depth first over what nodes read, in the given order, so that only nodes that stand too late move. */

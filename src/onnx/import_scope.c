@@ -1,5 +1,6 @@
 /*
- * import_scope.c - names and places of the importer: which value a name means here, what new values are called, what cannot be handled.
+ * import_scope.c - names and places of the importer: which value a name means here, what new values are called, what
+ * cannot be handled.
  */
 #include <string.h>
 
@@ -27,7 +28,8 @@ lathe_status lt_scope_open(lt_import *in, lt_scope *scope)
     scope->import = in;
     in->depth++;
     if (in->depth > LT_MAX_DEPTH) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "subgraphs and functions are nested deeper than %d", LT_MAX_DEPTH);
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "subgraphs and functions are nested deeper than %d",
+                       LT_MAX_DEPTH);
     }
     return LATHE_OK;
 }
@@ -46,8 +48,8 @@ static int shown(lathe_bytes span)
 lathe_status lt_scope_bind(lt_import *in, lt_scope *scope, lathe_bytes name, lt_named value, const char *where)
 {
     if (lt_map_get_bytes(&scope->names, name.data, name.length, NULL)) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "every value of a graph needs a name of its own", "the name '%.*s' is given twice", shown(name),
-                       name.data);
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "every value of a graph needs a name of its own",
+                       "the name '%.*s' is given twice", shown(name), name.data);
     }
     return lt_map_put_bytes(&scope->names, name.data, name.length, pack(value)) ? LATHE_OK : LT_OOM(in->diag);
 }
@@ -91,18 +93,25 @@ lathe_status lt_scope_input(lt_import *in, const lt_scope *scope, lathe_bytes na
     const lt_pb_node *giver = find_giver(scope, name);
     if (giver != NULL) {
         return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "a subgraph sees what the graph around it made before",
-                       "reads '%.*s', which is made by the same or a later node '%.*s' (%.*s)", shown(name), name.data, shown(giver->name),
-                       giver->name.length > 0 ? giver->name.data : "", shown(giver->op_type), giver->op_type.length > 0 ? giver->op_type.data : "");
+                       "reads '%.*s', which is made later, by %s", shown(name), name.data,
+                       lt_import_where(in, NULL, giver));
     }
-    return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "reads '%.*s', which no input, initializer or node gives", shown(name), name.data);
+    return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "reads '%.*s', which no input, initializer or node gives",
+                   shown(name), name.data);
 }
 
 lathe_status lt_import_str(lt_import *in, lathe_bytes span, const char *where, const char **out)
 {
     bool bad = false;
+    *out = NULL;
+    if (span.length > LT_IMPORT_MAX_NAME) {
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a name has %zu bytes: '%.*s...'", span.length,
+                       shown(span), span.data);
+    }
     *out = lt_pb_str(&in->arena, span, &bad);
     if (bad) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a name holds a NUL byte: '%.*s'", shown(span), span.data);
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a name holds a NUL byte: '%.*s'", shown(span),
+                       span.data);
     }
     return *out != NULL ? LATHE_OK : LT_OOM(in->diag);
 }
@@ -136,11 +145,33 @@ lathe_status lt_import_value_name(lt_import *in, const lt_scope *scope, lathe_by
     return *out != NULL ? lt_import_take_name(in, *out) : LT_OOM(in->diag);
 }
 
+const char *lt_import_path(lt_import *in, const lt_scope *outer, const char *label, const char *what)
+{
+    const char *path = outer->path;
+    size_t length = strlen(path);
+    if (length > 512) { /* functions may multiply it */
+        return strcmp(path + length - 3, "...") == 0 ? path : lt_arena_printf(&in->arena, "%s/...", path);
+    }
+    return lt_arena_printf(&in->arena, "%s%s%.120s/%.120s", path, length > 0 ? "/" : "", label, what);
+}
+
+/* What to call a node: its name, else that of its first result. */
+static lathe_bytes label_of(const lt_pb_node *node)
+{
+    for (size_t i = 0; i < node->output.count && node->name.length == 0; i++) {
+        if (node->output.at[i].length > 0) {
+            return node->output.at[i];
+        }
+    }
+    return (lathe_bytes){ node->name.length > 0 ? node->name.data : "", node->name.length };
+}
+
 const char *lt_import_where(lt_import *in, const lt_scope *scope, const lt_pb_node *node)
 {
     const char *path = scope != NULL ? scope->path : "";
-    const char *text = lt_arena_printf(&in->arena, "%s: %s%snode '%.*s' (%.*s)", in->name, path, path[0] != '\0' ? ": " : "", shown(node->name),
-                                       node->name.length > 0 ? node->name.data : "", shown(node->op_type),
+    lathe_bytes label = label_of(node);
+    const char *text = lt_arena_printf(&in->arena, "%s: %s%snode '%.*s' (%.*s)", in->name, path,
+                                       path[0] != '\0' ? ": " : "", shown(label), label.data, shown(node->op_type),
                                        node->op_type.length > 0 ? node->op_type.data : "");
     return text != NULL ? text : in->name;
 }
@@ -150,7 +181,7 @@ static const char *keep(lt_arena *arena, lathe_bytes span)
     return lt_arena_strn(arena, span.length > 0 ? span.data : "", span.length);
 }
 
-lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, lathe_bytes name, lathe_bytes op, lathe_bytes domain, int64_t version,
+lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version,
                               const char *reason)
 {
     lt_arena *arena = in->report_arena;
@@ -160,9 +191,9 @@ lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, lathe_bytes 
     }
     in->unsupported = items;
     lt_unsupported item = {
-        .node = keep(arena, name),
-        .op = keep(arena, op),
-        .domain = keep(arena, domain),
+        .node = keep(arena, label_of(node)),
+        .op = keep(arena, node->op_type),
+        .domain = keep(arena, node->domain),
         .path = lt_arena_str(arena, scope != NULL ? scope->path : ""),
         .version = version,
         .reason = lt_arena_str(arena, reason),
@@ -174,7 +205,8 @@ lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, lathe_bytes 
     return LATHE_OK;
 }
 
-lathe_status lt_import_refused(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version, lathe_status status)
+lathe_status lt_import_refused(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version,
+                               lathe_status status)
 {
     if (status != LATHE_UNSUPPORTED) {
         return status;
@@ -182,7 +214,7 @@ lathe_status lt_import_refused(lt_import *in, const lt_scope *scope, const lt_pb
     lathe_diag_record record = { .struct_size = sizeof record };
     size_t count = lathe_diag_count(in->diag);
     bool told = count > 0 && lathe_diag_at(in->diag, count - 1, &record) == LATHE_OK;
-    status = lt_import_refuse(in, scope, node->name, node->op_type, node->domain, version, told ? record.text : "unsupported");
+    status = lt_import_refuse(in, scope, node, version, told ? record.text : "unsupported");
     if (status == LATHE_OK) {
         lathe_diag_clear(in->diag);
     }

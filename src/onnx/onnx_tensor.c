@@ -1,7 +1,9 @@
 /*
- * onnx_tensor.c - TensorProto in all its encodings: raw bytes, typed fields, narrow types in int32_data, strings, external files.
+ * onnx_tensor.c - TensorProto in all its encodings: raw bytes, typed fields, narrow types in int32_data, strings,
+ * external files.
  *
- * Elements stay in the mapped file where they lie there in one run. Called by the importer and the reader of .pb files. It must not know graphs.
+ * Elements stay in the mapped file where they lie there in one run. Called by the importer and the reader of .pb files.
+ * It must not know graphs.
  */
 #include <string.h>
 
@@ -59,11 +61,13 @@ static size_t field_count(const lt_pb_tensor *pb, typed_field field)
 /* At most one place may hold data, and only the one that belongs to the type. */
 static lathe_status check_places(const lt_pb_tensor *pb, lathe_dtype dtype, const char *where, lathe_diag *diag)
 {
-    static const char *const names[] = { "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data" };
+    static const char *const names[] = { "float_data", "double_data", "int32_data",
+                                         "int64_data", "uint64_data", "string_data" };
     int places = pb->raw_data.length > 0;
     bool external = pb->data_location == 1;
     if (pb->data_location != 0 && !external) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "data_location %lld does not exist", (long long)pb->data_location);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "data_location %lld does not exist",
+                       (long long)pb->data_location);
     }
     for (int field = IN_FLOATS; field <= IN_STRINGS; field++) {
         if (field_count(pb, (typed_field)field) == 0) {
@@ -71,7 +75,8 @@ static lathe_status check_places(const lt_pb_tensor *pb, lathe_dtype dtype, cons
         }
         places++;
         if (field != (int)field_of(dtype)) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "elements of type %s cannot lie in %s", lathe_dtype_name(dtype), names[field]);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "elements of type %s cannot lie in %s",
+                           lathe_dtype_name(dtype), names[field]);
         }
     }
     if (places + external > 1) {
@@ -81,12 +86,14 @@ static lathe_status check_places(const lt_pb_tensor *pb, lathe_dtype dtype, cons
         return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "strings must lie in string_data");
     }
     if (pb->segment != NULL) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "join the segments in the exporter", "the tensor is stored in segments");
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "join the segments in the exporter",
+                       "the tensor is stored in segments");
     }
     return LATHE_OK;
 }
 
-static lathe_status wrong_size(const lt_tensor *tensor, size_t have, const char *unit, const char *where, lathe_diag *diag)
+static lathe_status wrong_size(const lt_tensor *tensor, size_t have, const char *unit, const char *where,
+                               lathe_diag *diag)
 {
     char type[128];
     lt_tensor_describe(tensor, type, sizeof type);
@@ -111,8 +118,9 @@ static lathe_status copy_int32(const lt_pb_tensor *pb, lt_tensor *tensor, const 
     for (size_t i = 0; i < pb->int32_data.count; i++) {
         int64_t value = pb->int32_data.at[i];
         if (value < low || value > high) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "int32_data[%zu] is %lld, which does not fit an element of type %s", i,
-                           (long long)value, lathe_dtype_name(tensor->dtype));
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+                           "int32_data[%zu] is %lld, which does not fit an element of type %s", i, (long long)value,
+                           lathe_dtype_name(tensor->dtype));
         }
         memcpy(to + i * width, &value, width); /* the low bytes */
     }
@@ -125,7 +133,8 @@ static lathe_status copy_uint64(const lt_pb_tensor *pb, lt_tensor *tensor, const
     for (size_t i = 0; i < pb->uint64_data.count; i++) {
         uint64_t value = (uint64_t)pb->uint64_data.at[i];
         if (width == 4 && value > UINT32_MAX) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "uint64_data[%zu] is %llu, which does not fit an element of type u32", i,
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+                           "uint64_data[%zu] is %llu, which does not fit an element of type u32", i,
                            (unsigned long long)value);
         }
         memcpy((char *)tensor->data + i * width, &value, width);
@@ -144,7 +153,8 @@ static bool field_bytes(lathe_dtype dtype, size_t entries, size_t *bytes)
     return lt_size_mul(entries, width, bytes);
 }
 
-static lathe_status read_typed(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, element_view *view, lathe_diag *diag)
+static lathe_status read_typed(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, element_view *view,
+                               lathe_diag *diag)
 {
     lt_tensor *tensor = &view->tensor;
     typed_field field = field_of(tensor->dtype);
@@ -159,7 +169,8 @@ static lathe_status read_typed(lt_tensor_reader *reader, const lt_pb_tensor *pb,
         return LATHE_OK;
     }
     if (field == IN_INT64 || field == IN_STRINGS) { /* already as they must be, in the arena */
-        tensor->data = (void *)(uintptr_t)(field == IN_INT64 ? (const void *)pb->int64_data.at : (const void *)pb->string_data.at);
+        tensor->data =
+            (void *)(uintptr_t)(field == IN_INT64 ? (const void *)pb->int64_data.at : (const void *)pb->string_data.at);
         return LATHE_OK;
     }
     tensor->data = lt_arena_alloc(reader->arena, tensor->bytes, 16);
@@ -180,7 +191,8 @@ static lathe_status read_number(lathe_bytes text, const char *key, const char *w
     return LATHE_OK;
 }
 
-static lathe_status open_external(lt_tensor_reader *reader, lathe_bytes location, const char *where, lt_source **out, lathe_diag *diag)
+static lathe_status open_external(lt_tensor_reader *reader, lathe_bytes location, const char *where, lt_source **out,
+                                  lathe_diag *diag)
 {
     bool bad;
     for (size_t i = 0; i < reader->n_externals; i++) {
@@ -191,27 +203,34 @@ static lathe_status open_external(lt_tensor_reader *reader, lathe_bytes location
     }
     const char *name = lt_pb_str(reader->arena, location, &bad);
     if (name == NULL || name[0] == '\0') {
-        return bad || name != NULL ? LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "external data: the location is empty or holds a NUL byte")
+        return bad || name != NULL ? LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+                                             "external data: the location is empty or holds a NUL byte")
                                    : LT_OOM(diag);
     }
     if (reader->folder == NULL) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "load the model from its file, beside its data", "the tensor lies in the external file '%s', but "
-                       "the model was read from memory without a folder", name);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "load the model from its file, beside its data",
+                       "the tensor lies in the external file '%s', but "
+                       "the model was read from memory without a folder",
+                       name);
     }
     void *externals = reader->externals;
-    if (!lt_arena_grow(reader->arena, &externals, &reader->cap_externals, reader->n_externals + 1, sizeof(lt_external))) {
+    if (!lt_arena_grow(reader->arena, &externals, &reader->cap_externals, reader->n_externals + 1,
+                       sizeof(lt_external))) {
         return LT_OOM(diag);
     }
     reader->externals = externals;
     lathe_status status = lt_source_map_below(reader->allocator, reader->folder, name, out, diag);
     if (status != LATHE_OK) {
-        return LT_FAIL(diag, status, where, "external data must lie in the model's folder or below it", "cannot read the external file '%s'", name);
+        return LT_FAIL(diag, status, where, "external data must lie in the model's folder or below it",
+                       "cannot read the external file '%s'", name);
     }
     reader->externals[reader->n_externals++] = (lt_external){ location, *out };
+    reader->budget += (*out)->file.size;
     return LATHE_OK;
 }
 
-static lathe_status read_external(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, element_view *view, lathe_diag *diag)
+static lathe_status read_external(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where,
+                                  element_view *view, lathe_diag *diag)
 {
     lathe_bytes location = { "", 0 };
     int64_t offset = 0, length = -1;
@@ -233,8 +252,9 @@ static lathe_status read_external(lt_tensor_reader *reader, const lt_pb_tensor *
     }
     if ((uint64_t)offset > size || need > size - (size_t)offset) {
         return LT_FAIL(diag, LATHE_BAD_MODEL, where, "the data file is cut short or belongs to another model",
-                       "external data: bytes %lld to %lld + %zu lie beyond the end of '%.*s' (%zu bytes)", (long long)offset, (long long)offset, need,
-                       (int)(location.length < 128 ? location.length : 128), location.data, size);
+                       "external data: bytes %lld to %lld + %zu lie beyond the end of '%.*s' (%zu bytes)",
+                       (long long)offset, (long long)offset, need, (int)(location.length < 128 ? location.length : 128),
+                       location.data, size);
     }
     view->tensor.data = need > 0 ? (void *)(uintptr_t)(source->file.data + offset) : NULL;
     view->source = source;
@@ -249,10 +269,12 @@ static lathe_status read_shape(const lt_pb_tensor *pb, const char *where, lt_ten
     *tensor = (lt_tensor){ .struct_size = sizeof *tensor };
     if (pb->data_type <= LATHE_DTYPE_UNDEFINED || pb->data_type >= LATHE_DTYPE_COUNT) {
         return LT_FAIL(diag, pb->data_type >= LATHE_DTYPE_COUNT ? LATHE_UNSUPPORTED : LATHE_BAD_MODEL, where, NULL,
-                       "the tensor's element type is %lld, which is none that this build knows", (long long)pb->data_type);
+                       "the tensor's element type is %lld, which is none that this build knows",
+                       (long long)pb->data_type);
     }
     if (pb->dims.count > LATHE_MAX_RANK) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, NULL, "the tensor has %zu dims; at most %d are supported", pb->dims.count, LATHE_MAX_RANK);
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, NULL, "the tensor has %zu dims; at most %d are supported",
+                       pb->dims.count, LATHE_MAX_RANK);
     }
     return lt_tensor_shape(tensor, (lathe_dtype)pb->data_type, (int)pb->dims.count, pb->dims.at, where, diag);
 }
@@ -268,7 +290,8 @@ static lathe_status check_bools(const lt_tensor *tensor, const char *where, lath
     return LATHE_OK;
 }
 
-static lathe_status read_view(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, element_view *view, lathe_diag *diag)
+static lathe_status read_view(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, element_view *view,
+                              lathe_diag *diag)
 {
     *view = (element_view){ .source = NULL };
     LT_TRY(read_shape(pb, where, &view->tensor, diag));
@@ -304,7 +327,18 @@ static lathe_status no_data(const lt_tensor *tensor, const char *where, lathe_di
 {
     char type[128];
     lt_tensor_describe(tensor, type, sizeof type);
-    return LT_FAIL(diag, LATHE_BAD_MODEL, where, "the weights were stripped: fill them in first", "the tensor is %s but has no data", type);
+    return LT_FAIL(diag, LATHE_BAD_MODEL, where, "the weights were stripped: fill them in first",
+                   "the tensor is %s but has no data", type);
+}
+
+lathe_status lt_tensor_spend(lt_tensor_reader *reader, size_t bytes, const char *where, lathe_diag *diag)
+{
+    if (bytes > reader->budget) {
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+                       "the model's constants unfold to more than 16 times its size and %d bytes", LT_IMPORT_SLACK);
+    }
+    reader->budget -= bytes;
+    return LATHE_OK;
 }
 
 /* The bytes of all strings; the elements themselves are in the arena already. */
@@ -320,13 +354,15 @@ static lathe_status copy_strings(lt_tensor_reader *reader, lt_tensor *tensor, la
     return LATHE_OK;
 }
 
-lathe_status lt_tensor_read(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_tensor *out, lathe_diag *diag)
+lathe_status lt_tensor_read(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_tensor *out,
+                            lathe_diag *diag)
 {
     element_view view;
     LT_TRY(read_view(reader, pb, where, &view, diag));
     if (view.missing) {
         return no_data(&view.tensor, where, diag);
     }
+    LT_TRY(lt_tensor_spend(reader, view.tensor.bytes, where, diag)); /* whoever keeps it copies it */
     bool aligned = ((uintptr_t)view.tensor.data & (natural_align(view.tensor.dtype) - 1)) == 0;
     if (view.borrowed && view.tensor.bytes > 0 && (!aligned || reader->copy)) {
         view.tensor.data = lt_arena_copy(reader->arena, view.tensor.data, view.tensor.bytes, 64);
@@ -361,7 +397,8 @@ static lathe_status find_stats(lt_tensor_reader *reader, const char *name, const
     return LATHE_OK;
 }
 
-static lathe_status fill_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_tensor *tensor, lt_blob **out, lathe_diag *diag)
+static lathe_status fill_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_tensor *tensor,
+                              lt_blob **out, lathe_diag *diag)
 {
     const lt_import_options *options = reader->options;
     const char *stats;
@@ -380,7 +417,8 @@ static lathe_status fill_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, 
     return status;
 }
 
-lathe_status lt_tensor_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_blob **out, lathe_diag *diag)
+lathe_status lt_tensor_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_blob **out,
+                            lathe_diag *diag)
 {
     element_view view;
     LT_TRY(read_view(reader, pb, where, &view, diag));
@@ -389,6 +427,7 @@ lathe_status lt_tensor_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, co
     }
     bool aligned = ((uintptr_t)view.tensor.data & (natural_align(view.tensor.dtype) - 1)) == 0;
     if (view.source == NULL || !aligned || view.tensor.bytes == 0) {
+        LT_TRY(lt_tensor_spend(reader, view.tensor.bytes, where, diag));
         return lt_blob_copy(reader->allocator, &view.tensor, out, diag);
     }
     atomic_fetch_add_explicit(&view.source->references, 1, memory_order_relaxed);

@@ -1,5 +1,6 @@
 /*
- * onnx_type.c - TypeProto to lt_type. Called by the importer for inputs of graphs and bodies and for attributes that are types.
+ * onnx_type.c - TypeProto to lt_type. Called by the importer for inputs of graphs and bodies and for attributes that
+ * are types.
  */
 #include "onnx/onnx_internal.h"
 
@@ -14,8 +15,8 @@ typedef struct type_reader {
 static lathe_status read_dtype(const type_reader *r, int64_t number, lathe_dtype *out)
 {
     if (number < LATHE_DTYPE_UNDEFINED || number >= LATHE_DTYPE_COUNT) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, NULL, "'%s' has element type %lld, which is none that this build knows", r->name,
-                       (long long)number);
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, NULL,
+                       "'%s' has element type %lld, which is none that this build knows", r->name, (long long)number);
     }
     *out = (lathe_dtype)number;
     return LATHE_OK;
@@ -35,7 +36,9 @@ static lathe_status read_open_dim(const type_reader *r, const lt_pb_dim *dim, si
         text = lt_arena_printf(r->arena, "%s.%zu", r->name, axis);
     }
     if (text == NULL) {
-        return bad ? LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, NULL, "the name of a dimension of '%s' holds a NUL byte", r->name) : LT_OOM(r->diag);
+        return bad ? LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, NULL,
+                             "the name of a dimension of '%s' holds a NUL byte", r->name)
+                   : LT_OOM(r->diag);
     }
     return lt_dim_symbol(r->dims, text, out, r->diag);
 }
@@ -47,8 +50,8 @@ static lathe_status read_shape(const type_reader *r, const lt_pb_shape *shape, l
         return LATHE_OK;
     }
     if (shape->dim.count > LATHE_MAX_RANK) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, NULL, "'%s' has %zu dims; at most %d are supported", r->name, shape->dim.count,
-                       LATHE_MAX_RANK);
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, NULL, "'%s' has %zu dims; at most %d are supported",
+                       r->name, shape->dim.count, LATHE_MAX_RANK);
     }
     out->rank = (int)shape->dim.count;
     for (size_t i = 0; i < shape->dim.count; i++) {
@@ -56,7 +59,8 @@ static lathe_status read_shape(const type_reader *r, const lt_pb_shape *shape, l
         if (!lt_pb_has(&dim->pb, LT_PB_DIM_VALUE) || dim->dim_value == -1) { /* older exporters write -1 for "any" */
             LT_TRY(read_open_dim(r, dim, i, &out->dims[i]));
         } else if (dim->dim_value < 0) {
-            return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, NULL, "dimension %zu of '%s' is %lld", i, r->name, (long long)dim->dim_value);
+            return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, NULL, "dimension %zu of '%s' is %lld", i, r->name,
+                           (long long)dim->dim_value);
         } else {
             out->dims[i] = lt_dim_const(dim->dim_value);
         }
@@ -73,7 +77,8 @@ static lathe_status read_elem(const type_reader *r, const lt_pb_type *pb, lt_typ
         return LT_OOM(r->diag);
     }
     if (pb == NULL) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, NULL, "'%s' is a container without an element type", r->name);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, NULL, "'%s' is a container without an element type",
+                       r->name);
     }
     out->elem = elem;
     out->rank = -1;
@@ -102,13 +107,14 @@ static lathe_status read_type(const type_reader *r, const lt_pb_type *pb, lt_typ
         return read_elem(r, pb->map_type->value_type, out);
     }
     if (pb->sparse_tensor_type != NULL) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, "convert it to a dense tensor", "'%s' is a sparse tensor", r->name);
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, "convert it to a dense tensor", "'%s' is a sparse tensor",
+                       r->name);
     }
     return LATHE_OK;
 }
 
-lathe_status lt_type_read(const lt_pb_type *pb, lt_dims *dims, lt_dim_use use, lt_arena *arena, const char *name, const char *where, lt_type *out,
-                          lathe_diag *diag)
+lathe_status lt_type_read(const lt_pb_type *pb, lt_dims *dims, lt_dim_use use, lt_arena *arena, const char *name,
+                          const char *where, lt_type *out, lathe_diag *diag)
 {
     type_reader r = { dims, use, arena, name, where, diag };
     *out = (lt_type){ .cls = LT_TENSOR, .rank = -1 };

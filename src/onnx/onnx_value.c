@@ -1,10 +1,11 @@
 /*
- * onnx_value.c - values in .pb files: TensorProto, SequenceProto, MapProto, OptionalProto. Called by the conformance runner and the command.
+ * onnx_value.c - values in .pb files: TensorProto, SequenceProto, MapProto, OptionalProto. Called by the conformance
+ * runner and the command.
  */
 #include <string.h>
 
-#include "onnx/onnx_internal.h"
 #include "onnx/export.h"
+#include "onnx/onnx_internal.h"
 
 typedef struct value_reader {
     lt_tensor_reader tensors;
@@ -67,14 +68,16 @@ static lathe_status stack_values(value_reader *r, const lt_any *values, lt_tenso
         return lt_tensor_alloc(r->tensors.arena, out, LATHE_DTYPE_F32, 1, dims, r->what, r->diag);
     }
     const lt_tensor *first = &values->items[0].tensor;
-    bool fits = values->items[0].cls == LT_TENSOR && first->rank < LATHE_MAX_RANK && lathe_dtype_bits(first->dtype) % 8 == 0;
+    bool fits =
+        values->items[0].cls == LT_TENSOR && first->rank < LATHE_MAX_RANK && lathe_dtype_bits(first->dtype) % 8 == 0;
     for (size_t i = 1; fits && i < values->count; i++) {
         const lt_any *item = &values->items[i];
         fits = item->cls == LT_TENSOR && item->tensor.dtype == first->dtype && item->tensor.rank == first->rank &&
                memcmp(item->tensor.dims, first->dims, sizeof first->dims) == 0;
     }
     if (!fits) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->what, NULL, "the values of a map are not tensors of one type and shape");
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->what, NULL,
+                       "the values of a map are not tensors of one type and shape");
     }
     memcpy(dims + 1, first->dims, (size_t)first->rank * sizeof *dims);
     LT_TRY(lt_tensor_alloc(r->tensors.arena, out, first->dtype, first->rank + 1, dims, r->what, r->diag));
@@ -102,8 +105,8 @@ static lathe_status read_map(value_reader *r, const lt_pb_map *pb, lt_any *out)
 
 static lathe_status read_sequence(value_reader *r, const lt_pb_sequence *pb, lt_any *out)
 {
-    const size_t counts[5] = { pb->tensor_values.count, pb->sparse_tensor_values.count, pb->sequence_values.count, pb->map_values.count,
-                               pb->optional_values.count };
+    const size_t counts[5] = { pb->tensor_values.count, pb->sparse_tensor_values.count, pb->sequence_values.count,
+                               pb->map_values.count, pb->optional_values.count };
     const lt_pb_optional *optionals = pb->optional_values.at;
     size_t kinds = 0, count = 0;
     for (size_t i = 0; i < LT_COUNT(counts); i++) {
@@ -129,7 +132,8 @@ static lathe_status read_sequence(value_reader *r, const lt_pb_sequence *pb, lt_
 
 static lathe_status read_optional(value_reader *r, const lt_pb_optional *pb, lt_any *out)
 {
-    bool given = pb->tensor_value != NULL || pb->sequence_value != NULL || pb->map_value != NULL || pb->optional_value != NULL;
+    bool given =
+        pb->tensor_value != NULL || pb->sequence_value != NULL || pb->map_value != NULL || pb->optional_value != NULL;
     if (pb->sparse_tensor_value != NULL) {
         return refuse_sparse(r);
     }
@@ -141,9 +145,12 @@ static lathe_status read_optional(value_reader *r, const lt_pb_optional *pb, lt_
                                         : LATHE_OK;
 }
 
-lathe_status lt_onnx_read_value(const void *data, size_t size, const lt_type *type, lt_arena *arena, lt_any *out, const char *what, lathe_diag *diag)
+lathe_status lt_onnx_read_value(const void *data, size_t size, const lt_type *type, lt_arena *arena, lt_any *out,
+                                const char *what, lathe_diag *diag)
 {
-    value_reader r = { .tensors = { .arena = arena, .copy = true }, .what = what != NULL ? what : "value", .diag = diag };
+    value_reader r = { .tensors = { .arena = arena, .copy = true, .budget = UINT64_MAX },
+                       .what = what != NULL ? what : "value",
+                       .diag = diag };
     lt_value_class cls = type != NULL ? type->cls : LT_TENSOR;
     union {
         lt_pb_tensor tensor;

@@ -1,8 +1,9 @@
 /*
  * proto.c - decodes protobuf messages into arena structs by the tables of proto_tables.c.
  *
- * Two passes over the fields of a message: the first counts and checks, the second fills arrays of exactly that size. So a message needs memory in
- * proportion to its own bytes, whatever the numbers in it claim. Called by the importer and the .pb reader. It must not know graphs.
+ * Two passes over the fields of a message: the first counts and checks, the second fills arrays of exactly that size.
+ * So a message needs memory in proportion to its own bytes, whatever the numbers in it claim. Called by the importer
+ * and the .pb reader. It must not know graphs.
  */
 #include "onnx/proto.h"
 
@@ -25,7 +26,7 @@ typedef struct decoder {
     step path[LT_MAX_DEPTH];
 } decoder;
 
-typedef struct tally { /* of one message, by index in its table */
+typedef struct tally {        /* of one message, by index in its table */
     size_t count[MAX_FIELDS]; /* elements */
     size_t runs[MAX_FIELDS];  /* fields that gave them */
     size_t unknown;
@@ -37,12 +38,13 @@ static lathe_status fail(decoder *d, const unsigned char *at, const char *proble
     size_t used = 0;
     for (int i = 0; i < d->depth && used + 1 < sizeof path; i++) {
         int n = d->path[i].repeated
-                    ? snprintf(path + used, sizeof path - used, "%s%s[%zu]", i > 0 ? "." : "", d->path[i].field, d->path[i].index)
+                    ? snprintf(path + used, sizeof path - used, "%s%s[%zu]", i > 0 ? "." : "", d->path[i].field,
+                               d->path[i].index)
                     : snprintf(path + used, sizeof path - used, "%s%s", i > 0 ? "." : "", d->path[i].field);
         used += n > 0 ? (size_t)n : 0;
     }
-    return LT_FAIL(d->diag, LATHE_BAD_MODEL, d->where, "the file is damaged, cut short or no ONNX file", "%s%s%s at byte %zu", problem,
-                   path[0] != '\0' ? ", in " : "", path, (size_t)(at - d->base));
+    return LT_FAIL(d->diag, LATHE_BAD_MODEL, d->where, "the file is damaged, cut short or no ONNX file",
+                   "%s%s%s at byte %zu", problem, path[0] != '\0' ? ", in " : "", path, (size_t)(at - d->base));
 }
 
 static const lt_pb_field *find_field(const lt_pb_message *message, uint32_t number, size_t *index)
@@ -177,7 +179,8 @@ static lathe_status allocate(decoder *d, const lt_pb_message *message, const tal
 
 static lathe_status decode(decoder *d, const lt_pb_message *message, const unsigned char *data, size_t size, void *out);
 
-static lathe_status decode_child(decoder *d, const lt_pb_field *field, const lt_wire_field *wire, size_t index, void *out)
+static lathe_status decode_child(decoder *d, const lt_pb_field *field, const lt_wire_field *wire, size_t index,
+                                 void *out)
 {
     if (d->depth >= LT_MAX_DEPTH) {
         return LT_FAIL(d->diag, LATHE_BAD_MODEL, d->where, "subgraphs and types may nest as deep as docs/onnx.md says",
@@ -222,7 +225,8 @@ static void fill_fixed(const lt_pb_field *field, const lt_wire_field *wire, size
     }
 }
 
-static lathe_status fill_field(decoder *d, const lt_pb_field *field, const lt_wire_field *wire, size_t runs, size_t *fill, void *out)
+static lathe_status fill_field(decoder *d, const lt_pb_field *field, const lt_wire_field *wire, size_t runs,
+                               size_t *fill, void *out)
 {
     void *at = element_at(out, field);
     lathe_bytes span = { (const char *)wire->data, wire->size };
@@ -296,7 +300,8 @@ static lathe_status decode(decoder *d, const lt_pb_message *message, const unsig
     }
 }
 
-lathe_status lt_pb_decode(const lt_pb_message *message, const void *data, size_t size, lt_arena *arena, void *out, const char *where, lathe_diag *diag)
+lathe_status lt_pb_decode(const lt_pb_message *message, const void *data, size_t size, lt_arena *arena, void *out,
+                          const char *where, lathe_diag *diag)
 {
     static const unsigned char nothing[1] = { 0 };
     decoder d = { .arena = arena, .base = size > 0 ? data : nothing, .where = where, .diag = diag };

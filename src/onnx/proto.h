@@ -1,8 +1,9 @@
 /*
- * proto.h - ONNX's protobuf messages as structs in an arena, and the table-driven decoder that makes them. Part of onnx.
+ * proto.h - ONNX's protobuf messages as structs in an arena, and the table-driven decoder that makes them. Part of
+ * onnx.
  *
- * Strings and bytes are spans of the file: they live as long as its bytes. Fields that this page does not list are kept as byte spans.
- * It must not know graphs or operators.
+ * Strings and bytes are spans of the file: they live as long as its bytes. Fields that this page does not list are kept
+ * as byte spans. It must not know graphs or operators.
  */
 #ifndef LT_PROTO_H
 #define LT_PROTO_H
@@ -64,10 +65,10 @@ typedef struct lt_pb_list {
     void *at;
     size_t count;
 } lt_pb_list;
-#define LT_PB_LIST(type)  \
-    struct {              \
-        const type *at;   \
-        size_t count;     \
+#define LT_PB_LIST(type)                                                                                               \
+    struct {                                                                                                           \
+        const type *at;                                                                                                \
+        size_t count;                                                                                                  \
     }
 
 /* Was field `number` there? */
@@ -179,9 +180,20 @@ typedef struct lt_pb_attribute {
 } lt_pb_attribute;
 /* Field numbers of AttributeProto, for "which one was given". */
 enum {
-    LT_PB_ATTR_F = 2, LT_PB_ATTR_I = 3, LT_PB_ATTR_S = 4, LT_PB_ATTR_T = 5, LT_PB_ATTR_G = 6, LT_PB_ATTR_FLOATS = 7, LT_PB_ATTR_INTS = 8,
-    LT_PB_ATTR_STRINGS = 9, LT_PB_ATTR_TENSORS = 10, LT_PB_ATTR_GRAPHS = 11, LT_PB_ATTR_TP = 14, LT_PB_ATTR_TYPE_PROTOS = 15,
-    LT_PB_ATTR_SPARSE = 22, LT_PB_ATTR_SPARSES = 23
+    LT_PB_ATTR_F = 2,
+    LT_PB_ATTR_I = 3,
+    LT_PB_ATTR_S = 4,
+    LT_PB_ATTR_T = 5,
+    LT_PB_ATTR_G = 6,
+    LT_PB_ATTR_FLOATS = 7,
+    LT_PB_ATTR_INTS = 8,
+    LT_PB_ATTR_STRINGS = 9,
+    LT_PB_ATTR_TENSORS = 10,
+    LT_PB_ATTR_GRAPHS = 11,
+    LT_PB_ATTR_TP = 14,
+    LT_PB_ATTR_TYPE_PROTOS = 15,
+    LT_PB_ATTR_SPARSE = 22,
+    LT_PB_ATTR_SPARSES = 23
 };
 
 typedef struct lt_pb_node {
@@ -253,14 +265,17 @@ struct lt_pb_optional {
     const lt_pb_optional *optional_value;
 };
 
-extern const lt_pb_message lt_pb_model_message, lt_pb_graph_message, lt_pb_node_message, lt_pb_attribute_message, lt_pb_tensor_message,
-    lt_pb_value_info_message, lt_pb_type_message, lt_pb_function_message, lt_pb_sequence_message, lt_pb_optional_message, lt_pb_map_message;
+extern const lt_pb_message lt_pb_model_message, lt_pb_graph_message, lt_pb_node_message, lt_pb_attribute_message,
+    lt_pb_tensor_message, lt_pb_value_info_message, lt_pb_type_message, lt_pb_function_message, lt_pb_sequence_message,
+    lt_pb_optional_message, lt_pb_map_message;
 
 /*
- * Decodes one message. Everything is allocated from the arena, exact in size, after the fields were counted. where: the file's name, for messages.
- * Refuses by name (LATHE_BAD_MODEL): malformed bytes, a known field of another wire type, a singular message given twice, nesting over LT_MAX_DEPTH.
+ * Decodes one message. Everything is allocated from the arena, exact in size, after the fields were counted. where: the
+ * file's name, for messages. Refuses by name (LATHE_BAD_MODEL): malformed bytes, a known field of another wire type, a
+ * singular message given twice, nesting over LT_MAX_DEPTH.
  */
-lathe_status lt_pb_decode(const lt_pb_message *message, const void *data, size_t size, lt_arena *arena, void *out, const char *where, lathe_diag *diag);
+lathe_status lt_pb_decode(const lt_pb_message *message, const void *data, size_t size, lt_arena *arena, void *out,
+                          const char *where, lathe_diag *diag);
 
 /* Text of spans. */
 bool lt_pb_is(lathe_bytes span, const char *text);

@@ -3,13 +3,25 @@
  */
 #include "onnx/proto.h"
 
-#define FIELD(type, number, kind, member) { number, kind, (uint16_t)offsetof(type, member), #member, NULL }
-#define NESTED(type, number, kind, member, message) { number, kind, (uint16_t)offsetof(type, member), #member, &message }
-#define END { 0, 0, 0, NULL, NULL }
-#define MESSAGE(type, text, table) { text, sizeof(type), _Alignof(type), table }
+#define FIELD(type, number, kind, member)                                                                              \
+    {                                                                                                                  \
+        number, kind, (uint16_t)offsetof(type, member), #member, NULL                                                  \
+    }
+#define NESTED(type, number, kind, member, message)                                                                    \
+    {                                                                                                                  \
+        number, kind, (uint16_t)offsetof(type, member), #member, &message                                              \
+    }
+#define END                                                                                                            \
+    {                                                                                                                  \
+        0, 0, 0, NULL, NULL                                                                                            \
+    }
+#define MESSAGE(type, text, table)                                                                                     \
+    {                                                                                                                  \
+        text, sizeof(type), _Alignof(type), table                                                                      \
+    }
 
-static const lt_pb_message tensor_type_message, shape_message, dim_message, elem_type_message, map_type_message, entry_message, opset_message,
-    segment_message, sparse_message;
+static const lt_pb_message tensor_type_message, shape_message, dim_message, elem_type_message, map_type_message,
+    entry_message, opset_message, segment_message, sparse_message;
 
 static const lt_pb_field entry_fields[] = {
     FIELD(lt_pb_entry, 1, LT_PB_BYTES, key),

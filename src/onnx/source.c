@@ -1,5 +1,6 @@
 /*
- * source.c - mapped files, reference-counted: the importer holds one reference, every blob that points into the file another.
+ * source.c - mapped files, reference-counted: the importer holds one reference, every blob that points into the file
+ * another.
  */
 #include "onnx/onnx_internal.h"
 
@@ -29,7 +30,8 @@ lathe_status lt_source_map(const lathe_allocator *allocator, const char *path, l
     return finish(out, lt_file_map(&(*out)->file, path, diag));
 }
 
-lathe_status lt_source_map_below(const lathe_allocator *allocator, const char *folder, const char *name, lt_source **out, lathe_diag *diag)
+lathe_status lt_source_map_below(const lathe_allocator *allocator, const char *folder, const char *name,
+                                 lt_source **out, lathe_diag *diag)
 {
     LT_TRY(create(allocator, out, diag));
     return finish(out, lt_file_map_below(&(*out)->file, folder, name, diag));

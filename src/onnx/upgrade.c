@@ -1,7 +1,8 @@
 /*
  * upgrade.c - lifts a node from the opset of its model to the newest definition, by the rows of the upgrade_*.c tables.
  *
- * A node's definition changes at certain opsets; there is a row for each such change of each operator. Called by the importer for every node.
+ * A node's definition changes at certain opsets; there is a row for each such change of each operator. Called by the
+ * importer for every node.
  */
 #include <string.h>
 
@@ -41,20 +42,24 @@ static lathe_status say(const char **reason, const char *text, lathe_diag *diag)
     return text != NULL ? LATHE_OK : LT_OOM(diag);
 }
 
-lathe_status lt_upgrade_known(lt_arena *arena, const char *op, const char *domain, int64_t opset, const char **reason, lathe_diag *diag)
+lathe_status lt_upgrade_known(lt_arena *arena, const char *op, const char *domain, int64_t opset, const char **reason,
+                              lathe_diag *diag)
 {
     bool any, known = lt_op_find(plain_domain(domain), op) != NULL;
     const lt_upgrade *row = next_row(op, plain_domain(domain), opset, &any);
     *reason = NULL;
     if (row != NULL && row->upgrade == lt_up_introduced) {
-        return say(reason, lt_arena_printf(arena, "the operator does not exist before opset %d, the model imports opset %lld", row->before,
-                                           (long long)opset), diag);
+        return say(reason,
+                   lt_arena_printf(arena, "the operator does not exist before opset %d, the model imports opset %lld",
+                                   row->before, (long long)opset),
+                   diag);
     }
     if (known) {
         return LATHE_OK;
     }
     for (int64_t version = opset; row != NULL; row = next_row(op, plain_domain(domain), version, &any)) {
-        if (row->upgrade != NULL) { /* may become another operator; what comes out is checked when it has been applied */
+        if (row->upgrade !=
+            NULL) { /* may become another operator; what comes out is checked when it has been applied */
             return LATHE_OK;
         }
         version = row->before;
@@ -63,15 +68,19 @@ lathe_status lt_upgrade_known(lt_arena *arena, const char *op, const char *domai
         return say(reason, "ONNX has or had the operator, this build does not", diag);
     }
     const char *near = lt_op_suggest(plain_domain(domain), op);
-    return say(reason, lt_arena_printf(arena, near[0] != '\0' ? "the operator is unknown; did you mean '%s'?" : "the operator is unknown%s", near),
-               diag);
+    return say(
+        reason,
+        lt_arena_printf(
+            arena, near[0] != '\0' ? "the operator is unknown; did you mean '%s'?" : "the operator is unknown%s", near),
+        diag);
 }
 
 lathe_status lt_upgrade_apply(lt_upgrade_call *call, lathe_diag *diag)
 {
     int64_t version = call->opset;
     bool any;
-    for (const lt_upgrade *row; (row = next_row(call->op, call->domain, version, &any)) != NULL; version = row->before) {
+    for (const lt_upgrade *row; (row = next_row(call->op, call->domain, version, &any)) != NULL;
+         version = row->before) {
         if (row->upgrade != NULL) {
             LT_TRY(row->upgrade(call, diag));
         }

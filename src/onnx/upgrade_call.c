@@ -1,5 +1,6 @@
 /*
- * upgrade_call.c - what the rows of the upgrade tables are written with: attributes, inputs, constants and nodes in front.
+ * upgrade_call.c - what the rows of the upgrade tables are written with: attributes, inputs, constants and nodes in
+ * front.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -85,7 +86,9 @@ lathe_status lt_up_rank(lt_upgrade_call *call, size_t slot, int *rank, lathe_dia
 {
     const lt_type *type = lt_up_type(call, slot);
     if (type == NULL || type->cls != LT_TENSOR || type->rank < 0) {
-        return lt_up_refuse(call, diag, "opset %lld's definition can be lifted only when the rank of input %zu is known", (long long)call->opset, slot);
+        return lt_up_refuse(call, diag,
+                            "opset %lld's definition can be lifted only when the rank of input %zu is known",
+                            (long long)call->opset, slot);
     }
     *rank = type->rank;
     return LATHE_OK;
@@ -131,7 +134,8 @@ lathe_status lt_up_scalar(lt_upgrade_call *call, lathe_dtype dtype, double value
 {
     lt_tensor tensor = { .struct_size = sizeof tensor };
     if (lathe_dtype_bits(dtype) == 0 || lt_dtype_get(dtype)->kind == LT_KIND_COMPLEX) {
-        return lt_up_refuse(call, diag, "opset %lld's definition can be lifted only when the element type is known", (long long)call->opset);
+        return lt_up_refuse(call, diag, "opset %lld's definition can be lifted only when the element type is known",
+                            (long long)call->opset);
     }
     LT_TRY(lt_tensor_alloc(call->arena, &tensor, dtype, 0, NULL, call->where, diag));
     lt_store_f64(dtype, tensor.data, 0, value);
@@ -153,12 +157,19 @@ lathe_status lt_up_ints_to_input(lt_upgrade_call *call, const char *attr, size_t
 
 /* ---- Nodes in front ---- */
 
-lathe_status lt_up_node(lt_upgrade_call *call, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs,
-                        lt_value_id *out, lathe_diag *diag)
+lathe_status lt_up_node(lt_upgrade_call *call, const char *op, const lathe_attr *attrs, size_t n_attrs,
+                        const lt_value_id *inputs, size_t n_inputs, lt_value_id *out, lathe_diag *diag)
 {
     lt_node_spec spec = {
-        .op = op, .domain = "", .attrs = attrs, .n_attrs = n_attrs, .inputs = inputs, .n_inputs = n_inputs, .n_outputs = 1,
-        .origins = &call->origin, .n_origins = 1,
+        .op = op,
+        .domain = "",
+        .attrs = attrs,
+        .n_attrs = n_attrs,
+        .inputs = inputs,
+        .n_inputs = n_inputs,
+        .n_outputs = 1,
+        .origins = &call->origin,
+        .n_origins = 1,
     };
     return lt_graph_add_node(call->graph, call->region, &spec, NULL, out, diag);
 }

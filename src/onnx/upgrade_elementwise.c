@@ -1,6 +1,6 @@
 /*
- * upgrade_elementwise.c - how old definitions of elementwise operators become the newest: one-sided broadcasting by an axis, attributes that
- * turned into inputs, defaults that moved.
+ * upgrade_elementwise.c - how old definitions of elementwise operators become the newest: one-sided broadcasting by an
+ * axis, attributes that turned into inputs, defaults that moved.
  */
 #include <string.h>
 
@@ -9,16 +9,17 @@
 /* Before opset 7, B was matched to A's axes from `axis` on (default: the last ones), without NumPy's rules. */
 static lathe_status align_second(lt_upgrade_call *call, lathe_diag *diag)
 {
+    lt_up_drop(call, "consumed_inputs");
     const lathe_attr *axis = lt_up_attr(call, "axis");
     bool broadcast = lt_attr_i(call->attrs, call->n_attrs, "broadcast", 0) != 0;
     int rank_a, rank_b;
-    lt_up_drop(call, "consumed_inputs");
     if (broadcast && axis != NULL && lt_up_has_input(call, 0) && lt_up_has_input(call, 1)) {
         LT_TRY(lt_up_rank(call, 0, &rank_a, diag));
         LT_TRY(lt_up_rank(call, 1, &rank_b, diag));
         int64_t start = axis->i < 0 ? axis->i + rank_a : axis->i;
         if (start < 0 || start + rank_b > rank_a) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, NULL, "axis %lld does not place %d dims among %d", (long long)axis->i, rank_b, rank_a);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, NULL, "axis %lld does not place %d dims among %d",
+                           (long long)axis->i, rank_b, rank_a);
         }
         int64_t axes[LATHE_MAX_RANK];
         size_t count = 0;

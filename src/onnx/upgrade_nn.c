@@ -1,7 +1,8 @@
 /*
  * upgrade_nn.c - old definitions of normalization, softmax, recurrent, sampling and matrix operators become the newest.
  *
- * Where an old operator worked on a flattened input, it is put between two reshapes; the node itself becomes the last of them.
+ * Where an old operator worked on a flattened input, it is put between two reshapes; the node itself becomes the last
+ * of them.
  */
 #include "onnx/onnx_internal.h"
 
@@ -104,7 +105,8 @@ static lathe_status batchnorm_spatial(lt_upgrade_call *call, lathe_diag *diag)
 static lathe_status batchnorm_training(lt_upgrade_call *call, lathe_diag *diag)
 {
     if (wants_more(call, 3)) {
-        return lt_up_refuse(call, diag, "saved_mean and saved_var are outputs for gradients, which this build does not give");
+        return lt_up_refuse(call, diag,
+                            "saved_mean and saved_var are outputs for gradients, which this build does not give");
     }
     bool training = wants_more(call, 1);
     call->n_outputs = training && call->n_outputs > 3 ? 3 : training ? call->n_outputs : 1;
@@ -120,7 +122,8 @@ static lathe_status groupnorm_groups(lt_upgrade_call *call, lathe_diag *diag)
         return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, NULL, "num_groups or an input is missing");
     }
     epsilon.f = lt_attr_f(call->attrs, call->n_attrs, "epsilon", 1e-5f);
-    lt_value_id x = call->inputs[0], reshape[2] = { x, { 0, 0 } }, in[3] = { { 0, 0 }, call->inputs[1], call->inputs[2] }, normed;
+    lt_value_id x = call->inputs[0], reshape[2] = { x, { 0, 0 } },
+                in[3] = { { 0, 0 }, call->inputs[1], call->inputs[2] }, normed;
     LT_TRY(lt_up_ints(call, shape, 3, &reshape[1], diag));
     LT_TRY(lt_up_node(call, "Reshape", NULL, 0, reshape, 2, &in[0], diag));
     LT_TRY(lt_up_node(call, "InstanceNormalization", &epsilon, 1, in, 3, &normed, diag));
@@ -161,7 +164,8 @@ static lathe_status grid_modes(lt_upgrade_call *call, lathe_diag *diag)
     if (lt_attr_is(call->attrs, call->n_attrs, "mode", "bilinear", "bilinear")) {
         return lt_up_set_string(call, "mode", "linear", diag);
     }
-    return lt_attr_is(call->attrs, call->n_attrs, "mode", "bicubic", "") ? lt_up_set_string(call, "mode", "cubic", diag) : LATHE_OK;
+    return lt_attr_is(call->attrs, call->n_attrs, "mode", "bicubic", "") ? lt_up_set_string(call, "mode", "cubic", diag)
+                                                                         : LATHE_OK;
 }
 
 static lathe_status dft_axis(lt_upgrade_call *call, lathe_diag *diag)

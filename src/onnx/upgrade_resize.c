@@ -1,8 +1,10 @@
 /*
- * upgrade_resize.c - Upsample and the first Resize become today's Resize: scales as inputs, where pixels are taken from.
+ * upgrade_resize.c - Upsample and the first Resize become today's Resize: scales as inputs, where pixels are taken
+ * from.
  *
- * Resize-10 (and Upsample) placed output pixel i at i / scale and, for "nearest", took the pixel below when it enlarged and the pixel above when
- * it reduced an axis. Today one rounding holds for all axes, so a node that may do both becomes two.
+ * Resize-10 (and Upsample) placed output pixel i at i / scale and, for "nearest", took the pixel below when it enlarged
+ * and the pixel above when it reduced an axis. Today one rounding holds for all axes, so a node that may do both
+ * becomes two.
  */
 #include "onnx/onnx_internal.h"
 
@@ -111,7 +113,10 @@ static bool is_empty(const lt_upgrade_call *call, size_t slot)
     return type != NULL && type->rank == 1 && lt_dim_is(type->dims[0], 0);
 }
 
-/* roi and scales had to be given, empty where they meant nothing; tf_half_pixel_for_nn is half_pixel with another rounding. */
+/*
+ * roi and scales had to be given, empty where they meant nothing; tf_half_pixel_for_nn is half_pixel with another
+ * rounding.
+ */
 static lathe_status resize_optional(lt_upgrade_call *call, lathe_diag *diag)
 {
     lt_value_id none = { 0, 0 };
@@ -120,10 +125,13 @@ static lathe_status resize_optional(lt_upgrade_call *call, lathe_diag *diag)
             LT_TRY(lt_up_set_input(call, slot, none, diag));
         }
     }
-    if (lt_attr_is(call->attrs, call->n_attrs, "coordinate_transformation_mode", "tf_half_pixel_for_nn", "half_pixel")) {
+    if (lt_attr_is(call->attrs, call->n_attrs, "coordinate_transformation_mode", "tf_half_pixel_for_nn",
+                   "half_pixel")) {
         if (!lt_attr_is(call->attrs, call->n_attrs, "mode", "nearest", "nearest") ||
             !lt_attr_is(call->attrs, call->n_attrs, "nearest_mode", "floor", "round_prefer_floor")) {
-            return lt_up_refuse(call, diag, "coordinate_transformation_mode tf_half_pixel_for_nn can be lifted for nearest with floor only");
+            return lt_up_refuse(
+                call, diag,
+                "coordinate_transformation_mode tf_half_pixel_for_nn can be lifted for nearest with floor only");
         }
         LT_TRY(lt_up_set_string(call, "nearest_mode", "round_prefer_ceil", diag));
         return lt_up_set_string(call, "coordinate_transformation_mode", "half_pixel", diag);

@@ -1,5 +1,6 @@
 /*
- * upgrade_scan.c - Scan-8 had a batch axis of its own: today that is a Scan over the batch around a Scan over the sequence.
+ * upgrade_scan.c - Scan-8 had a batch axis of its own: today that is a Scan over the batch around a Scan over the
+ * sequence.
  */
 #include "onnx/onnx_internal.h"
 
@@ -24,10 +25,12 @@ static lathe_status add_inputs(lt_upgrade_call *call, lt_region_id region, lt_va
     return LATHE_OK;
 }
 
-static lathe_status add_inner(lt_upgrade_call *call, lt_region_id region, const lt_value_id *inputs, int64_t scans, lathe_diag *diag)
+static lathe_status add_inner(lt_upgrade_call *call, lt_region_id region, const lt_value_id *inputs, int64_t scans,
+                              lathe_diag *diag)
 {
     const lathe_attr *directions = lt_up_attr(call, "directions");
-    lathe_attr attrs[3] = { *lt_up_attr(call, "body"), { .name = "num_scan_inputs", .kind = LATHE_ATTR_INT, .i = scans } };
+    lathe_attr attrs[3] = { *lt_up_attr(call, "body"),
+                            { .name = "num_scan_inputs", .kind = LATHE_ATTR_INT, .i = scans } };
     size_t n_attrs = 2;
     lt_value_id *outputs = LT_ARENA_ARRAY(call->arena, lt_value_id, call->n_outputs);
     if (outputs == NULL) {
@@ -38,8 +41,15 @@ static lathe_status add_inner(lt_upgrade_call *call, lt_region_id region, const 
         attrs[n_attrs++].name = "scan_input_directions";
     }
     lt_node_spec spec = {
-        .op = "Scan", .domain = "", .attrs = attrs, .n_attrs = n_attrs, .inputs = inputs, .n_inputs = call->n_inputs - 1,
-        .n_outputs = call->n_outputs, .origins = &call->origin, .n_origins = 1,
+        .op = "Scan",
+        .domain = "",
+        .attrs = attrs,
+        .n_attrs = n_attrs,
+        .inputs = inputs,
+        .n_inputs = call->n_inputs - 1,
+        .n_outputs = call->n_outputs,
+        .origins = &call->origin,
+        .n_origins = 1,
     };
     LT_TRY(lt_graph_add_node(call->graph, region, &spec, NULL, outputs, diag));
     for (size_t i = 0; i < call->n_outputs; i++) {
@@ -53,7 +63,8 @@ static lathe_status scan_batch(lt_upgrade_call *call, lathe_diag *diag)
     const lathe_attr *body = lt_up_attr(call, "body");
     int64_t scans = lt_attr_i(call->attrs, call->n_attrs, "num_scan_inputs", 0);
     lt_region_id region;
-    if (body == NULL || body->kind != LATHE_ATTR_GRAPH || call->n_inputs < 2 || scans < 1 || (uint64_t)scans > call->n_inputs - 1) {
+    if (body == NULL || body->kind != LATHE_ATTR_GRAPH || call->n_inputs < 2 || scans < 1 ||
+        (uint64_t)scans > call->n_inputs - 1) {
         return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, NULL, "the body, its inputs or num_scan_inputs are missing");
     }
     if (lt_up_has_input(call, 0)) {

@@ -46,7 +46,10 @@ static lathe_status pad_inputs(lt_upgrade_call *call, lathe_diag *diag)
     return LATHE_OK;
 }
 
-/* The lengths were an attribute or an input of the data's type; the axis had no default that was written down, 0 is meant. */
+/*
+ * The lengths were an attribute or an input of the data's type; the axis had no default that was written down, 0 is
+ * meant.
+ */
 static lathe_status split_first(lt_upgrade_call *call, lathe_diag *diag)
 {
     if (lt_up_has_input(call, 1)) {

@@ -1,6 +1,7 @@
 /*
- * upgrade_types.c - versions of operators whose definitions differ from the one before only in element types, in attributes whose defaults keep the
- * old meaning, or in optional inputs and outputs; and the opsets that operators came with. tests/unit/test_onnx_versions.c compares it with ONNX's list.
+ * upgrade_types.c - versions of operators whose definitions differ from the one before only in element types, in
+ * attributes whose defaults keep the old meaning, or in optional inputs and outputs; and the opsets that operators came
+ * with. tests/unit/test_onnx_versions.c compares it with ONNX's list.
  */
 #include "onnx/onnx_internal.h"
 

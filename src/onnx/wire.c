@@ -1,7 +1,8 @@
 /*
  * wire.c - a bounded cursor over protobuf bytes: one field at a time, nothing allocated, nothing recursive.
  *
- * Called by the message decoder, by tests that compare it with protobuf-c and by the surgeon. It must not know messages.
+ * Called by the message decoder, by tests that compare it with protobuf-c and by the surgeon. It must not know
+ * messages.
  */
 #include "onnx/wire.h"
 

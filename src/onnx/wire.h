@@ -10,7 +10,10 @@
 
 enum { LT_WIRE_VARINT = 0, LT_WIRE_FIXED64 = 1, LT_WIRE_BYTES = 2, LT_WIRE_FIXED32 = 5 };
 
-/* As lt_wire_next, without a diag: NULL when fine, else what is wrong (a literal). The cursor then stays where the bad field begins. */
+/*
+ * As lt_wire_next, without a diag: NULL when fine, else what is wrong (a literal). The cursor then stays where the bad
+ * field begins.
+ */
 const char *lt_wire_read(lt_wire *wire, lt_wire_field *field, bool *more);
 /* One varint; NULL when fine. */
 const char *lt_wire_varint(lt_wire *wire, uint64_t *value);
@@ -23,7 +26,10 @@ void lt_wire_put_bytes(lt_buf *buf, uint32_t number, const void *data, size_t si
 void lt_wire_put_str(lt_buf *buf, uint32_t number, const char *text);
 void lt_wire_put_ints(lt_buf *buf, uint32_t number, const int64_t *values, size_t count, bool packed);
 void lt_wire_put_floats(lt_buf *buf, uint32_t number, const float *values, size_t count);
-/* A nested message: everything that is written between begin and end. end moves the body by the bytes of its length prefix. */
+/*
+ * A nested message: everything that is written between begin and end. end moves the body by the bytes of its length
+ * prefix.
+ */
 size_t lt_wire_begin(lt_buf *buf, uint32_t number);
 void lt_wire_end(lt_buf *buf, size_t mark);
 

@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lathe_diag *diag = lathe_diag_create(NULL);
     lt_graph *graph = NULL;
     lathe_status status = lt_onnx_import(data, size, NULL, NULL, NULL, &graph, NULL, NULL, diag);
-    if ((status == LATHE_OK) != (graph != NULL) || status == LATHE_INTERNAL || (status != LATHE_OK && lathe_diag_total(diag) == 0)) {
+    if ((status == LATHE_OK) != (graph != NULL) || status == LATHE_INTERNAL ||
+        (status != LATHE_OK && lathe_diag_total(diag) == 0)) {
         lathe_diag_print(diag, stderr);
         abort();
     }

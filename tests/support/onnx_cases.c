@@ -51,7 +51,8 @@ void onnx_diag_text(const lathe_diag *diag, char *out, size_t size)
 
 static bool same_tensor(const lt_tensor *a, const lt_tensor *b, double rtol, double atol, char *why, size_t size)
 {
-    if (a->dtype != b->dtype || a->rank != b->rank || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) != 0) {
+    if (a->dtype != b->dtype || a->rank != b->rank ||
+        memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) != 0) {
         char have[128], want[128];
         lt_tensor_describe(a, have, sizeof have);
         lt_tensor_describe(b, want, sizeof want);
@@ -89,8 +90,8 @@ static bool same_value(const lt_any *a, const lt_any *b, double rtol, double ato
     return true;
 }
 
-static lathe_status read_value(const char *folder, const char *kind, uint32_t index, const lt_type *type, lt_arena *arena, lt_any *out,
-                               lathe_diag *diag)
+static lathe_status read_value(const char *folder, const char *kind, uint32_t index, const lt_type *type,
+                               lt_arena *arena, lt_any *out, lathe_diag *diag)
 {
     char path[PATH_SIZE];
     lt_file file;
@@ -101,8 +102,8 @@ static lathe_status read_value(const char *folder, const char *kind, uint32_t in
     return status;
 }
 
-static bool run_and_compare(const lt_graph *graph, const char *folder, double rtol, double atol, lt_arena *arena, lt_run **run, char *why, size_t size,
-                            lathe_diag *diag)
+static bool run_and_compare(const lt_graph *graph, const char *folder, double rtol, double atol, lt_arena *arena,
+                            lt_run **run, char *why, size_t size, lathe_diag *diag)
 {
     const lt_region *main = lt_region_get(graph, LT_MAIN);
     lt_any inputs[MAX_INPUTS];
@@ -110,7 +111,8 @@ static bool run_and_compare(const lt_graph *graph, const char *folder, double rt
     lt_run_options options = { 0 };
     for (uint32_t i = 0; i < main->n_inputs && i < MAX_INPUTS; i++) {
         pointers[i] = &inputs[i];
-        if (read_value(folder, "input", i, &lt_value_get(graph, main->inputs[i])->type, arena, &inputs[i], diag) != LATHE_OK) {
+        if (read_value(folder, "input", i, &lt_value_get(graph, main->inputs[i])->type, arena, &inputs[i], diag) !=
+            LATHE_OK) {
             return false;
         }
     }
@@ -119,7 +121,8 @@ static bool run_and_compare(const lt_graph *graph, const char *folder, double rt
     }
     for (uint32_t i = 0; i < main->n_outputs; i++) {
         lt_any want;
-        if (read_value(folder, "output", i, &lt_value_get(graph, main->outputs[i])->type, arena, &want, diag) != LATHE_OK ||
+        if (read_value(folder, "output", i, &lt_value_get(graph, main->outputs[i])->type, arena, &want, diag) !=
+                LATHE_OK ||
             !same_value(lt_run_output(*run, i), &want, rtol, atol, why, size)) {
             return false;
         }
@@ -127,7 +130,8 @@ static bool run_and_compare(const lt_graph *graph, const char *folder, double rt
     return true;
 }
 
-onnx_case_result onnx_case_run_graph(const lt_graph *graph, const char *folder, double rtol, double atol, char *why, size_t size)
+onnx_case_result onnx_case_run_graph(const lt_graph *graph, const char *folder, double rtol, double atol, char *why,
+                                     size_t size)
 {
     lathe_diag *diag = lathe_diag_create(NULL);
     lt_arena arena;

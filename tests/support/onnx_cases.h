@@ -1,12 +1,16 @@
 /*
- * onnx_cases.h - for tests of the ONNX reader: folders of cases in the layout of ONNX's backend tests, run by the reference and compared.
+ * onnx_cases.h - for tests of the ONNX reader: folders of cases in the layout of ONNX's backend tests, run by the
+ * reference and compared.
  */
 #ifndef LT_TEST_ONNX_CASES_H
 #define LT_TEST_ONNX_CASES_H
 
 #include "onnx/onnx.h"
 
-/* Calls visit for every folder below `folder` (one level) that holds a model.onnx, in order of names. Returns how many there were. */
+/*
+ * Calls visit for every folder below `folder` (one level) that holds a model.onnx, in order of names. Returns how many
+ * there were.
+ */
 size_t onnx_cases_each(const char *folder, void (*visit)(void *user, const char *folder, const char *name), void *user);
 
 typedef enum onnx_case_result {
@@ -16,7 +20,8 @@ typedef enum onnx_case_result {
 } onnx_case_result;
 
 /* Runs a graph on test_data_set_0 of the folder. why gets the reason of a failure (size bytes). */
-onnx_case_result onnx_case_run_graph(const lt_graph *graph, const char *folder, double rtol, double atol, char *why, size_t size);
+onnx_case_result onnx_case_run_graph(const lt_graph *graph, const char *folder, double rtol, double atol, char *why,
+                                     size_t size);
 /* Imports folder/model.onnx first, verifies the graph. */
 onnx_case_result onnx_case_run(const char *folder, double rtol, double atol, char *why, size_t size);
 

@@ -1,5 +1,6 @@
 /*
- * onnx_roundtrip.c - onnx-roundtrip [--folded] IN.onnx OUT.onnx: imports a model and exports the graph, so that other readers can judge what is written.
+ * onnx_roundtrip.c - onnx-roundtrip [--folded] IN.onnx OUT.onnx: imports a model and exports the graph, so that other
+ * readers can judge what is written.
  *
  * Exit codes are those of the command: 0 fine, 2 usage, 3 the model is bad or unsupported.
  */

@@ -1,6 +1,6 @@
 /*
- * test_onnx_bad.c - bad models end with a named error that says where: those of tests/data/onnx/bad, models cut and flipped at every place, nesting a
- * million deep, and memory that runs out at any allocation.
+ * test_onnx_bad.c - bad models end with a named error that says where: those of tests/data/onnx/bad, models cut and
+ * flipped at every place, nesting a million deep, and memory that runs out at any allocation.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,8 @@ static bool says(const lathe_diag *diag, const char *part)
 {
     lathe_diag_record record = { .struct_size = sizeof record };
     for (size_t i = 0; lathe_diag_at(diag, i, &record) == LATHE_OK; i++) {
-        if (strstr(record.text, part) != NULL || strstr(record.where, part) != NULL || strstr(record.advice, part) != NULL) {
+        if (strstr(record.text, part) != NULL || strstr(record.where, part) != NULL ||
+            strstr(record.advice, part) != NULL) {
             return true;
         }
     }
@@ -107,7 +108,8 @@ static lathe_status import_copy(const unsigned char *data, size_t size)
     return status;
 }
 
-static const char *const damaged[] = { "functions", "shadowing_true", "untyped_loop_body", "typed_fields", "up_resize_10_mixed", "up_scan_8", "constants" };
+static const char *const damaged[] = { "functions",          "shadowing_true", "untyped_loop_body", "typed_fields",
+                                       "up_resize_10_mixed", "up_scan_8",      "constants" };
 
 static void cut_models_are_refused(void **state)
 {
@@ -181,7 +183,8 @@ static void check_nested(int levels, void (*nest)(backwards *b), const unsigned 
         wrap(&b, last[i]);
     }
     put_front(&b, head, sizeof head);
-    assert_int_equal(lt_onnx_import(b.data + b.at, b.end - b.at, NULL, NULL, NULL, &graph, NULL, NULL, diag), LATHE_BAD_MODEL);
+    assert_int_equal(lt_onnx_import(b.data + b.at, b.end - b.at, NULL, NULL, NULL, &graph, NULL, NULL, diag),
+                     LATHE_BAD_MODEL);
     assert_true(says(diag, "nested deeper than 64"));
     lathe_diag_destroy(diag);
     free(b.data);
@@ -213,7 +216,8 @@ static void deep_nesting_is_refused(void **state)
 
 static void every_allocation_may_fail(void **state)
 {
-    static const char *const names[] = { "functions", "untyped_loop_body", "external", "up_scan_8", "up_softmax_11", "typed_fields" };
+    static const char *const names[] = { "functions", "untyped_loop_body", "external",
+                                         "up_scan_8", "up_softmax_11",     "typed_fields" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(names); i++) {
         char path[512];
@@ -239,10 +243,8 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_models_are_refused),
-        cmocka_unit_test(cut_models_are_refused),
-        cmocka_unit_test(flipped_models_do_no_harm),
-        cmocka_unit_test(deep_nesting_is_refused),
+        cmocka_unit_test(bad_models_are_refused),    cmocka_unit_test(cut_models_are_refused),
+        cmocka_unit_test(flipped_models_do_no_harm), cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * test_onnx_export.c - a graph that was exported and imported again computes the same: with constants folded and with their recipes, all of
- * tests/data/onnx/good. Tensors written to .pb files read back.
+ * test_onnx_export.c - a graph that was exported and imported again computes the same: with constants folded and with
+ * their recipes, all of tests/data/onnx/good. Tensors written to .pb files read back.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #include "support/counting_allocator.h"
 #include "support/onnx_cases.h"
 
-#define GOOD LATHE_SOURCE_DIR "/tests/data/onnx/good"
+#define GOOD     LATHE_SOURCE_DIR "/tests/data/onnx/good"
 #define FIXTURES LATHE_SOURCE_DIR "/tests/fixtures"
 
 /* Moves to the init function whatever can be computed. */
@@ -90,7 +90,8 @@ static void exported_models_compute(void **state)
 /* Exporting what was exported gives the same bytes: nothing is lost or renamed. */
 static void exports_are_stable(void **state)
 {
-    static const char *const names[] = { "char_gpt_step", "digits_resnet.int8-qop", "digits_resnet.int8-dynamic", "super_resolution_x2.fp16" };
+    static const char *const names[] = { "char_gpt_step", "digits_resnet.int8-qop", "digits_resnet.int8-dynamic",
+                                         "super_resolution_x2.fp16" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(names); i++) {
         char path[512];
@@ -117,7 +118,8 @@ static void export_survives_full_memory(void **state)
 {
     lt_graph *graph;
     (void)state;
-    assert_int_equal(lt_onnx_import_file(GOOD "/shadowing_true/model.onnx", NULL, NULL, &graph, NULL, NULL, NULL), LATHE_OK);
+    assert_int_equal(lt_onnx_import_file(GOOD "/shadowing_true/model.onnx", NULL, NULL, &graph, NULL, NULL, NULL),
+                     LATHE_OK);
     for (size_t n = 1;; n++) {
         counting_allocator a;
         lt_buf buf;

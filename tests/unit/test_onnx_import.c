@@ -1,5 +1,6 @@
 /*
- * test_onnx_import.c - models of tests/data/onnx/good import and compute what they must; fixtures import; what an import reports and keeps.
+ * test_onnx_import.c - models of tests/data/onnx/good import and compute what they must; fixtures import; what an
+ * import reports and keeps.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
@@ -14,8 +15,8 @@
 #include "onnx/onnx.h"
 #include "support/onnx_cases.h"
 
-#define GOOD LATHE_SOURCE_DIR "/tests/data/onnx/good"
-#define BAD LATHE_SOURCE_DIR "/tests/data/onnx/bad"
+#define GOOD     LATHE_SOURCE_DIR "/tests/data/onnx/good"
+#define BAD      LATHE_SOURCE_DIR "/tests/data/onnx/bad"
 #define FIXTURES LATHE_SOURCE_DIR "/tests/fixtures"
 
 typedef struct tally {
@@ -48,7 +49,8 @@ static void good_models_compute(void **state)
 static void run_old_case(void *user, const char *folder, const char *name)
 {
     /* bfloat16 lies in files of uint16 there; dropout for training is random */
-    if (strstr(name, "BFLOAT16") == NULL && strstr(name, "training_dropout") == NULL && strcmp(name, "test_loop16_seq_none") != 0) {
+    if (strstr(name, "BFLOAT16") == NULL && strstr(name, "training_dropout") == NULL &&
+        strcmp(name, "test_loop16_seq_none") != 0) {
         char why[512];
         tally *t = user;
         onnx_case_result result = onnx_case_run(folder, 1e-3, 1e-7, why, sizeof why);
@@ -83,7 +85,8 @@ static lt_graph *import_file(const char *path, const lt_import_options *options)
 {
     lt_graph *graph = NULL;
     lathe_diag *diag = lathe_diag_create(NULL);
-    if (lt_onnx_import_file(path, options, NULL, &graph, NULL, NULL, diag) != LATHE_OK || lt_graph_verify(graph, diag) != LATHE_OK) {
+    if (lt_onnx_import_file(path, options, NULL, &graph, NULL, NULL, diag) != LATHE_OK ||
+        lt_graph_verify(graph, diag) != LATHE_OK) {
         lathe_diag_print(diag, stderr);
         fail_msg("%s", path);
     }
@@ -102,8 +105,15 @@ static lathe_status leave_zero(void *user, const char *name, const char *stats, 
 
 static void fixtures_import(void **state)
 {
-    static const char *const names[] = { "char_gpt", "char_gpt_step", "digits_resnet", "digits_resnet.int8-dynamic", "digits_resnet.int8-qdq",
-                                         "digits_resnet.int8-qop", "super_resolution_x2", "super_resolution_x2.fp16", "super_resolution_x2.int8-qdq" };
+    static const char *const names[] = { "char_gpt",
+                                         "char_gpt_step",
+                                         "digits_resnet",
+                                         "digits_resnet.int8-dynamic",
+                                         "digits_resnet.int8-qdq",
+                                         "digits_resnet.int8-qop",
+                                         "super_resolution_x2",
+                                         "super_resolution_x2.fp16",
+                                         "super_resolution_x2.int8-qdq" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(names); i++) {
         char path[512];
@@ -202,11 +212,14 @@ static void chosen_outputs_prune(void **state)
     assert_string_equal(lt_value_get(graph, main->outputs[0])->name, "r");
     lt_graph_destroy(graph);
     outputs[0] = "no such value";
-    assert_int_equal(lt_onnx_import_file(GOOD "/functions/model.onnx", &options, NULL, &graph, NULL, NULL, NULL), LATHE_INVALID_ARGUMENT);
+    assert_int_equal(lt_onnx_import_file(GOOD "/functions/model.onnx", &options, NULL, &graph, NULL, NULL, NULL),
+                     LATHE_INVALID_ARGUMENT);
     assert_null(graph);
 }
 
-/* All nodes that cannot be handled, in order, in the report and in the diag; those that only read them are not named. */
+/*
+ * All nodes that cannot be handled, in order, in the report and in the diag; those that only read them are not named.
+ */
 static void reports_every_node(void **state)
 {
     static const char *const ops[] = { "Reluu", "Nonsense", "Bogus" };
@@ -216,7 +229,8 @@ static void reports_every_node(void **state)
     lathe_diag *diag = lathe_diag_create(NULL);
     (void)state;
     lt_arena_init(&arena, NULL);
-    assert_int_equal(lt_onnx_import_file(BAD "/op_many.onnx", NULL, NULL, &graph, &arena, &report, diag), LATHE_UNSUPPORTED);
+    assert_int_equal(lt_onnx_import_file(BAD "/op_many.onnx", NULL, NULL, &graph, &arena, &report, diag),
+                     LATHE_UNSUPPORTED);
     assert_null(graph);
     assert_int_equal(report.count, 3);
     assert_int_equal(lathe_diag_count(diag), 3);
@@ -239,7 +253,8 @@ static void origins_are_kept(void **state)
     assert_int_equal(lt_graph_origins(graph, &origins), 4);
     bool call = false, branch = false;
     for (size_t i = 0; i < 4; i++) {
-        call = call || (strcmp(origins[i].op, "Mul") == 0 && strcmp(origins[i].path, "If/then_branch/Scaled/function Scaled") == 0);
+        call = call || (strcmp(origins[i].op, "Mul") == 0 &&
+                        strcmp(origins[i].path, "If/then_branch/Scaled/function Scaled") == 0);
         branch = branch || (strcmp(origins[i].op, "Identity") == 0 && strcmp(origins[i].path, "If/else_branch") == 0);
     }
     assert_true(call && branch);
@@ -290,16 +305,11 @@ static void dims_become_symbols(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_models_compute),
-        cmocka_unit_test(debian_models_compute),
-        cmocka_unit_test(fixtures_import),
-        cmocka_unit_test(stripped_models_import),
-        cmocka_unit_test(memory_and_file_agree),
-        cmocka_unit_test(blobs_keep_their_file),
-        cmocka_unit_test(chosen_outputs_prune),
-        cmocka_unit_test(reports_every_node),
-        cmocka_unit_test(origins_are_kept),
-        cmocka_unit_test(constants_are_folded_by_import),
+        cmocka_unit_test(good_models_compute),   cmocka_unit_test(debian_models_compute),
+        cmocka_unit_test(fixtures_import),       cmocka_unit_test(stripped_models_import),
+        cmocka_unit_test(memory_and_file_agree), cmocka_unit_test(blobs_keep_their_file),
+        cmocka_unit_test(chosen_outputs_prune),  cmocka_unit_test(reports_every_node),
+        cmocka_unit_test(origins_are_kept),      cmocka_unit_test(constants_are_folded_by_import),
         cmocka_unit_test(dims_become_symbols),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

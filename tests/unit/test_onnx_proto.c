@@ -1,7 +1,9 @@
 /*
- * test_onnx_proto.c - two decoders, field by field: ours and protobuf-c's code from Debian's onnx.proto, over every model and tensor file at hand.
+ * test_onnx_proto.c - two decoders, field by field: ours and protobuf-c's code from Debian's onnx.proto, over every
+ * model and tensor file at hand.
  *
- * Both describe messages by tables, so one generic walk compares them. Fields that only one of them knows must be among the other's unknown fields.
+ * Both describe messages by tables, so one generic walk compares them. Fields that only one of them knows must be among
+ * the other's unknown fields.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
@@ -66,7 +68,8 @@ static int64_t theirs_int(const ProtobufCFieldDescriptor *field, const void *at)
     return value;
 }
 
-static void compare_bytes(comparison *c, const lt_pb_message *message, const ProtobufCFieldDescriptor *field, lathe_bytes ours, const void *at)
+static void compare_bytes(comparison *c, const lt_pb_message *message, const ProtobufCFieldDescriptor *field,
+                          lathe_bytes ours, const void *at)
 {
     const void *data;
     size_t size;
@@ -149,8 +152,8 @@ static bool is_there(const ProtobufCFieldDescriptor *field, const ProtobufCMessa
     return has != 0;
 }
 
-static void compare_single(comparison *c, const lt_pb_message *message, const lt_pb_field *mine, const void *ours, const ProtobufCFieldDescriptor *field,
-                           const ProtobufCMessage *theirs)
+static void compare_single(comparison *c, const lt_pb_message *message, const lt_pb_field *mine, const void *ours,
+                           const ProtobufCFieldDescriptor *field, const ProtobufCMessage *theirs)
 {
     const char *at = (const char *)theirs + field->offset, *own = (const char *)ours + mine->offset;
     bool there = is_there(field, theirs);
@@ -204,7 +207,8 @@ static void compare(comparison *c, const lt_pb_message *message, const void *our
             memcpy(&count, (const char *)theirs + field->quantifier_offset, sizeof count);
         }
         if (mine == NULL) { /* kept as bytes */
-            if ((count > 0 || (field->label != PROTOBUF_C_LABEL_REPEATED && is_there(field, theirs))) && !is_unknown(ours, field->id)) {
+            if ((count > 0 || (field->label != PROTOBUF_C_LABEL_REPEATED && is_there(field, theirs))) &&
+                !is_unknown(ours, field->id)) {
                 differ(c, message, field->name, "lost");
             }
         } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
@@ -221,7 +225,8 @@ static void compare(comparison *c, const lt_pb_message *message, const void *our
     }
 }
 
-static void compare_file(comparison *c, const char *path, const lt_pb_message *message, const ProtobufCMessageDescriptor *descriptor)
+static void compare_file(comparison *c, const char *path, const lt_pb_message *message,
+                         const ProtobufCMessageDescriptor *descriptor)
 {
     lt_file file;
     lt_arena arena;
@@ -233,7 +238,8 @@ static void compare_file(comparison *c, const char *path, const lt_pb_message *m
     lathe_status status = lt_pb_decode(message, file.data, file.size, &arena, ours, path, diag);
     c->file = path;
     if (theirs == NULL || status != LATHE_OK) {
-        print_message("%s: ours %s, theirs %s\n", path, lathe_status_name(status), theirs != NULL ? "reads it" : "refuses it");
+        print_message("%s: ours %s, theirs %s\n", path, lathe_status_name(status),
+                      theirs != NULL ? "reads it" : "refuses it");
         c->problems++;
     } else {
         compare(c, message, ours, theirs);
@@ -260,14 +266,15 @@ static int walk(comparison *c, const char *folder, int depth)
     int count = 0;
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         char path[1024];
-        if (entry->d_name[0] == '.' || (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= sizeof path) {
+        if (entry->d_name[0] == '.' ||
+            (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= sizeof path) {
             continue;
         }
         if (ends_with(path, ".onnx")) {
             compare_file(c, path, &lt_pb_model_message, &onnx__model_proto__descriptor);
             count++;
-        } else if (strcmp(entry->d_name, "input_0.pb") == 0 && strstr(path, "sequence") == NULL && strstr(path, "optional") == NULL &&
-                   strstr(path, "_seq") == NULL) {
+        } else if (strcmp(entry->d_name, "input_0.pb") == 0 && strstr(path, "sequence") == NULL &&
+                   strstr(path, "optional") == NULL && strstr(path, "_seq") == NULL) {
             compare_file(c, path, &lt_pb_tensor_message, &onnx__tensor_proto__descriptor);
             count++;
         } else if (depth > 0) {

@@ -1,6 +1,7 @@
 /*
- * test_onnx_versions.c - the upgrade tables against ONNX's own list of operator versions (tests/data/onnx_versions.txt): for every operator that this
- * build has, each older version has its row, there is no other, and the descriptor is that of the newest version.
+ * test_onnx_versions.c - the upgrade tables against ONNX's own list of operator versions
+ * (tests/data/onnx_versions.txt): for every operator that this build has, each older version has its row, there is no
+ * other, and the descriptor is that of the newest version.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
@@ -70,7 +71,8 @@ static int check_rows(const listing *l)
         int wanted = i > 0 || l->versions[0] > 1;
         find_row(l, l->versions[i], &count);
         if (count != wanted && strcmp(l->op, "Constant") != 0 && !(i == l->count - 1 && l->withdrawn[i])) {
-            print_message("%s:%s has %d rows before opset %d, wanted %d\n", l->domain, l->op, count, l->versions[i], wanted);
+            print_message("%s:%s has %d rows before opset %d, wanted %d\n", l->domain, l->op, count, l->versions[i],
+                          wanted);
             problems++;
         }
     }
@@ -94,7 +96,8 @@ static int check_strays(const listing *l)
     for (size_t t = 0; lt_upgrade_tables[t] != NULL; t++) {
         for (const lt_upgrade *row = lt_upgrade_tables[t]; row->op != NULL; row++) {
             if (strcmp(row->op, l->op) == 0 && strcmp(row->domain, l->domain) == 0 && !is_version(l, row->before)) {
-                print_message("%s:%s has a row before opset %d, where nothing changed\n", l->domain, l->op, row->before);
+                print_message("%s:%s has a row before opset %d, where nothing changed\n", l->domain, l->op,
+                              row->before);
                 problems++;
             }
         }

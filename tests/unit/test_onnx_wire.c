@@ -1,6 +1,6 @@
 /*
- * test_onnx_wire.c - the protobuf cursor on bytes by hand, the encoder against the cursor, and how the decoder lays messages out: packed and unpacked
- * runs, unknown fields, spans that stay in the file.
+ * test_onnx_wire.c - the protobuf cursor on bytes by hand, the encoder against the cursor, and how the decoder lays
+ * messages out: packed and unpacked runs, unknown fields, spans that stay in the file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,11 +17,13 @@
 
 static void reads_all_wire_types(void **state)
 {
-    static const unsigned char data[] = { 0x08, 0xac, 0x02,                                        /* 1: varint 300 */
-                                          0x11, 1,    2,    3,    4,    5,    6,    7,    8,       /* 2: fixed64 */
-                                          0x1a, 3,    'a',  'b',  'c',                             /* 3: bytes */
-                                          0x25, 1,    0,    0,    0x80,                            /* 4: fixed32 */
-                                          0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01 }; /* 5: varint -1 */
+    static const unsigned char data[] = {
+        0x08, 0xac, 0x02,                                  /* 1: varint 300 */
+        0x11, 1,    2,    3,    4,    5,    6,    7,    8, /* 2: fixed64 */
+        0x1a, 3,    'a',  'b',  'c',                       /* 3: bytes */
+        0x25, 1,    0,    0,    0x80,                      /* 4: fixed32 */
+        0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01
+    }; /* 5: varint -1 */
     lt_wire wire = { data, data + sizeof data };
     lt_wire_field field;
     bool more;
@@ -61,7 +63,7 @@ static void refuses_malformed_bytes(void **state)
         { { 0x0e, 1 }, 2 },                                                                 /* wire type 6 */
         { { 0x0f, 1 }, 2 },                                                                 /* wire type 7 */
         { { 0x00, 1 }, 2 },                                                                 /* field 0 */
-        { { 0x80, 0x80, 0x80, 0x80, 0x10, 1 }, 6 },                                         /* field number over 2^29 - 1 */
+        { { 0x80, 0x80, 0x80, 0x80, 0x10, 1 }, 6 }, /* field number over 2^29 - 1 */
     };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
@@ -138,7 +140,8 @@ static void packed_and_unpacked_runs_mix(void **state)
     lt_wire_put_bytes(&buf, 4, floats, sizeof floats);
     assert_int_equal(lt_pb_decode(&lt_pb_tensor_message, buf.data, buf.length, &arena, &tensor, "t", NULL), LATHE_OK);
     assert_int_equal(tensor.float_data.count, 3);
-    assert_true((const char *)tensor.float_data.at >= buf.data && (const char *)tensor.float_data.at < buf.data + buf.length); /* in place */
+    assert_true((const char *)tensor.float_data.at >= buf.data &&
+                (const char *)tensor.float_data.at < buf.data + buf.length); /* in place */
     lt_buf_free(&buf);
     lt_arena_destroy(&arena);
 }
@@ -158,7 +161,8 @@ static void unknown_fields_are_kept(void **state)
     assert_int_equal(optional.pb.unknown[0].size, 5);
     assert_ptr_equal(optional.pb.unknown[0].data, data);
     assert_ptr_equal(optional.pb.unknown[1].data, data + 7);
-    assert_int_equal(lt_pb_decode(&lt_pb_optional_message, data, sizeof data, &arena, &optional, "o", NULL), LATHE_BAD_MODEL); /* a known field as bytes */
+    assert_int_equal(lt_pb_decode(&lt_pb_optional_message, data, sizeof data, &arena, &optional, "o", NULL),
+                     LATHE_BAD_MODEL); /* a known field as bytes */
     lt_arena_destroy(&arena);
 }
 
@@ -170,7 +174,8 @@ static void a_packed_run_must_be_whole(void **state)
     (void)state;
     lt_arena_init(&arena, NULL);
     assert_int_equal(lt_pb_decode(&lt_pb_tensor_message, cut, sizeof cut, &arena, &tensor, "t", NULL), LATHE_BAD_MODEL);
-    assert_int_equal(lt_pb_decode(&lt_pb_tensor_message, three, sizeof three, &arena, &tensor, "t", NULL), LATHE_BAD_MODEL);
+    assert_int_equal(lt_pb_decode(&lt_pb_tensor_message, three, sizeof three, &arena, &tensor, "t", NULL),
+                     LATHE_BAD_MODEL);
     lt_arena_destroy(&arena);
 }
 
@@ -216,7 +221,8 @@ static void containers_are_read(void **state)
     put_tensor(&buf, 3, 2);
     lt_wire_end(&buf, mark);
     assert_int_equal(lt_onnx_read_value(buf.data, buf.length, &map, &arena, &any, "m", NULL), LATHE_OK);
-    assert_true(any.cls == LT_MAP && any.count == 2 && any.items[1].tensor.rank == 1 && any.items[1].tensor.dims[0] == 2);
+    assert_true(any.cls == LT_MAP && any.count == 2 && any.items[1].tensor.rank == 1 &&
+                any.items[1].tensor.dims[0] == 2);
     assert_true(((const lt_string *)any.items[0].tensor.data)[1].length == 3);
     lt_buf_free(&buf);
     lt_arena_destroy(&arena);
@@ -225,12 +231,9 @@ static void containers_are_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_all_wire_types),
-        cmocka_unit_test(refuses_malformed_bytes),
-        cmocka_unit_test(encoder_and_cursor_agree),
-        cmocka_unit_test(packed_and_unpacked_runs_mix),
-        cmocka_unit_test(unknown_fields_are_kept),
-        cmocka_unit_test(a_packed_run_must_be_whole),
+        cmocka_unit_test(reads_all_wire_types),     cmocka_unit_test(refuses_malformed_bytes),
+        cmocka_unit_test(encoder_and_cursor_agree), cmocka_unit_test(packed_and_unpacked_runs_mix),
+        cmocka_unit_test(unknown_fields_are_kept),  cmocka_unit_test(a_packed_run_must_be_whole),
         cmocka_unit_test(containers_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

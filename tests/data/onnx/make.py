@@ -344,6 +344,7 @@ def refusals():
     n.op_type = ""
     bad_graph("no_operator", [n], "bad-model", "the node has no operator")
     bad_graph("nul_name", [node("Relu", ["x"], ["a\0b"]), node("Neg", ["a\0b"], "y")], "bad-model", "a name holds a NUL byte")
+    bad_graph("long_name", [node("Relu", "x", ["a" * 5000]), node("Neg", ["a" * 5000], "y")], "bad-model", "a name has 5000 bytes")
 
     def attr(**fields):
         n = node("LeakyRelu", "x")
