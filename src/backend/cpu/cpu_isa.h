@@ -23,7 +23,8 @@ typedef struct lt_cpu_isa {
     lt_gemm_kernel gemm[LT_GEMM_MR + 1]; /* by number of rows */
     lt_tile_fn tile[LATHE_PW_COUNT];   /* on 32-bit floats; NULL: the plain loop */
     lt_tile_fn quant8, dequant8;       /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
-    void (*f16_widen)(float *dst, const uint16_t *src, int64_t n); /* NULL: one by one */
+    void (*scaled_add)(float *acc, const float *x, int64_t step, float w, int n);    /* acc[i] += w * x[i * step] */
+    void (*product_add)(float *acc, const float *x, const float *w, int n);          /* acc[i] += x[i] * w[i] */
 } lt_cpu_isa;
 
 extern const lt_cpu_isa lt_isa_base;

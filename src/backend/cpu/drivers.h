@@ -16,5 +16,9 @@
     lathe_status lt_##name##_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 
 LT_DRIVER(pointwise); /* pointwise_tile.c */
+LT_DRIVER(gemm);      /* gemm.c */
+LT_DRIVER(im2col);    /* conv_im2col.c */
+LT_DRIVER(nhwc);      /* conv_nhwc.c */
+LT_DRIVER(depthwise); /* conv_depthwise.c */
 
 #endif

@@ -9,6 +9,7 @@
 #define GEMM_MR                6
 #define GEMM_NR                16
 #define MULTIPLY_ADD(a, b, c)  ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define MULTIPLY_ADD_ONE(a, b, c) __builtin_fmaf(a, b, c)
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
 #include "backend/cpu/gemm_kernel.inc"
@@ -27,6 +28,8 @@ static const lt_cpu_isa avx2 = {
     .gflops = 50,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4, gemm_5, gemm_6},
     .tile = LT_TILE_TABLE,
+    .scaled_add = scaled_add,
+    .product_add = product_add,
     .quant8 = tile_quant8,
     .dequant8 = tile_dequant8,
 };

@@ -9,6 +9,7 @@
 #define GEMM_MR                14
 #define GEMM_NR                32
 #define MULTIPLY_ADD(a, b, c)  ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define MULTIPLY_ADD_ONE(a, b, c) __builtin_fmaf(a, b, c)
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
 #include "backend/cpu/gemm_kernel.inc"
@@ -35,6 +36,8 @@ static const lt_cpu_isa avx512 = {
     .gflops = 110,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4, gemm_5, gemm_6, gemm_7, gemm_8, gemm_9, gemm_10, gemm_11, gemm_12, gemm_13, gemm_14},
     .tile = LT_TILE_TABLE,
+    .scaled_add = scaled_add,
+    .product_add = product_add,
     .quant8 = tile_quant8,
     .dequant8 = tile_dequant8,
 };

@@ -8,6 +8,7 @@
 #define GEMM_MR                4
 #define GEMM_NR                8
 #define MULTIPLY_ADD(a, b, c)  ((c) + (a) * (b))
+#define MULTIPLY_ADD_ONE(a, b, c) ((c) + (a) * (b))
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
 #include "backend/cpu/gemm_kernel.inc"
@@ -24,6 +25,8 @@ const lt_cpu_isa lt_isa_base = {
     .gflops = 12,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4},
     .tile = LT_TILE_TABLE,
+    .scaled_add = scaled_add,
+    .product_add = product_add,
     .quant8 = tile_quant8,
     .dequant8 = tile_dequant8,
 };

@@ -125,7 +125,7 @@ static lathe_status evaluate(const lathe_call *call, lt_host *host, lathe_diag *
     const lathe_problem *p = call->problem;
     const lt_op *op = lt_op_find(p->domain, p->op);
     LT_CHECK(diag, op != NULL, p->op);
-    const lt_any **in;
+    const lt_any **in = NULL;
     LT_TRY(inputs_of(call, host->scratch, &in, diag));
     lt_any *any = LT_ARENA_ARRAY(host->scratch, lt_any, p->n_out + 1);
     lt_any **out = lt_arena_zero(host->scratch, p->n_out + 1, sizeof *out, _Alignof(lt_any *));

@@ -1,0 +1,180 @@
+/*
+ * conv_im2col.c - driver of conv.f32.nchw.im2col: convolutions of rank 3 to 5 on plain tensors, any groups, as products filters x (channels, taps) x
+ * pixels. Panels of pixels are gathered as they are reached; the weights are read where they lie.
+ */
+#include "backend/cpu/conv_shape.h"
+#include "backend/cpu/drivers.h"
+#include "backend/cpu/product.h"
+#include <string.h>
+
+typedef struct operands {
+    lt_conv c;
+    const float *x, *w;
+} operands;
+
+static const float *rows(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda)
+{
+    const operands *o = p->user;
+    (void)count, (void)buffer;
+    *lda = p->k;
+    return o->w + (batch % o->c.groups * p->m + first) * p->k;
+}
+
+/* Consecutive pixels of one output row that belong to one panel. */
+typedef struct run {
+    int at, count;          /* columns of the panel */
+    int64_t z, y, x;        /* input coordinates of the first pixel's first tap */
+} run;
+
+static int cut_runs(const lt_conv *c, int64_t first, int cols, run *runs)
+{
+    int n = 0;
+    for (int at = 0; at < cols; n++) {
+        int64_t p[3];
+        lt_conv_pixel(c, first + at, p);
+        int64_t left = c->out[2] - p[2];
+        int count = left < cols - at ? (int)left : cols - at;
+        runs[n] = (run){.at = at, .count = count, .z = p[0] * c->stride[0] - c->begin[0], .y = p[1] * c->stride[1] - c->begin[1],
+                        .x = p[2] * c->stride[2] - c->begin[2]};
+        at += count;
+    }
+    return n;
+}
+
+/* count elements row[x], row[x + stride], ...; 0 outside 0 .. width. */
+static void gather(float *dst, const float *row, int64_t x, int64_t stride, int64_t width, int count)
+{
+    if (stride == 1) {
+        int64_t low = x < 0 ? -x : 0, high = width - x;
+        low = low < count ? low : count;
+        high = high < low ? low : high < count ? high : count;
+        memset(dst, 0, (size_t)low * sizeof *dst);
+        if (high > low) {
+            memcpy(dst + low, row + x + low, (size_t)(high - low) * sizeof *dst);
+        }
+        memset(dst + high, 0, (size_t)(count - high) * sizeof *dst);
+        return;
+    }
+    for (int i = 0; i < count; i++, x += stride) {
+        dst[i] = x >= 0 && x < width ? row[x] : 0.0f;
+    }
+}
+
+/* One line of a panel: the element of each pixel under one tap of one channel. */
+static void fill_line(const lt_conv *c, const float *plane, const run *runs, int n, const int64_t tap[3], float *line)
+{
+    for (int r = 0; r < n; r++) {
+        int64_t z = runs[r].z + tap[0] * c->dilation[0], y = runs[r].y + tap[1] * c->dilation[1], x = runs[r].x + tap[2] * c->dilation[2];
+        if (z < 0 || z >= c->in[0] || y < 0 || y >= c->in[1]) {
+            memset(line + runs[r].at, 0, (size_t)runs[r].count * sizeof *line);
+        } else {
+            gather(line + runs[r].at, plane + (z * c->in[1] + y) * c->in[2], x, c->stride[2], c->in[2], runs[r].count);
+        }
+    }
+}
+
+static void fill_panel(const lt_conv *c, const float *image, int64_t channels, int64_t first, int cols, int nr, float *dst)
+{
+    run runs[LT_GEMM_NR];
+    int n = cut_runs(c, first, cols, runs);
+    bool whole = lt_conv_pointwise(c);
+    for (int64_t i = 0; i < channels; i++) {
+        const float *plane = image + i * c->plane;
+        int64_t tap[3];
+        for (tap[0] = 0; tap[0] < c->kernel[0]; tap[0]++) {
+            for (tap[1] = 0; tap[1] < c->kernel[1]; tap[1]++) {
+                for (tap[2] = 0; tap[2] < c->kernel[2]; tap[2]++, dst += nr) {
+                    if (whole) {
+                        memcpy(dst, plane + first, (size_t)cols * sizeof *dst);
+                    } else {
+                        fill_line(c, plane, runs, n, tap, dst);
+                    }
+                    memset(dst + cols, 0, (size_t)(nr - cols) * sizeof *dst);
+                }
+            }
+        }
+    }
+}
+
+static const float *panels(const lt_product *p, int64_t batch, int64_t first, int64_t count, float *buffer)
+{
+    const operands *o = p->user;
+    const lt_conv *c = &o->c;
+    int nr = p->isa->nr;
+    int64_t channels = c->channels / c->groups;
+    const float *image = o->x + batch * channels * c->plane; /* batches are (image, group) */
+    for (int64_t i = 0; i < count; i++) {
+        int64_t pixel = (first + i) * nr;
+        int cols = p->n - pixel < nr ? (int)(p->n - pixel) : nr;
+        fill_panel(c, image, channels, pixel, cols, nr, buffer + i * p->k * nr);
+    }
+    return buffer;
+}
+
+static double opt(const lathe_operand *o, int axis)
+{
+    return axis < o->rank ? (double)o->dims[axis].opt : 1;
+}
+
+int lt_im2col_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+{
+    (void)config;
+    if (!lt_root_fits(problem, fit)) {
+        return 0;
+    }
+    const lathe_operand *x = lt_root_operand(problem, 0, NULL), *w = lt_root_operand(problem, 1, NULL), *y = &problem->out[0];
+    if (!lt_conv_fits(problem, x, w, fit)) {
+        return 0;
+    }
+    lt_tile_formats(problem, NULL, fit);
+    double groups = (double)lt_conv_groups(problem), m = opt(w, 0) / groups, k = opt(w, 1), n = 1;
+    for (int i = 2; i < x->rank; i++) {
+        k *= opt(w, i);
+        n *= opt(y, i);
+    }
+    double products = opt(x, 0) * groups, limit = 512.0 * 1024 / (4 * isa->nr) / (k > 0 ? k : 1);
+    double once = lt_product_cost(isa, problem, m, n, k, n * k * 1.5), memory = lt_problem_bytes(problem) * 0.08; /* counted once, not per product */
+    fit->cost = 500 + products * (once - 500 - memory) + memory + products * (limit < 1 ? n * k * 0.1 : 0);
+    return 1;
+}
+
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, const lathe_buffer *out, operands *o, lt_product *p,
+                             lathe_diag *diag)
+{
+    uint16_t nx, nw;
+    (void)lt_root_operand(problem, 0, &nx);
+    (void)lt_root_operand(problem, 1, &nw);
+    LT_TRY(lt_conv_read(problem, &in[nx], &in[nw], &out[0], &o->c, diag));
+    const lt_conv *c = &o->c;
+    o->x = in[nx].data;
+    o->w = in[nw].data;
+    *p = (lt_product){.isa = isa, .batch = c->batch * c->groups, .m = c->filters / c->groups, .n = c->pixels, .k = c->channels / c->groups * c->taps,
+                      .rows = rows, .panels = panels, .panels_built = true, .user = o, .alpha = 1, .beta = 1, .addend_period = c->groups};
+    return LATHE_OK;
+}
+
+size_t lt_im2col_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+{
+    operands o;
+    lt_product p;
+    (void)config;
+    return describe(isa, problem, in, out, &o, &p, NULL) == LATHE_OK ? lt_product_scratch(&p, problem, threads) : 0;
+}
+
+lathe_status lt_im2col_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
+{
+    operands o;
+    lt_product p;
+    uint16_t bias;
+    LT_TRY(describe(isa, call->problem, call->in, call->out, &o, &p, diag));
+    if (lt_root_operand(call->problem, 2, &bias)) {
+        const lathe_buffer *b = &call->in[bias];
+        if (b->rank != 1 || b->dims[0] != o.c.filters) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "the bias has not one element for each filter");
+        }
+        p.addend = b->data;
+        p.addend_batch = p.m;
+        p.addend_row = 1;
+    }
+    return lt_product_run(&p, gang, call, diag);
+}

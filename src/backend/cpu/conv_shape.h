@@ -1,0 +1,36 @@
+/*
+ * conv_shape.h - a convolution's numbers, read from a problem and the extents of a call. Private to src/backend/cpu.
+ *
+ * There are always three spatial axes; missing ones come first, with extent 1. Extents come from the call, so that batch and image size may change.
+ */
+#ifndef LT_CONV_SHAPE_H
+#define LT_CONV_SHAPE_H
+
+#include "backend/tactic.h"
+
+typedef struct lt_conv {
+    int64_t batch, channels, filters, groups;
+    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], begin[3];
+    int64_t pixels, taps; /* products of out and kernel */
+    int64_t plane;        /* product of in */
+} lt_conv;
+
+/* x, w, y: operands of the root and its result. Fails when the extents do not go together. */
+lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *w, const lathe_buffer *y, lt_conv *out, lathe_diag *diag);
+/* Checks of a problem that all convolution tactics share: f32 or any operands of equal rank 3..5. 0 and the reason when not. */
+int lt_conv_fits(const lathe_problem *problem, const lathe_operand *x, const lathe_operand *w, lathe_fit *fit);
+/* A 1x1 convolution without strides and pads: pixels of the input are pixels of the output. */
+bool lt_conv_pointwise(const lt_conv *c);
+/* The operands of Conv: those of slots 0 and 1, whether loaded by a prologue or not. */
+int64_t lt_conv_groups(const lathe_problem *problem);
+
+/* Coordinates of an output pixel. */
+static inline void lt_conv_pixel(const lt_conv *c, int64_t pixel, int64_t at[3])
+{
+    at[2] = pixel % c->out[2];
+    pixel /= c->out[2];
+    at[1] = pixel % c->out[1];
+    at[0] = pixel / c->out[1];
+}
+
+#endif

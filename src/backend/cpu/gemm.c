@@ -1,0 +1,289 @@
+/*
+ * gemm.c - driver of gemm.f32: MatMul with broadcast batches and Gemm with its transpositions and factors, f32, any epilogue. A constant right matrix
+ * comes packed in panels ("gemm.b.f32"); others are packed as they are reached.
+ */
+#include "backend/cpu/drivers.h"
+#include "backend/cpu/product.h"
+#include <string.h>
+
+/* The matrices of a MatMul or Gemm, with strides in elements. */
+typedef struct shapes {
+    int64_t m, n, k;
+    int64_t a_row, a_col, b_row, b_col;
+    int rank; /* of the batch axes */
+    int64_t batch[LATHE_MAX_RANK], a_step[LATHE_MAX_RANK], b_step[LATHE_MAX_RANK]; /* steps count matrices */
+    int64_t batches, b_matrices;
+} shapes;
+
+typedef struct operands {
+    shapes s;
+    const float *a, *b;
+    bool packed;
+} operands;
+
+static bool is_gemm(const lathe_problem *p)
+{
+    return strcmp(p->op, "Gemm") == 0;
+}
+
+static bool flag(const lathe_problem *p, const char *name)
+{
+    return is_gemm(p) && lt_attr_i(p->attrs, p->n_attrs, name, 0) != 0;
+}
+
+/* Batch axes of a and b broadcast; false when they do not match. */
+static bool read_batches(int ra, const int64_t *a, int rb, const int64_t *b, shapes *s)
+{
+    int64_t na = 1, nb = 1;
+    s->rank = ra > rb ? ra : rb;
+    s->batches = 1;
+    for (int i = s->rank; i-- > 0;) {
+        int64_t da = i - (s->rank - ra) >= 0 ? a[i - (s->rank - ra)] : 1, db = i - (s->rank - rb) >= 0 ? b[i - (s->rank - rb)] : 1;
+        if (da != db && da != 1 && db != 1) {
+            return false;
+        }
+        s->batch[i] = da == 1 ? db : da;
+        s->a_step[i] = da == 1 ? 0 : na;
+        s->b_step[i] = db == 1 ? 0 : nb;
+        na *= da;
+        nb *= db;
+        s->batches *= s->batch[i];
+    }
+    s->b_matrices = nb;
+    return true;
+}
+
+/* false: the extents do not go together. */
+static bool read_shapes(const lathe_problem *p, int ra, const int64_t *a, int rb, const int64_t *b, shapes *s)
+{
+    bool ta = flag(p, "transA"), tb = flag(p, "transB");
+    if (ra < 1 || rb < 1 || (is_gemm(p) && (ra != 2 || rb != 2))) {
+        return false;
+    }
+    int64_t a_rows = ra > 1 ? a[ra - 2] : 1, a_cols = a[ra - 1], b_rows = rb > 1 ? b[rb - 2] : b[0], b_cols = rb > 1 ? b[rb - 1] : 1;
+    s->m = ta ? a_cols : a_rows;
+    s->k = ta ? a_rows : a_cols;
+    s->n = tb ? b_rows : b_cols;
+    s->a_row = ta ? 1 : a_cols;
+    s->a_col = ta ? a_cols : 1;
+    s->b_row = tb ? 1 : b_cols;
+    s->b_col = tb ? b_cols : 1;
+    if ((tb ? b_cols : b_rows) != s->k || !read_batches(ra > 2 ? ra - 2 : 0, a, rb > 2 ? rb - 2 : 0, b, s)) {
+        return false;
+    }
+    if (s->b_matrices == 1 && s->a_col == 1 && s->batches > 1) { /* one right matrix: all rows in one product */
+        int64_t na = 1;
+        for (int i = 0; i < s->rank; i++) {
+            na *= s->a_step[i] ? s->batch[i] : 1;
+        }
+        if (na == s->batches) {
+            s->m *= na;
+            s->batches = 1;
+            s->rank = 0;
+        }
+    }
+    return true;
+}
+
+static void matrices_of(const shapes *s, int64_t batch, int64_t *a, int64_t *b)
+{
+    *a = *b = 0;
+    for (int i = s->rank; i-- > 0;) {
+        int64_t c = batch % s->batch[i];
+        batch /= s->batch[i];
+        *a += c * s->a_step[i];
+        *b += c * s->b_step[i];
+    }
+}
+
+static const float *rows(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda)
+{
+    const operands *o = p->user;
+    int64_t at, unused;
+    matrices_of(&o->s, batch, &at, &unused);
+    const float *a = o->a + at * p->m * p->k + first * o->s.a_row;
+    if (o->s.a_col == 1) {
+        *lda = o->s.a_row;
+        return a;
+    }
+    for (int64_t k = 0; k < p->k; k++) { /* transposed: rows are built */
+        for (int i = 0; i < count; i++) {
+            buffer[i * p->k + k] = a[k * o->s.a_col + i];
+        }
+    }
+    *lda = p->k;
+    return buffer;
+}
+
+static const float *panels(const lt_product *p, int64_t batch, int64_t first, int64_t count, float *buffer)
+{
+    const operands *o = p->user;
+    int64_t unused, at, nr = p->isa->nr;
+    matrices_of(&o->s, batch, &unused, &at);
+    if (o->packed) {
+        return o->b + (at * ((p->n + nr - 1) / nr) + first) * p->k * nr;
+    }
+    lt_pack_panels(buffer, o->b + at * p->k * p->n, o->s.b_row, o->s.b_col, p->k, p->n, (int)nr, first, count);
+    return buffer;
+}
+
+/* ---- The pack: panels of nr columns, matrix after matrix. param: nr, transposed ---- */
+
+static bool pack_shape(const lathe_tensor *t, const int64_t param[4], int64_t *matrices, int64_t *k, int64_t *n)
+{
+    if (t->dtype != LATHE_DTYPE_F32 || t->rank < 1 || param[0] < 1 || param[0] > LT_GEMM_NR || (param[1] && t->rank != 2)) {
+        return false;
+    }
+    int64_t last = t->rank > 1 ? t->dims[t->rank - 1] : 1, before = t->rank > 1 ? t->dims[t->rank - 2] : t->dims[0];
+    *k = param[1] ? last : before;
+    *n = param[1] ? before : last;
+    return lt_dims_count(t->dims, t->rank > 2 ? t->rank - 2 : 0, matrices) && *k > 0 && *n > 0;
+}
+
+static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
+{
+    int64_t matrices, k, n, count;
+    size_t bytes;
+    if (!pack_shape(t, param, &matrices, &k, &n) || !lt_i64_mul(matrices, (n + param[0] - 1) / param[0] * param[0], &count) ||
+        !lt_i64_mul(count, k, &count) || !lt_size_mul((size_t)count, sizeof(float), &bytes)) {
+        return 0;
+    }
+    return bytes;
+}
+
+static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
+{
+    int64_t matrices, k, n, nr = param[0];
+    if (!pack_shape(t, param, &matrices, &k, &n)) {
+        return;
+    }
+    int64_t all = (n + nr - 1) / nr;
+    for (int64_t i = 0; i < matrices; i++) {
+        lt_pack_panels((float *)dst + i * all * nr * k, (const float *)t->data + i * k * n, param[1] ? 1 : n, param[1] ? k : 1, k, n, (int)nr, 0, all);
+    }
+}
+
+static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4])
+{
+    int64_t matrices, k, n, nr = param[0];
+    if (!pack_shape(dst, param, &matrices, &k, &n)) {
+        return;
+    }
+    int64_t all = (n + nr - 1) / nr, row = param[1] ? 1 : n, col = param[1] ? k : 1;
+    for (int64_t i = 0; i < matrices; i++) {
+        float *to = (float *)dst->data + i * k * n;
+        const float *from = (const float *)packed + i * all * nr * k;
+        for (int64_t p = 0; p < k; p++) {
+            for (int64_t j = 0; j < n; j++) {
+                to[p * row + j * col] = from[(j / nr * k + p) * nr + j % nr];
+            }
+        }
+    }
+}
+
+LT_PACKS(gemm) = {
+    {.name = "gemm.b.f32", .version = 1, .summary = "right matrices in panels of param[0] columns; param[1]: stored transposed", .bytes = pack_bytes, .pack = pack,
+     .unpack = unpack},
+    {.name = NULL},
+};
+
+/* ---- The driver ---- */
+
+static double opt_of(const lathe_operand *o, int axis)
+{
+    return axis >= 0 && axis < o->rank ? (double)o->dims[axis].opt : 1;
+}
+
+/* Addend of a Gemm: f32 of rank 0 to 2. */
+static bool addend_ok(const lathe_problem *p)
+{
+    const lathe_operand *c = lt_root_operand(p, 2, NULL);
+    return !c || (is_gemm(p) && c->rank <= 2);
+}
+
+int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+{
+    uint16_t b_number;
+    (void)config;
+    if (!lt_root_fits(problem, fit)) {
+        return 0;
+    }
+    const lathe_operand *a = lt_root_operand(problem, 0, NULL), *b = lt_root_operand(problem, 1, &b_number);
+    if (a->rank < 1 || b->rank < 1 || (is_gemm(problem) && (a->rank != 2 || b->rank != 2)) || !addend_ok(problem)) {
+        return lt_no(fit, "ranks %d and %d", a->rank, b->rank);
+    }
+    bool ta = flag(problem, "transA"), tb = flag(problem, "transB"), packed = lt_root_packable(problem, 1);
+    double k = ta ? opt_of(a, 0) : opt_of(a, a->rank - 1), n = b->rank == 1 ? 1 : tb ? opt_of(b, 0) : opt_of(b, b->rank - 1), m = 1;
+    for (int i = 0; i < problem->out[0].rank; i++) {
+        m *= (double)problem->out[0].dims[i].opt;
+    }
+    m = n > 0 ? m / n : 0;
+    if (packed) {
+        fit->pack[b_number] = "gemm.b.f32";
+        fit->pack_param[b_number][0] = isa->nr;
+        fit->pack_param[b_number][1] = tb;
+    }
+    lt_tile_formats(problem, NULL, fit);
+    double panels_built = 1;
+    for (int i = 0; i < b->rank; i++) {
+        panels_built *= opt_of(b, i);
+    }
+    fit->cost = lt_product_cost(isa, problem, m, n, k, (packed ? 0 : panels_built * (tb ? 2 : 1)) + (ta ? 2 * m * k : 0));
+    return 1;
+}
+
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, operands *o, lt_product *p, lathe_diag *diag)
+{
+    uint16_t na, nb;
+    (void)lt_root_operand(problem, 0, &na);
+    (void)lt_root_operand(problem, 1, &nb);
+    if (!read_shapes(problem, in[na].rank, in[na].dims, in[nb].rank, in[nb].dims, &o->s)) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "the matrices do not go together");
+    }
+    o->a = in[na].data;
+    o->b = in[nb].data;
+    o->packed = lt_root_packable(problem, 1);
+    *p = (lt_product){.isa = isa, .batch = o->s.batches, .m = o->s.m, .n = o->s.n, .k = o->s.k, .rows = rows, .panels = panels, .user = o,
+                      .rows_built = o->s.a_col != 1, .panels_built = !o->packed, .alpha = 1, .beta = 1, .addend_period = 1};
+    return LATHE_OK;
+}
+
+size_t lt_gemm_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+{
+    operands o;
+    lt_product p;
+    (void)config, (void)out;
+    return describe(isa, problem, in, &o, &p, NULL) == LATHE_OK ? lt_product_scratch(&p, problem, threads) : 0;
+}
+
+static lathe_status describe_addend(const lathe_call *call, lt_product *p, lathe_diag *diag)
+{
+    const lathe_problem *problem = call->problem;
+    uint16_t number;
+    if (!is_gemm(problem)) {
+        return LATHE_OK;
+    }
+    p->alpha = lt_attr_f(problem->attrs, problem->n_attrs, "alpha", 1.0f);
+    p->beta = lt_attr_f(problem->attrs, problem->n_attrs, "beta", 1.0f);
+    if (!lt_root_operand(problem, 2, &number) || p->beta == 0.0f) {
+        return LATHE_OK;
+    }
+    const lathe_buffer *c = &call->in[number];
+    int64_t cols = c->rank > 0 ? c->dims[c->rank - 1] : 1, rows_of = c->rank > 1 ? c->dims[0] : 1;
+    if ((cols != 1 && cols != p->n) || (rows_of != 1 && rows_of != p->m)) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, "Gemm", NULL, "C does not broadcast to the product");
+    }
+    p->addend = c->data;
+    p->addend_col = cols != 1;
+    p->addend_row = rows_of != 1 ? cols : 0;
+    return LATHE_OK;
+}
+
+lathe_status lt_gemm_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
+{
+    operands o;
+    lt_product p;
+    LT_TRY(describe(isa, call->problem, call->in, &o, &p, diag));
+    LT_TRY(describe_addend(call, &p, diag));
+    return lt_product_run(&p, gang, call, diag);
+}

@@ -1,0 +1,43 @@
+/*
+ * product.h - the one loop around the matrix product's microkernel: batches, blocks of rows, groups of panels, and the epilogue on each finished tile.
+ * Private to src/backend/cpu; MatMul, Gemm and convolutions describe their operands to it.
+ */
+#ifndef LT_PRODUCT_H
+#define LT_PRODUCT_H
+
+#include "backend/cpu/cpu_isa.h"
+
+typedef struct lt_product lt_product;
+struct lt_product {
+    const lt_cpu_isa *isa;
+    int64_t batch, m, n, k; /* results are row-major, batch after batch, in the order in which output 0 is stored */
+    /* Rows first .. first + count of the left matrix with k consecutive elements each. buffer: count * k floats to build them in. */
+    const float *(*rows)(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda);
+    /* Consecutive panels of nr columns of the right matrix, k x nr each, 64-byte aligned; missing columns hold anything finite. buffer: count panels. */
+    const float *(*panels)(const lt_product *p, int64_t batch, int64_t first, int64_t count, float *buffer);
+    bool rows_built, panels_built; /* the buffers are used */
+    const void *user;
+    /* result = alpha * sum + beta * addend; the addend's element is (batch % addend_period) * addend_batch + row * addend_row + col * addend_col */
+    float alpha, beta;
+    const float *addend; /* NULL: none */
+    int64_t addend_period, addend_batch, addend_row, addend_col;
+};
+
+/* Scratch for the whole gang; grows with every extent. Only extents and the two flags of the product are looked at. */
+size_t lt_product_scratch(const lt_product *p, const lathe_problem *problem, int threads);
+/* Every thread of the gang calls it. The tile program of the call's problem is the epilogue. */
+lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag);
+/* Nanoseconds on one thread: the sums, the operands' way through memory, the epilogue. built: floats that are rearranged on the way. */
+double lt_product_cost(const lt_cpu_isa *isa, const lathe_problem *problem, double m, double n, double k, double built);
+
+/* What every driver of a root with f32 operands checks: no prologue, f32 operands and result, an epilogue that the tile program takes. */
+int lt_root_fits(const lathe_problem *problem, lathe_fit *fit);
+/* Operand of the root's input `slot`; NULL when it is absent. *number gets its number. */
+const lathe_operand *lt_root_operand(const lathe_problem *problem, size_t slot, uint16_t *number);
+/* The operand is a constant that only this slot reads, so that it may be packed. */
+bool lt_root_packable(const lathe_problem *problem, size_t slot);
+
+/* Panels of a matrix in memory: element (p, j) at b[p * row + j * col], k x n. Used by packs and by products that pack as they go. */
+void lt_pack_panels(float *dst, const float *b, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count);
+
+#endif
