@@ -130,6 +130,25 @@ static void test_names(void **state)
               "}\n");
 }
 
+static void test_words(void **state)
+{
+    (void)state;
+    prints_as("opset (f32[\"N-1\",N-1] f32, f32[N] a-b) => (seq)\n"
+              "{ f32 init = Relu (f32) #a comment\n"
+              "  on = Neg (init) on twin\n"
+              "  by = Abs (on) @g1\n"
+              "  assume = Neg (a-b)\n"
+              "  f32[N] seq = Relu (assume) }",
+              "opset (f32[\"N-1\",N-1] f32, f32[N] a-b) => (f32[N] seq)\n"
+              "{\n"
+              "  f32[\"N-1\",N-1] init = Relu (f32)\n"
+              "  f32[\"N-1\",N-1] on = Neg (init) on twin\n"
+              "  f32[\"N-1\",N-1] by = Abs (on) @g1\n"
+              "  f32[N] assume = Neg (a-b)\n"
+              "  f32[N] seq = Relu (assume)\n"
+              "}\n");
+}
+
 static void test_dims(void **state)
 {
     (void)state;
@@ -430,7 +449,7 @@ static void test_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pages),      cmocka_unit_test(test_onnx_spelling), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_pages),      cmocka_unit_test(test_onnx_spelling), cmocka_unit_test(test_names),         cmocka_unit_test(test_words),
         cmocka_unit_test(test_dims),       cmocka_unit_test(test_elements),      cmocka_unit_test(test_generators),
         cmocka_unit_test(test_blobs),      cmocka_unit_test(test_attributes),    cmocka_unit_test(test_optional_values),
         cmocka_unit_test(test_errors),     cmocka_unit_test(test_deep),          cmocka_unit_test(test_sample),
