@@ -300,7 +300,7 @@ static lathe_status open_call(lt_import *in, const lt_scope *scope, const lt_pb_
 {
     const char *name, *label;
     LT_TRY(lt_import_str(in, function->name, in->name, &name));
-    LT_TRY(lt_import_str(in, node->name.length > 0 ? node->name : function->name, in->name, &label));
+    LT_TRY(lt_import_str(in, lt_import_label(node), in->name, &label));
     *inner = (lt_scope){ .region = scope->region, .function = true, .dead = scope->dead };
     inner->prefix = lt_arena_printf(&in->arena, "%.120s", label);
     const char *what = lt_arena_printf(&in->arena, "function %s", name);

@@ -414,8 +414,7 @@ lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *b
                        .function = outer->function,
                        .dead = call->dead };
     const char *label;
-    lathe_bytes owner = call->node->name.length > 0 ? call->node->name : call->node->op_type;
-    LT_TRY(lt_import_str(in, owner, call->where, &label));
+    LT_TRY(lt_import_str(in, lt_import_label(call->node), call->where, &label));
     scope.path = lt_import_path(in, outer, label, attr);
     scope.prefix = scope.function ? outer->prefix : lt_arena_printf(&in->arena, "%.120s/%.120s", label, attr);
     if (scope.path == NULL || scope.prefix == NULL) {

@@ -155,8 +155,7 @@ const char *lt_import_path(lt_import *in, const lt_scope *outer, const char *lab
     return lt_arena_printf(&in->arena, "%s%s%.120s/%.120s", path, length > 0 ? "/" : "", label, what);
 }
 
-/* What to call a node: its name, else that of its first result. */
-static lathe_bytes label_of(const lt_pb_node *node)
+lathe_bytes lt_import_label(const lt_pb_node *node)
 {
     for (size_t i = 0; i < node->output.count && node->name.length == 0; i++) {
         if (node->output.at[i].length > 0) {
@@ -169,7 +168,7 @@ static lathe_bytes label_of(const lt_pb_node *node)
 const char *lt_import_where(lt_import *in, const lt_scope *scope, const lt_pb_node *node)
 {
     const char *path = scope != NULL ? scope->path : "";
-    lathe_bytes label = label_of(node);
+    lathe_bytes label = lt_import_label(node);
     const char *text = lt_arena_printf(&in->arena, "%s: %s%snode '%.*s' (%.*s)", in->name, path,
                                        path[0] != '\0' ? ": " : "", shown(label), label.data, shown(node->op_type),
                                        node->op_type.length > 0 ? node->op_type.data : "");
@@ -191,7 +190,7 @@ lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, const lt_pb_
     }
     in->unsupported = items;
     lt_unsupported item = {
-        .node = keep(arena, label_of(node)),
+        .node = keep(arena, lt_import_label(node)),
         .op = keep(arena, node->op_type),
         .domain = keep(arena, node->domain),
         .path = lt_arena_str(arena, scope != NULL ? scope->path : ""),

@@ -146,6 +146,8 @@ lathe_status lt_import_value_name(lt_import *in, const lt_scope *scope, lathe_by
 lathe_status lt_import_take_name(lt_import *in, const char *name);
 /* NUL-terminated text of a span; LATHE_BAD_MODEL when it holds a NUL byte or is longer than LT_IMPORT_MAX_NAME. */
 lathe_status lt_import_str(lt_import *in, lathe_bytes span, const char *where, const char **out);
+/* What to call a node: its name, else that of its first result. */
+lathe_bytes lt_import_label(const lt_pb_node *node);
 /* "outer/label/what"; of deep nests the inner part is left out. NULL: out of memory. */
 const char *lt_import_path(lt_import *in, const lt_scope *outer, const char *label, const char *what);
 /* "model.onnx: if1/then_branch: node 'conv1' (Conv)" in the arena. */

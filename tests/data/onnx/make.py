@@ -433,6 +433,14 @@ def refusals():
 
     call = lambda kind, ins, outs, **a: h.make_node(kind, ins.split(), outs.split(), domain="my", **a)
     my = [("my", 1)]
+    # In a branch, behind it, in a function, in the body of an operator that is unknown itself, and an old form that cannot be lifted.
+    then = h.make_graph([node("Bogus1", "x", "t")], "then", [], [vi("t")])
+    other = h.make_graph([node("Neg", "x", "t")], "else", [], [vi("t")])
+    body = h.make_graph([node("Bogus4", "e", "w"), node("Neg", "w", "o")], "body", [vi("e")], [vi("o")])
+    nodes = [node("If", "c", "u", then_branch=then, else_branch=other), node("Bogus2", "u", "v"), call("F", "v", "w"),
+             h.make_node("Bogus5", ["w"], ["z"], name="owner", body=body), node("BatchNormalization", "x x x x x", ["y", "", "", "", "q"])]
+    bad_graph("op_many_nested", nodes, "unsupported", "the operator is unknown", ins=[vi("x"), vi("c", (), T.BOOL)], opset=9, extra=my,
+              functions=[function("F", "a", "b", [node("Bogus3", "a", "b")])], outs=[vi("y"), vi("z")])
     f = function("F", "a", "b", [call("F", "a", "b")])
     bad_graph("function_recursive", [call("F", "x", "y")], "bad-model", "the function 'F' calls itself", functions=[f], extra=my)
     g = [function("F", "a", "b", [call("G", "a", "b")]), function("G", "a", "b", [call("F", "a", "b")])]
