@@ -3,8 +3,8 @@
  *
  * Called by choose.c; knows nothing of tactics. Reductions after Scholz and Eckstein (2002): a node without edges takes its best state (R0), a node
  * with one edge folds into its neighbour (R1), with two edges into an edge between its neighbours (R2). These are exact. When only nodes of degree
- * three or more are left, the one whose best state is clearest is fixed (RN), which is a heuristic; afterwards local search over single nodes and
- * connected pairs improves the whole until nothing changes. The cost returned is summed anew over the original costs.
+ * three or more are left, the one whose best state is clearest is fixed (RN), which is a heuristic; afterwards local search over connected pairs
+ * improves the whole, also from starts where one node is held in another state (kicks). The cost returned is summed anew over the original costs.
  */
 #include "tune/tune.h"
 #include <string.h>
@@ -372,8 +372,8 @@ static double local_cost(const lt_pbqp *p, uint32_t n, uint32_t s, uint32_t exce
     return c;
 }
 
-/* Best pair of states for the two ends of an edge; true when it improves on the present one. */
-static bool improve_pair(lt_pbqp *p, const edge *e)
+/* Best pair of states for the two ends of an edge, node `held` staying as it is; true when it improves on the present one. */
+static bool improve_pair(lt_pbqp *p, const edge *e, uint32_t held)
 {
     node *a = &p->nodes[e->a], *b = &p->nodes[e->b];
     uint32_t sa = a->chosen, sb = b->chosen;
@@ -382,6 +382,9 @@ static bool improve_pair(lt_pbqp *p, const edge *e)
     for (uint32_t s = 0; s < a->states; s++) {
         double ca = local_cost(p, e->a, s, e->b);
         for (uint32_t t = 0; t < b->states; t++) {
+            if ((e->a == held && s != a->chosen) || (e->b == held && t != b->chosen)) {
+                continue;
+            }
             double c = ca + local_cost(p, e->b, t, e->a) + edge_cost(p, e, e->original, e->a, s, t);
             if (c < best - 1e-9 * (best < 0 ? -best : best)) {
                 best = c;
@@ -395,13 +398,13 @@ static bool improve_pair(lt_pbqp *p, const edge *e)
     return best < now;
 }
 
-static void local_search(lt_pbqp *p)
+static void local_search(lt_pbqp *p, uint32_t held)
 {
     bool changed = true;
     for (int round = 0; changed && round < 50; round++) {
         changed = false;
         for (size_t i = 0; i < p->n_edges; i++) {
-            if (p->edges[i].original && improve_pair(p, &p->edges[i])) {
+            if (p->edges[i].original && improve_pair(p, &p->edges[i], held)) {
                 changed = true;
             }
         }
@@ -423,6 +426,56 @@ static double true_cost(const lt_pbqp *p)
     return total;
 }
 
+static void get_states(const lt_pbqp *p, uint32_t *to)
+{
+    for (size_t n = 0; n < p->n_nodes; n++) {
+        to[n] = p->nodes[n].chosen;
+    }
+}
+
+static void set_states(lt_pbqp *p, const uint32_t *from)
+{
+    for (size_t n = 0; n < p->n_nodes; n++) {
+        p->nodes[n].chosen = from[n];
+    }
+}
+
+/* Holds each node in each of its other states in turn and improves the rest; keeps whatever is better. Bounded, deterministic. */
+static lathe_status kick(lt_pbqp *p, lathe_diag *diag)
+{
+    size_t limit = 4000000 / (p->n_edges + 1); /* a second at the most */
+    size_t max_kicks = limit < 2000 ? limit : 2000;
+    uint32_t *best = LT_ARENA_ARRAY(p->arena, uint32_t, p->n_nodes + 1);
+    if (!best) {
+        return LT_OOM(diag);
+    }
+    get_states(p, best);
+    double least = true_cost(p);
+    size_t kicks = 0;
+    for (bool better = true; better && kicks < max_kicks;) {
+        better = false;
+        for (uint32_t n = 0; n < p->n_nodes && kicks < max_kicks; n++) {
+            for (uint32_t s = 0; s < p->nodes[n].states; s++) {
+                if (s == best[n] || p->nodes[n].original[s] >= LT_PBQP_INF) {
+                    continue;
+                }
+                p->nodes[n].chosen = s;
+                local_search(p, n);
+                local_search(p, UINT32_MAX);
+                kicks++;
+                double cost = true_cost(p);
+                if (cost < least - 1e-9 * least) {
+                    least = cost;
+                    get_states(p, best);
+                    better = true;
+                }
+                set_states(p, best);
+            }
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_pbqp_solve(lt_pbqp *p, uint32_t *states_out, double *cost, bool *exact, lathe_diag *diag)
 {
     bool only_exact = true;
@@ -433,7 +486,8 @@ lathe_status lt_pbqp_solve(lt_pbqp *p, uint32_t *states_out, double *cost, bool 
     LT_TRY(reduce_all(p, &only_exact, diag));
     replay(p);
     if (!only_exact) {
-        local_search(p);
+        local_search(p, UINT32_MAX);
+        LT_TRY(kick(p, diag));
     }
     for (size_t n = 0; n < p->n_nodes; n++) {
         states_out[n] = p->nodes[n].chosen;
