@@ -77,8 +77,8 @@ lathe_status lt_graph_set_input_of(lt_graph *graph, lt_node_id id, uint32_t slot
     if (old == value) {
         return LATHE_OK;
     }
-    lt_value_id *inputs;
-    uint32_t count;
+    lt_value_id *inputs = NULL;
+    uint32_t count = 0;
     LT_TRY(check_new_input(graph, node, slot, value, diag));
     LT_TRY(changed_inputs(graph, node, slot, value_id, &inputs, &count, diag));
     if (value != NULL) {

@@ -4,13 +4,14 @@
  * Each evaluation of a node gets a store that holds the memory of all its results; a result keeps its store alive until its last use. Results of
  * a body live until the node that ran it has run the next one or is done: operators copy what they pass on or carry along.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "graph/graph_internal.h"
 
 typedef struct store {
     const lathe_allocator *allocator;
-    uint64_t refs;
+    atomic_uint_least64_t refs; /* constants made from one store may be released on several threads */
     lt_arena arena;
 } store;
 
@@ -61,16 +62,21 @@ static store *make_store(const lathe_allocator *allocator)
     store *s = LT_NEW(allocator, store);
     if (s != NULL) {
         s->allocator = allocator;
-        s->refs = 1;
+        atomic_init(&s->refs, 1);
         lt_arena_init(&s->arena, allocator);
     }
     return s;
 }
 
+static void hold_store(store *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
 static void drop_store(void *owner)
 {
     store *s = owner;
-    if (s != NULL && --s->refs == 0) {
+    if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
         lt_arena_destroy(&s->arena);
         LT_DELETE(s->allocator, s);
     }
@@ -111,7 +117,7 @@ static lathe_status set_cell(runner *r, uint32_t index, const lt_any *any, store
     empty_cell(c);
     *c = (cell){ .any = *any, .owner = owner, .set = true };
     if (owner != NULL) {
-        owner->refs++;
+        hold_store(owner);
     }
     return LATHE_OK;
 }
@@ -195,7 +201,7 @@ static lathe_status keep_results(lt_eval *c, const lt_region *body, lt_any *out)
         store *owner = cell_at(e->runner->cells, e->runner->n_chunks, value->id.index)->owner;
         if (owner != NULL) {
             next.kept[next.n_kept++] = owner;
-            owner->refs++;
+            hold_store(owner);
         }
     }
     if (status != LATHE_OK) {
@@ -554,7 +560,7 @@ static lathe_status blob_of(runner *r, store *s, const lt_any *any, const char *
     }
     lathe_status status = lt_blob_wrap(r->allocator, &any->tensor, s, drop_store, out, r->diag);
     if (status == LATHE_OK) {
-        s->refs++;
+        hold_store(s);
     }
     return status;
 }

@@ -216,7 +216,7 @@ static lathe_attr_kind kind_in_schema(const lt_op *op, const char *name)
 
 static lathe_status parse_attr(lt_reader *r, const lt_op *op, lathe_attr *out)
 {
-    lathe_attr_kind written;
+    lathe_attr_kind written = LATHE_ATTR_NONE;
     lt_token token;
     *out = (lathe_attr){ 0 };
     LT_TRY(parse_head(r, &out->name, &written));

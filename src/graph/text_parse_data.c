@@ -279,6 +279,9 @@ static lathe_status parse_generator(lt_reader *r, const lt_token *name, const lt
     return LATHE_OK;
 }
 
+/* Bytes of recipes allowed for each byte of a blob that was found. */
+enum { RECIPE_FACTOR = 8 };
+
 static lathe_status find_blob(lt_reader *r, const lt_type *type, lt_blob **out)
 {
     uint64_t hash;
@@ -300,6 +303,10 @@ static lathe_status find_blob(lt_reader *r, const lt_type *type, lt_blob **out)
         return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "the constant blob(0x%016llx) has another type than written",
                        (unsigned long long)hash);
     }
+    /* Recipes over data that is really there may make more than a text out of nothing. */
+    uint64_t more;
+    bool fits = !__builtin_mul_overflow((uint64_t)shape.bytes, (uint64_t)RECIPE_FACTOR, &more) && r->graph->budget <= UINT64_MAX - 1 - more;
+    r->graph->budget += fits ? more : 0;
     *out = blob;
     return LATHE_OK;
 }

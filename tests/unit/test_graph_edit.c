@@ -166,6 +166,31 @@ static void test_types_follow(void **state)
     lt_graph_destroy(graph);
 }
 
+/* Unknowns that inference makes anew for the same thing are the same thing. */
+static void test_unknowns(void **state)
+{
+    (void)state;
+    lt_graph *graph = parse_text("net (f32[N] x, f32[4] z) => (y, w)\n"
+                                 "<i64[1] minus = {-1}, i64[1] axis = {0}>\n"
+                                 "{ i = NonZero (x)  f = Reshape (i, minus)  y = Gather (x, f)  j = NonZero (z)  w = Squeeze (j, axis) }");
+    lt_dim before = value_named(graph, "y")->type.dims[0], other = value_named(graph, "w")->type.dims[0];
+    assert_false(lt_dim_same(before, other));
+    MUST(lt_graph_infer(graph, diag));
+    MUST(lt_graph_infer_node(graph, node_of(graph, "i")->id, diag));
+    assert_true(lt_dim_same(before, value_named(graph, "y")->type.dims[0]));
+    assert_true(lt_dim_same(before, value_named(graph, "i")->type.dims[1]));
+    /* Reading something else makes another unknown, which flows on. */
+    MUST(lt_graph_set_input_of(graph, node_of(graph, "i")->id, 0, find(graph, "z"), diag));
+    lt_dim after = value_named(graph, "y")->type.dims[0];
+    assert_true(lt_dim_same(after, value_named(graph, "i")->type.dims[1]));
+    assert_false(lt_dim_same(after, before));
+    /* A node that passes another's unknown on does not keep it when it reads another. */
+    MUST(lt_graph_set_input_of(graph, node_of(graph, "f")->id, 0, find(graph, "j"), diag));
+    assert_true(lt_dim_same(other, value_named(graph, "y")->type.dims[0]));
+    MUST(lt_graph_verify(graph, diag));
+    lt_graph_destroy(graph);
+}
+
 static void test_move(void **state)
 {
     (void)state;
@@ -400,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_replace_output),
         cmocka_unit_test(test_wrap_value),
         cmocka_unit_test(test_types_follow),
+        cmocka_unit_test(test_unknowns),
         cmocka_unit_test(test_move),
         cmocka_unit_test(test_constants),
         cmocka_unit_test(test_fold),
