@@ -172,7 +172,7 @@ static void test_unknowns(void **state)
     (void)state;
     lt_graph *graph = parse_text("net (f32[N] x, f32[4] z) => (y, w)\n"
                                  "<i64[1] minus = {-1}, i64[1] axis = {0}>\n"
-                                 "{ i = NonZero (x)  f = Reshape (i, minus)  y = Gather (x, f)  j = NonZero (z)  w = Squeeze (j, axis) }");
+                                 "{ i = NonZero (x)  j = NonZero (z)  f = Reshape (i, minus)  y = Gather (x, f)  w = Squeeze (j, axis) }");
     lt_dim before = value_named(graph, "y")->type.dims[0], other = value_named(graph, "w")->type.dims[0];
     assert_false(lt_dim_same(before, other));
     MUST(lt_graph_infer(graph, diag));
