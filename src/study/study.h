@@ -1,0 +1,119 @@
+/*
+ * study.h - what the command does with models and plans beyond building and running them: metrics, the reference, looking inside plans, shrinking a
+ * failing model. The one header of src/study; it is linked into the command and the tests, not into the libraries.
+ *
+ * It builds and runs through the public API only; of the inside it knows graphs, ONNX files, passes and the plan's tables.
+ */
+#ifndef LT_STUDY_H
+#define LT_STUDY_H
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "graph/graph.h"
+#include "onnx/onnx.h"
+#include "ops/ops.h"
+#include "passes/passes.h"
+#include <lathe/builder.h>
+
+/* ---- Metrics ---- */
+
+/* ONNX's own rule for test cases: types and shapes equal, integers, bools and strings exact, floats |a-b| <= atol + rtol*|b|. why: the first reason. */
+bool lt_study_allclose(const lt_tensor *a, const lt_tensor *b, double rtol, double atol, char *why, size_t why_size);
+
+typedef struct lt_difference {
+    bool comparable;   /* same type and shape; else nothing below is set but `why` */
+    bool equal;        /* bit for bit, NaNs counting as equal to NaNs */
+    double mean_rel;   /* sum|a-b| / sum|b| */
+    double max_rel;    /* max|a-b| / max|b| */
+    double mean_abs, max_abs;
+    int64_t count, nans_apart; /* elements where only one is NaN */
+    int64_t worst;     /* element of max|a-b|; -1: none */
+    double worst_a, worst_b;
+    char why[160];
+} lt_difference;
+void lt_study_measure(const lt_tensor *a, const lt_tensor *b, lt_difference *out);
+/* NaNs agree, and mean_rel <= rtol or mean_abs <= atol. */
+bool lt_study_within(const lt_difference *difference, double rtol, double atol);
+
+/* ---- Models ---- */
+
+/* ONNX by its bytes; text IR when the name ends in .lathe. */
+lathe_status lt_study_open(const char *path, const lathe_allocator *allocator, lt_graph **out, lathe_diag *diag);
+
+/* A tensor by name: inputs and outputs of runs. */
+typedef struct lt_named {
+    const char *name;
+    lt_tensor tensor;
+} lt_named;
+typedef struct lt_named_set {
+    lt_named *items;
+    size_t count, capacity;
+} lt_named_set;
+const lt_named *lt_study_find(const lt_named_set *set, const char *name); /* NULL: absent */
+lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, const lt_tensor *tensor, lathe_diag *diag); /* copies */
+
+/*
+ * Runs a graph by the operators' reference. outputs: of LT_MAIN, copied into the arena. visit (may be NULL) sees every tensor of LT_MAIN as it is
+ * computed. Values that are no tensors are left out.
+ */
+typedef lathe_status (*lt_study_visit)(void *user, const char *name, const lt_tensor *tensor, lathe_diag *diag);
+lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, uint64_t seed, lt_study_visit visit, void *user,
+                                lt_arena *arena, lt_named_set *outputs, lathe_diag *diag);
+/* Random inputs for a graph; free dims at 1. */
+lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_arena *arena, lt_named_set *out, lathe_diag *diag);
+
+/* ---- Plans ---- */
+
+typedef struct lt_study_plan {
+    lt_file file;
+    lt_arena arena;
+    lt_plan *plan;
+} lt_study_plan;
+lathe_status lt_study_plan_open(const char *path, bool verify_full, lt_study_plan *out, lathe_diag *diag);
+/* data must outlive it. */
+lathe_status lt_study_plan_open_memory(const void *data, size_t size, lt_study_plan *out, lathe_diag *diag);
+void lt_study_plan_close(lt_study_plan *p);
+
+/* The programs of the first variant, without the init program: number of the i-th, LT_PLAN_NONE past the end. */
+uint32_t lt_study_program(const lt_plan *plan, uint32_t i);
+
+/* What became of the ONNX nodes, as text. node NULL: all, and the sums; else those whose label, op or output matches (* and ?). */
+typedef struct lt_study_explained {
+    size_t nodes, steps, folded, removed, refusals;
+} lt_study_explained;
+lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out, lt_study_explained *sums, lathe_diag *diag);
+lathe_status lt_study_explain_json(const lt_plan *plan, const char *node, lt_json *json, lathe_diag *diag);
+
+/* ---- Shrinking a failing model ---- */
+
+/*
+ * Does this graph still fail in the way that is looked for? *fails is the answer; a status other than OK ends the search. The inputs are those of the
+ * graph, with the values seen in the whole model.
+ */
+typedef lathe_status (*lt_study_check)(void *user, lt_graph *graph, const lt_named_set *values, bool *fails, lathe_diag *diag);
+typedef struct lt_reduce_options {
+    lt_study_check check;
+    void *user;
+    uint64_t seed;
+    void (*progress)(void *user, size_t nodes, size_t tried);
+} lt_reduce_options;
+/*
+ * Delta debugging over the nodes of LT_MAIN: the smallest set of nodes found that still fails. Results of nodes left out become inputs (or
+ * constants, where a node needs them as such) with the shapes and values of a reference run. LATHE_INVALID_ARGUMENT when the whole does not fail.
+ */
+lathe_status lt_study_reduce(const lt_graph *graph, const lt_named_set *inputs, const lt_reduce_options *options, lt_graph **out, lathe_diag *diag);
+
+/* Built-in checks. */
+typedef struct lt_build_check {
+    const lathe_build_options *options;
+    lathe_status status; /* that the build must fail with; LATHE_OK: set from the first failure */
+} lt_build_check;
+lathe_status lt_check_build(void *user, lt_graph *graph, const lt_named_set *values, bool *fails, lathe_diag *diag);
+typedef struct lt_compare_check {
+    const lathe_build_options *options;
+    lathe_runtime *runtime;
+    double rtol, atol;
+} lt_compare_check;
+lathe_status lt_check_compare(void *user, lt_graph *graph, const lt_named_set *values, bool *fails, lathe_diag *diag);
+
+#endif

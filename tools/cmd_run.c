@@ -1,0 +1,179 @@
+/*
+ * cmd_run.c - lathe run: one run on given inputs; outputs go to files, or their numbers to the standard output.
+ */
+#include "data.h"
+#include "tool.h"
+#include <string.h>
+
+/* What --output says about this output; NULL when nothing. */
+static const char *target_of(const tool *t, const char *name, size_t n_outputs)
+{
+    size_t cursor = 0, length = strlen(name);
+    const char *text, *found = NULL;
+    while (args_next(t->args, OPT_OUTPUT, &cursor, &text)) {
+        if (strncmp(text, name, length) == 0 && text[length] == '=') {
+            found = text + length + 1;
+        } else if (!strchr(text, '=') && (n_outputs == 1 || data_is_npz(text))) {
+            found = text;
+        }
+    }
+    return found;
+}
+
+static lathe_io output_at(const lathe_engine *engine, size_t i)
+{
+    lathe_io io = { .struct_size = sizeof io };
+    (void)lathe_engine_io(engine, lathe_engine_inputs(engine) + i, &io, NULL);
+    return io;
+}
+
+static int check_targets(tool *t, const lathe_engine *engine)
+{
+    size_t cursor = 0, n = lathe_engine_outputs(engine);
+    const char *text;
+    while (args_next(t->args, OPT_OUTPUT, &cursor, &text)) {
+        const char *equals = strchr(text, '='), *path = equals ? equals + 1 : text;
+        bool known = !equals && (n == 1 || data_is_npz(text));
+        for (size_t i = 0; i < n && !known; i++) {
+            const char *name = output_at(engine, i).name;
+            known = strncmp(text, name, strlen(name)) == 0 && text[strlen(name)] == '=';
+        }
+        if (!known) {
+            return tool_usage(t, "--output %s fits no output: lathe inspect lists them", text);
+        }
+        if (!data_name_known(path)) {
+            return tool_usage(t, "--output %s: known endings are .npy .npz .pb .png", text);
+        }
+    }
+    return EXIT_FINE;
+}
+
+/* One file each; outputs with the same .npz go there together. */
+static lathe_status write_outputs(tool *t, const data_item *items, size_t count, lathe_diag *diag)
+{
+    data_item *group = LT_ARENA_ARRAY(&t->arena, data_item, count + 1);
+    for (size_t i = 0; group && i < count; i++) {
+        const char *path = target_of(t, items[i].name, count);
+        size_t n = 0;
+        bool done = !path;
+        for (size_t k = 0; k < count && path; k++) {
+            const char *other = target_of(t, items[k].name, count);
+            if (other && strcmp(other, path) == 0 && (k == i || data_is_npz(path))) {
+                done |= k < i;
+                group[n++] = items[k];
+            }
+        }
+        if (!done) {
+            LT_TRY(data_write(path, group, n, diag));
+        }
+    }
+    return group ? LATHE_OK : LT_OOM(diag);
+}
+
+static void print_text(const data_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char shape[200];
+        tensor_stats s;
+        tensor_measure(&items[i].tensor, &s);
+        printf("%s: %s %s checksum %016llx", items[i].name, lathe_dtype_name(items[i].tensor.dtype), shape_text(&items[i].tensor, shape, sizeof shape),
+               (unsigned long long)s.hash);
+        if (items[i].tensor.dtype != LATHE_DTYPE_STRING && s.count > 0) {
+            printf(" min %.6g mean %.6g max %.6g", s.min, s.mean, s.max);
+        }
+        printf(s.nans ? " nan %lld\n" : "\n", (long long)s.nans);
+    }
+}
+
+static int print_json(tool *t, const opened *o, const data_item *items, size_t count, double run_ms)
+{
+    lt_buf out;
+    lt_json j;
+    lt_buf_init(&out, NULL);
+    lt_json_init(&j, &out, true);
+    lt_json_begin_object(&j);
+    lt_json_key(&j, "build_ms");
+    lt_json_f64(&j, o->build_ms);
+    lt_json_key(&j, "load_ms");
+    lt_json_f64(&j, o->load_ms);
+    lt_json_key(&j, "run_ms");
+    lt_json_f64(&j, run_ms);
+    lt_json_key(&j, "outputs");
+    lt_json_begin_array(&j);
+    for (size_t i = 0; i < count; i++) {
+        json_tensor(&j, items[i].name, &items[i].tensor);
+    }
+    lt_json_end_array(&j);
+    lt_json_end_object(&j);
+    return tool_print_buf(t, &out);
+}
+
+static lathe_status collect(tool *t, const lathe_engine *engine, lathe_context *context, data_set *out, lathe_diag *diag)
+{
+    for (size_t i = 0; i < lathe_engine_outputs(engine); i++) {
+        lathe_io io = output_at(engine, i);
+        lathe_tensor tensor = { .struct_size = sizeof tensor };
+        if (!io.is_tensor) {
+            tool_notice(t, "note: output '%s' is no tensor and is not shown", io.name);
+            continue;
+        }
+        LT_TRY(lathe_context_output(context, io.name, &tensor, diag));
+        LT_TRY(data_add(out, &t->arena, io.name, &tensor, diag));
+    }
+    return LATHE_OK;
+}
+
+static int run_once(tool *t, const opened *o)
+{
+    feed *feeds;
+    input_list inputs;
+    int64_t threads;
+    lathe_status status = inputs_of_engine(t, o->engine, &inputs);
+    if (status != LATHE_OK) {
+        return tool_fail(t, status);
+    }
+    int code = check_targets(t, o->engine);
+    code = code == EXIT_FINE ? feeds_make(t, &inputs, false, &feeds) : code;
+    if (code != EXIT_FINE) {
+        return code;
+    }
+    if (!args_int(t->args, OPT_THREADS, 0, 1024, 0, &threads)) {
+        return EXIT_USAGE;
+    }
+    lathe_context *context = NULL;
+    lathe_context_options options = { .struct_size = sizeof options, .threads = (int)threads, .seed = t->seed };
+    data_set outputs = { 0 };
+    status = lathe_context_create(o->engine, &options, &context, t->diag);
+    status = status == LATHE_OK ? feeds_bind(feeds, inputs.count, context, t->diag) : status;
+    double start = now_ms();
+    status = status == LATHE_OK ? lathe_context_run(context, t->diag) : status;
+    double run_ms = now_ms() - start;
+    status = status == LATHE_OK ? collect(t, o->engine, context, &outputs, t->diag) : status;
+    status = status == LATHE_OK ? write_outputs(t, outputs.items, outputs.count, t->diag) : status;
+    if (status != LATHE_OK) {
+        code = tool_fail(t, status);
+    } else if (t->json) {
+        code = print_json(t, o, outputs.items, outputs.count, run_ms);
+    } else if (!args_has(t->args, OPT_OUTPUT)) {
+        print_text(outputs.items, outputs.count);
+    }
+    lathe_context_destroy(context);
+    return code;
+}
+
+int verb_run(tool *t)
+{
+    lathe_build_options options;
+    opened o;
+    if (!tool_operands(t, 1, 1)) {
+        return EXIT_USAGE;
+    }
+    int code = build_options(t, &options);
+    if (code != EXIT_FINE) {
+        return code;
+    }
+    lathe_status status = engine_open(t, t->args->operands[0], &options, &o, t->diag);
+    code = status == LATHE_OK ? run_once(t, &o) : tool_fail(t, status);
+    engine_close(&o);
+    return code;
+}

@@ -1,0 +1,253 @@
+/*
+ * conformance_run.c - one case: build, load, run on every data set, compare with what is expected.
+ */
+#include "conformance.h"
+#include <string.h>
+
+typedef struct runner {
+    tool *t;
+    const case_list *list;
+    const test_case *c;
+    lt_arena arena; /* values of one case */
+    lathe_engine *engine;
+    lathe_context *context;
+    char *reason;
+} runner;
+
+static bool no(runner *r, const char *what, const char *why)
+{
+    snprintf(r->reason, REASON_MAX, "%s%s%s", what, what[0] && why[0] ? ": " : "", why);
+    return false;
+}
+
+/* The first record of the diag as the reason. */
+static bool failed(runner *r, const char *what, lathe_status status)
+{
+    lathe_diag_record record = { .struct_size = sizeof record };
+    char why[REASON_MAX];
+    snprintf(why, sizeof why, "%s", lathe_status_name(status));
+    if (lathe_diag_at(r->t->diag, 0, &record) == LATHE_OK) {
+        snprintf(why, sizeof why, "%s%s%s [%s]", record.where, record.where[0] ? ": " : "", record.text, lathe_status_name(status));
+    }
+    lathe_diag_clear(r->t->diag);
+    return no(r, what, why);
+}
+
+/* ---- Files ---- */
+
+static void close_file(const runner *r, const char *path, lt_file *file)
+{
+    uint64_t index;
+    if (lt_map_get(&r->list->by_path, path, &index) && !r->list->files[index].data) {
+        lt_file_close(file);
+    }
+}
+
+/* false with an empty reason: there is no such file. */
+static bool read_pb(runner *r, const char *path, lathe_tensor *out)
+{
+    lt_file file;
+    lathe_status status;
+    lt_any value;
+    r->reason[0] = '\0';
+    if (!case_file_open(r->list, path, &file, r->t->diag, &status)) {
+        return status == LATHE_OK ? false : failed(r, "data", status);
+    }
+    status = lt_onnx_read_value(file.data, file.size, NULL, &r->arena, &value, path, r->t->diag);
+    close_file(r, path, &file);
+    if (status != LATHE_OK) {
+        return failed(r, "data", status);
+    }
+    *out = value.tensor;
+    out->struct_size = sizeof *out;
+    return true;
+}
+
+/* ---- Building ---- */
+
+static lathe_status build_plan(runner *r, const lathe_build_options *options, lathe_plan **plan)
+{
+    lathe_network *network = NULL;
+    lt_file file;
+    lathe_status status;
+    uint64_t index;
+    if (!lt_map_get(&r->list->by_path, r->c->model, &index)) {
+        return LT_FAIL(r->t->diag, LATHE_IO, r->c->model, NULL, "there is no such model");
+    }
+    if (!r->list->files[index].data) {
+        status = lathe_network_from_onnx_file(r->c->model, NULL, &network, r->t->diag);
+    } else if (case_file_open(r->list, r->c->model, &file, r->t->diag, &status)) {
+        status = lathe_network_from_onnx(file.data, file.size, NULL, NULL, &network, r->t->diag);
+    }
+    status = status == LATHE_OK ? lathe_build(network, options, plan, r->t->diag) : status;
+    lathe_network_destroy(network);
+    return status;
+}
+
+static lathe_status load_plan(runner *r, const lathe_plan *plan, const char *plan_path)
+{
+    lathe_load_options load = { .struct_size = sizeof load };
+    size_t size;
+    const void *data = lathe_plan_data(plan, &size);
+    if (!plan_path) {
+        return lathe_engine_load_memory(r->t->runtime, data, size, &load, &r->engine, r->t->diag);
+    }
+    LT_TRY(lathe_plan_save(plan, plan_path, r->t->diag));
+    return lathe_engine_load(r->t->runtime, plan_path, &load, &r->engine, r->t->diag);
+}
+
+/* ---- Running ---- */
+
+static bool check_classes(runner *r)
+{
+    size_t n = lathe_engine_inputs(r->engine) + lathe_engine_outputs(r->engine);
+    for (size_t i = 0; i < n; i++) {
+        lathe_io io = { .struct_size = sizeof io };
+        if (lathe_engine_io(r->engine, i, &io, NULL) == LATHE_OK && !io.is_tensor) {
+            char what[200];
+            snprintf(what, sizeof what, "%s '%.100s' is a sequence, optional or map", io.is_output ? "output" : "input", io.name);
+            return no(r, what, "the API binds tensors only");
+        }
+    }
+    return true;
+}
+
+static bool bind(runner *r, const lathe_io *io, const lathe_tensor *tensor)
+{
+    lathe_status status = lathe_context_set_input(r->context, io->name, tensor, r->t->diag);
+    return status == LATHE_OK ? true : failed(r, "input", status);
+}
+
+static bool compare_output(runner *r, size_t index, const lathe_tensor *expected)
+{
+    lathe_io io = { .struct_size = sizeof io };
+    lathe_tensor got = { .struct_size = sizeof got };
+    char why[200];
+    if (index >= lathe_engine_outputs(r->engine)) {
+        return no(r, "the model has too few outputs", "");
+    }
+    (void)lathe_engine_io(r->engine, lathe_engine_inputs(r->engine) + index, &io, NULL);
+    lathe_status status = lathe_context_output(r->context, io.name, &got, r->t->diag);
+    if (status != LATHE_OK) {
+        return failed(r, "output", status);
+    }
+    if (!lt_study_allclose(&got, expected, r->c->rtol, r->c->atol, why, sizeof why)) {
+        char what[120];
+        snprintf(what, sizeof what, "output '%.80s'", io.name);
+        return no(r, what, why);
+    }
+    return true;
+}
+
+static bool run_context(runner *r)
+{
+    lathe_status status = lathe_context_run(r->context, r->t->diag);
+    return status == LATHE_OK ? true : failed(r, "run", status);
+}
+
+/* One test_data_set_N. */
+static bool run_set(runner *r, int number)
+{
+    size_t n_inputs = lathe_engine_inputs(r->engine), n_outputs = lathe_engine_outputs(r->engine);
+    lathe_tensor tensor;
+    for (size_t i = 0; i < n_inputs; i++) {
+        lathe_io io = { .struct_size = sizeof io };
+        const char *path = lt_arena_printf(&r->arena, "%s/test_data_set_%d/input_%zu.pb", r->c->folder, number, i);
+        (void)lathe_engine_io(r->engine, i, &io, NULL);
+        if (!path || !read_pb(r, path, &tensor)) {
+            return r->reason[0] ? false : no(r, "data", "an input file is missing");
+        }
+        if (!bind(r, &io, &tensor)) {
+            return false;
+        }
+    }
+    if (!run_context(r)) {
+        return false;
+    }
+    for (size_t i = 0; i < n_outputs; i++) {
+        const char *path = lt_arena_printf(&r->arena, "%s/test_data_set_%d/output_%zu.pb", r->c->folder, number, i);
+        if (!path || !read_pb(r, path, &tensor)) {
+            return r->reason[0] ? false : no(r, "data", "an output file is missing");
+        }
+        if (!compare_output(r, i, &tensor)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Stubs: the input is arange(n) / n. */
+static bool run_stub(runner *r)
+{
+    lathe_io io = { .struct_size = sizeof io };
+    lathe_tensor input, expected;
+    if (lathe_engine_inputs(r->engine) != 1 || lathe_engine_io(r->engine, 0, &io, NULL) != LATHE_OK || io.dtype != LATHE_DTYPE_F32) {
+        return no(r, "the light model should have one f32 input", "");
+    }
+    for (int i = 0; i < io.rank; i++) {
+        io.dims[i] = io.dims[i] < 0 ? 1 : io.dims[i];
+    }
+    lathe_status status = lt_tensor_alloc(&r->arena, &input, io.dtype, io.rank, io.dims, io.name, r->t->diag);
+    if (status != LATHE_OK) {
+        return failed(r, "input", status);
+    }
+    int64_t n = lt_tensor_count(&input);
+    for (int64_t i = 0; i < n; i++) {
+        lt_store_f64(LATHE_DTYPE_F32, input.data, i, (double)((float)i / (float)n));
+    }
+    input.struct_size = sizeof input;
+    if (!read_pb(r, r->c->expected, &expected)) {
+        return r->reason[0] ? false : no(r, "data", "the expected output is missing");
+    }
+    return bind(r, &io, &input) && run_context(r) && compare_output(r, 0, &expected);
+}
+
+static bool has_set(const runner *r, int number)
+{
+    char path[4096];
+    static const char *const files[] = { "input_0.pb", "output_0.pb" };
+    for (size_t i = 0; i < LT_COUNT(files); i++) {
+        snprintf(path, sizeof path, "%s/test_data_set_%d/%s", r->c->folder, number, files[i]);
+        if (lt_map_get(&r->list->by_path, path, NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool run_case(runner *r, const lathe_build_options *options, const char *plan_path)
+{
+    lathe_plan *plan = NULL;
+    lathe_status status = build_plan(r, options, &plan);
+    bool passed = status == LATHE_OK ? true : failed(r, "build", status);
+    if (passed && (status = load_plan(r, plan, plan_path)) != LATHE_OK) {
+        passed = failed(r, "load", status);
+    }
+    passed = passed && check_classes(r);
+    if (passed && (status = lathe_context_create(r->engine, NULL, &r->context, r->t->diag)) != LATHE_OK) {
+        passed = failed(r, "context", status);
+    }
+    if (passed && r->c->expected) {
+        passed = run_stub(r);
+    } else if (passed) {
+        passed = has_set(r, 0) ? true : no(r, "there is no test data", "");
+        for (int i = 0; passed && has_set(r, i); i++) {
+            passed = run_set(r, i);
+        }
+    }
+    lathe_context_destroy(r->context);
+    lathe_engine_destroy(r->engine);
+    lathe_plan_destroy(plan);
+    return passed;
+}
+
+void case_run(tool *t, const case_list *list, const test_case *c, const lathe_build_options *options, const char *plan_path, case_result *result)
+{
+    runner r = { .t = t, .list = list, .c = c, .reason = result->reason };
+    lt_arena_init(&r.arena, NULL);
+    result->reason[0] = '\0';
+    result->passed = run_case(&r, options, plan_path);
+    result->done = true;
+    lathe_diag_clear(t->diag);
+    lt_arena_destroy(&r.arena);
+}

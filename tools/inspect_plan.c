@@ -1,0 +1,268 @@
+/*
+ * inspect_plan.c - lathe inspect on a plan: what it holds, its steps, its memory. It reads the plan's tables only, so that a plan for another machine can be
+ * looked at as well.
+ */
+#include "inspect.h"
+#include "steps.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const space_names[] = { "cpu", "twin", "cuda" };
+
+/* Weights that refitting can replace. */
+static size_t refittable(const lt_plan *plan)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < plan->n_blobs; i++) {
+        n += (plan->blobs[i].flags & LT_BLOB_INITIALIZER) != 0;
+    }
+    return n;
+}
+
+static void put_io(lt_buf *out, const char *word, const lt_plan_io *io)
+{
+    static const char *const classes[] = { "", "sequence of ", "optional ", "map of " };
+    lt_buf_printf(out, "%s ", word);
+    lt_buf_put_name(out, io->name);
+    lt_buf_printf(out, ": %s%s%s", (size_t)io->cls < LT_COUNT(classes) ? classes[io->cls] : "", lt_dtype_get(io->dtype)->name, io->rank < 0 ? "" : "[");
+    for (int i = 0; i < io->rank; i++) {
+        lt_buf_printf(out, "%s%s", i ? "," : "", io->dims[i]);
+    }
+    lt_buf_puts(out, io->rank < 0 ? "" : "]");
+    lt_buf_puts(out, io->host ? " (used as a shape)\n" : "\n");
+}
+
+static void put_extent(lt_buf *out, int64_t value)
+{
+    if (value == INT64_MAX) {
+        lt_buf_putc(out, '*');
+    } else {
+        lt_buf_printf(out, "%lld", (long long)value);
+    }
+}
+
+static void put_extents(lt_buf *out, const int64_t *dims, int rank)
+{
+    for (int i = 0; i < rank; i++) {
+        lt_buf_puts(out, i ? "x" : "");
+        put_extent(out, dims[i]);
+    }
+}
+
+static void put_profiles(lt_buf *out, const lt_plan *plan)
+{
+    for (uint32_t p = 0; p < plan->n_profiles; p++) {
+        lt_buf_printf(out, "profile %u:", p);
+        for (uint32_t i = 0; i < plan->n_inputs; i++) {
+            const lt_plan_profile_input *r = &plan->profiles[(size_t)p * plan->n_inputs + i];
+            int rank = plan->inputs[i].rank;
+            lt_buf_putc(out, ' ');
+            lt_buf_put_name(out, plan->inputs[i].name);
+            lt_buf_putc(out, '=');
+            put_extents(out, r->min, rank);
+            if (rank > 0 && (memcmp(r->min, r->opt, (size_t)rank * sizeof *r->min) != 0 || memcmp(r->min, r->max, (size_t)rank * sizeof *r->min) != 0)) {
+                lt_buf_putc(out, ':');
+                put_extents(out, r->opt, rank);
+                lt_buf_putc(out, ':');
+                put_extents(out, r->max, rank);
+            }
+        }
+        lt_buf_putc(out, '\n');
+    }
+}
+
+static void put_variant(lt_buf *out, const lt_plan *plan, uint32_t number)
+{
+    const lt_plan_variant *v = &plan->variants[number];
+    lt_buf_printf(out, "variant %u: %s, %u threads, needs", number, v->device, v->threads);
+    for (uint32_t i = 0; i < v->n_features; i++) {
+        lt_buf_printf(out, " %s", v->features[i]);
+    }
+    lt_buf_printf(out, "%s; %s; %u programs\n", v->n_features ? "" : " nothing special", v->sources, v->n_programs);
+    for (uint32_t i = 0; i < v->n_programs; i++) {
+        const lt_plan_program *p = &plan->programs[v->programs[i]];
+        lt_buf_printf(out, "program %u (", v->programs[i]);
+        if (p->profile == LT_PLAN_NONE) {
+            lt_buf_puts(out, "shapes outside every profile");
+        } else {
+            lt_buf_printf(out, "profile %u", p->profile);
+        }
+        lt_buf_printf(out, "): %u steps, %u values, arena %llu bytes%s%s\n", p->n_steps, p->n_values, (unsigned long long)p->arena[LATHE_SPACE_HOST],
+                      p->async ? "" : ", waits on the host at ", p->async ? "" : p->async_step);
+    }
+}
+
+/* ---- Steps ---- */
+
+static lathe_status table_of(tool *t, const lt_plan_program *p, step_table *out)
+{
+    *out = (step_table){ .rows = LT_ARENA_ARRAY(&t->arena, step_row, (size_t)p->n_steps + 1) };
+    if (!out->rows) {
+        return LT_OOM(t->diag);
+    }
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const lt_plan_step *s = &p->steps[i];
+        out->rows[out->count++] = (step_row){ s->name, s->class_name, s->tactic, s->cost_ns / 1e6, 1 };
+        out->total_ms += s->cost_ns / 1e6;
+    }
+    return LATHE_OK;
+}
+
+static int print_steps(tool *t, const lt_plan *plan)
+{
+    step_table steps, classes;
+    int64_t top;
+    uint32_t number = lt_study_program(plan, 0);
+    if (!args_int(t->args, OPT_TOP, 1, 1000000, 0, &top)) {
+        return EXIT_USAGE;
+    }
+    if (number == LT_PLAN_NONE) {
+        return EXIT_FINE;
+    }
+    lathe_status status = table_of(t, &plan->programs[number], &steps);
+    if (status == LATHE_OK && top) {
+        steps_sort(&steps);
+    }
+    status = status == LATHE_OK ? steps_by_class(t, &steps, &classes) : status;
+    if (status != LATHE_OK) {
+        return tool_fail(t, status);
+    }
+    printf("steps of program %u (estimates):\n", number);
+    steps_print(args_has(t->args, OPT_BY) ? &classes : &steps, (size_t)top, "ms", stdout);
+    return EXIT_FINE;
+}
+
+/* ---- Memory ---- */
+
+typedef struct slot {
+    const lt_plan_value *value;
+    uint64_t offset, bytes;
+} slot;
+
+static int by_offset(const void *a, const void *b)
+{
+    const slot *x = a, *y = b;
+    return x->offset != y->offset ? (x->offset < y->offset ? -1 : 1) : x->value->first < y->value->first ? -1 : x->value->first > y->value->first;
+}
+
+static void put_memory(tool *t, lt_buf *out, const lt_plan *plan)
+{
+    uint32_t number = lt_study_program(plan, 0);
+    const lt_plan_program *p = number == LT_PLAN_NONE ? NULL : &plan->programs[number];
+    slot *slots = p ? LT_ARENA_ARRAY(&t->arena, slot, (size_t)p->n_values + 1) : NULL;
+    size_t n = 0;
+    for (uint32_t i = 0; slots && i < p->n_values; i++) {
+        const lt_plan_value *v = &p->values[i];
+        if (v->storage == LT_STORE_ARENA && p->offsets[i] != UINT64_MAX) {
+            slots[n++] = (slot){ v, p->offsets[i], 0 };
+        } else if (v->storage == LT_STORE_MANAGED) {
+            lt_buf_printf(out, "managed: %s\n", v->name);
+        }
+    }
+    if (n > 1) {
+        qsort(slots, n, sizeof *slots, by_offset);
+    }
+    lt_buf_printf(out, "arena of program %u: values by offset, with the instructions that they live from and to\n", number);
+    for (size_t i = 0; i < n; i++) {
+        const lt_plan_value *v = slots[i].value;
+        lt_buf_printf(out, "%10llu  %5u..%-5u %s %s\n", (unsigned long long)slots[i].offset, v->first, v->last,
+                      (size_t)v->format.space < LT_COUNT(space_names) ? space_names[v->format.space] : "?", v->name);
+    }
+    if (p && n == 0) {
+        lt_buf_puts(out, "nothing is planned: the bucket has no upper bound, offsets are made when shapes are bound\n");
+    }
+}
+
+/* ---- The whole ---- */
+
+static void put_summary(lt_buf *out, const lt_plan *plan, const char *path, size_t size)
+{
+    lt_buf_printf(out, "%s: plan of %s, %zu bytes (%llu of weights), format %u, Lathe %s\n", path, plan->model_name, size,
+                  (unsigned long long)plan->weight_bytes, plan->version, plan->lathe_version);
+    lt_buf_printf(out, "options: %s\n", plan->options);
+    for (uint32_t i = 0; i < plan->n_inputs; i++) {
+        put_io(out, "input", &plan->inputs[i]);
+    }
+    for (uint32_t i = 0; i < plan->n_outputs; i++) {
+        put_io(out, "output", &plan->outputs[i]);
+    }
+    put_profiles(out, plan);
+    for (uint32_t i = 0; i < plan->n_variants; i++) {
+        put_variant(out, plan, i);
+    }
+    lt_buf_printf(out, "%u blobs, %zu of them initializers that refitting can replace; %s\n", plan->n_blobs, refittable(plan),
+                  plan->retunable ? "retunable" : "not retunable: some weights are packed for good");
+}
+
+static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size)
+{
+    lt_buf out;
+    lt_json j;
+    step_table steps = { 0 };
+    uint32_t number = lt_study_program(plan, 0);
+    lathe_status status = number == LT_PLAN_NONE ? LATHE_OK : table_of(t, &plan->programs[number], &steps);
+    if (status != LATHE_OK) {
+        return tool_fail(t, status);
+    }
+    lt_buf_init(&out, NULL);
+    lt_json_init(&j, &out, true);
+    lt_json_begin_object(&j);
+    const struct { const char *key, *text; } texts[] = { { "file", path }, { "kind", "plan" }, { "model", plan->model_name }, { "lathe_version", plan->lathe_version },
+                                                        { "options", plan->options }, { "device", plan->n_variants ? plan->variants[0].device : "" } };
+    for (size_t i = 0; i < LT_COUNT(texts); i++) {
+        lt_json_key(&j, texts[i].key);
+        lt_json_string(&j, texts[i].text);
+    }
+    const struct { const char *key; uint64_t n; } numbers[] = { { "plan_bytes", size }, { "weight_bytes", plan->weight_bytes }, { "blobs", plan->n_blobs },
+        { "refittable", refittable(plan) }, { "profiles", plan->n_profiles }, { "variants", plan->n_variants }, { "programs", plan->n_programs },
+        { "arena_bytes", number == LT_PLAN_NONE ? 0 : plan->programs[number].arena[LATHE_SPACE_HOST] } };
+    for (size_t i = 0; i < LT_COUNT(numbers); i++) {
+        lt_json_key(&j, numbers[i].key);
+        lt_json_u64(&j, numbers[i].n);
+    }
+    lt_json_key(&j, "retunable");
+    lt_json_bool(&j, plan->retunable != 0);
+    steps_json(&j, "steps", &steps, "estimated_ms");
+    lt_json_end_object(&j);
+    return tool_print_buf(t, &out);
+}
+
+static int show(tool *t, const lt_study_plan *p, const char *path)
+{
+    lt_buf out;
+    if (t->json) {
+        return json_plan(t, p->plan, path, p->file.size);
+    }
+    lt_buf_init(&out, NULL);
+    if (args_has(t->args, OPT_TEXT)) {
+        lt_buf_puts(&out, p->plan->graph);
+        return tool_print_buf(t, &out);
+    }
+    if (args_has(t->args, OPT_ALL)) {
+        lt_plan_dump(p->plan, &out);
+        return tool_print_buf(t, &out);
+    }
+    put_summary(&out, p->plan, path, p->file.size);
+    if (args_has(t->args, OPT_MEMORY)) {
+        put_memory(t, &out, p->plan);
+        return tool_print_buf(t, &out);
+    }
+    int code = tool_print_buf(t, &out);
+    return code == EXIT_FINE ? print_steps(t, p->plan) : code;
+}
+
+int inspect_plan(tool *t, const char *path)
+{
+    const char *verify = args_text(t->args, OPT_VERIFY);
+    lt_study_plan p;
+    if (verify && strcmp(verify, "full") != 0) {
+        return tool_usage(t, "there is no verification '%s': --verify=full", verify);
+    }
+    lathe_status status = lt_study_plan_open(path, verify != NULL, &p, t->diag);
+    if (status != LATHE_OK) {
+        return tool_fail(t, status);
+    }
+    int code = show(t, &p, path);
+    lt_study_plan_close(&p);
+    return code;
+}

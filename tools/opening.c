@@ -1,0 +1,225 @@
+/*
+ * opening.c - models and plans from files, and lathe_build's options from the command line. For all verbs.
+ */
+#include "tool.h"
+#include <string.h>
+
+/* ---- Shapes ---- */
+
+/* "1x3x64x64" or "" (a scalar); returns what follows, NULL when it is no shape. */
+static const char *parse_extents(const char *text, int64_t *dims, int *rank)
+{
+    *rank = 0;
+    if (*text == '\0' || *text == ':') {
+        return text;
+    }
+    for (;;) {
+        size_t length = strspn(text, "0123456789");
+        if (length == 0 || *rank == LATHE_MAX_RANK || !lt_parse_i64(text, length, &dims[*rank])) {
+            return NULL;
+        }
+        ++*rank;
+        text += length;
+        if (*text != 'x' && *text != ',') {
+            return text;
+        }
+        text++;
+    }
+}
+
+bool parse_shape(tool *t, const char *text, lathe_shape_range *out)
+{
+    const char *equals = strrchr(text, '=');
+    int64_t *parts[3] = { out->min, out->opt, out->max };
+    int n = 0, rank;
+    if (!equals || equals == text) {
+        tool_usage(t, "--shape %s: write NAME=1x3x64x64 or NAME=MIN:OPT:MAX", text);
+        return false;
+    }
+    out->input = lt_arena_strn(&t->arena, text, (size_t)(equals - text));
+    for (const char *at = equals + 1;; at++) {
+        at = n < 3 ? parse_extents(at, parts[n], &rank) : NULL;
+        if (!at || (n > 0 && rank != out->rank) || (*at != ':' && *at != '\0')) {
+            tool_usage(t, "--shape %s: '%s' is neither 1x3x64x64 nor three such shapes of one rank, MIN:OPT:MAX", text, equals + 1);
+            return false;
+        }
+        out->rank = rank;
+        n++;
+        if (*at == '\0') {
+            break;
+        }
+    }
+    if (n == 2) {
+        tool_usage(t, "--shape %s: give one shape, or all of MIN:OPT:MAX", text);
+        return false;
+    }
+    for (int i = 0; n == 1 && i < out->rank; i++) {
+        out->opt[i] = out->max[i] = out->min[i];
+    }
+    return out->input != NULL;
+}
+
+/* Options in order: --profile closes a list of --shape. */
+static int read_profiles(tool *t, lathe_build_options *out)
+{
+    const args *a = t->args;
+    lathe_shape_range *ranges = LT_ARENA_ARRAY(&t->arena, lathe_shape_range, a->count + 1);
+    lathe_profile *profiles = LT_ARENA_ARRAY(&t->arena, lathe_profile, a->count + 2);
+    size_t n_ranges = 0, n = 0;
+    if (!ranges || !profiles) {
+        return tool_fail(t, LATHE_OUT_OF_MEMORY);
+    }
+    bool any = false;
+    profiles[0].ranges = ranges;
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->items[i].id == OPT_PROFILE && (any || i > 0) && profiles[n].count > 0) {
+            profiles[++n].ranges = &ranges[n_ranges];
+        } else if (a->items[i].id == OPT_SHAPE) {
+            if (!parse_shape(t, a->items[i].value, &ranges[n_ranges++])) {
+                return EXIT_USAGE;
+            }
+            profiles[n].count++;
+            any = true;
+        }
+    }
+    out->profiles = profiles;
+    out->n_profiles = any ? n + (profiles[n].count > 0) : 0;
+    return EXIT_FINE;
+}
+
+/* ---- Build options ---- */
+
+/* "a,b,c" into an array of names. */
+static const char *const *split_names(tool *t, const char *text, size_t *count)
+{
+    size_t n = 1;
+    for (const char *p = text; *p; p++) {
+        n += *p == ',';
+    }
+    const char **names = lt_arena_zero(&t->arena, n, sizeof *names, _Alignof(char *));
+    *count = 0;
+    for (const char *at = text; names && *at;) {
+        size_t length = strcspn(at, ",");
+        if (length > 0) {
+            names[(*count)++] = lt_arena_strn(&t->arena, at, length);
+        }
+        at += length + (at[length] == ',');
+    }
+    return names;
+}
+
+static void read_environment(lathe_build_options *out)
+{
+    const char *debug = lt_env("LATHE_DEBUG");
+    out->max_isa = out->max_isa ? out->max_isa : lt_env("LATHE_MAX_ISA");
+    out->dump_dir = out->dump_dir ? out->dump_dir : lt_env("LATHE_DUMP");
+    if (debug && strstr(debug, "passes")) {
+        out->debug = strstr(debug, "passes=1") ? 1 : 2;
+    }
+}
+
+static void log_line(void *user, lathe_log_level level, const char *message)
+{
+    (void)level;
+    tool_notice(user, "%s", message);
+}
+
+int build_options(tool *t, lathe_build_options *out)
+{
+    const args *a = t->args;
+    int64_t level, threads;
+    const char *outputs = args_text(a, OPT_OUTPUTS), *refit = args_text(a, OPT_REFIT);
+    if (!args_int(a, OPT_LEVEL, 0, 5, 0, &level) || !args_int(a, OPT_THREADS, 0, 1024, 0, &threads)) {
+        return EXIT_USAGE;
+    }
+    *out = (lathe_build_options){ .struct_size = sizeof *out, .device = args_text(a, OPT_DEVICE), .passes = args_text(a, OPT_PASSES),
+                                  .max_isa = args_text(a, OPT_MAX_ISA), .level = (int)level, .threads = (int)threads,
+                                  .refit = args_has(a, OPT_REFIT) && !refit, .dump_dir = args_text(a, OPT_DUMP),
+                                  .explain = args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS, .progress = tool_progress, .progress_user = t,
+                                  .log = log_line, .log_user = t };
+    read_environment(out);
+    if (outputs) {
+        out->outputs = split_names(t, outputs, &out->n_outputs);
+    }
+    if (refit) {
+        out->refit_names = split_names(t, refit, &out->n_refit_names);
+    }
+    return read_profiles(t, out);
+}
+
+/* ---- Files ---- */
+
+bool path_is_plan(const char *path)
+{
+    lt_file file;
+    if (lt_file_map(&file, path, NULL) != LATHE_OK) {
+        return false;
+    }
+    bool plan = lt_plan_sniff(file.data, file.size);
+    lt_file_close(&file);
+    return plan;
+}
+
+lathe_status network_open(tool *t, const char *path, lathe_network **out, lathe_diag *diag)
+{
+    size_t length = strlen(path);
+    (void)t;
+    if (length < 6 || strcmp(path + length - 6, ".lathe") != 0) {
+        return lathe_network_from_onnx_file(path, NULL, out, diag);
+    }
+    lt_file file;
+    LT_TRY(lt_file_read(&file, path, NULL, diag));
+    lathe_status status = lathe_network_from_text((const char *)file.data, file.size, NULL, out, diag);
+    lt_file_close(&file);
+    return status;
+}
+
+static lathe_status load_plan(tool *t, const char *path, const lathe_load_options *load, opened *out, lathe_diag *diag)
+{
+    int retuned = 0;
+    LT_TRY(lathe_engine_open(t->runtime, path, load, &out->engine, &retuned, diag));
+    if (retuned) {
+        tool_notice(t, "%s holds no variant for this machine: re-tuned in memory (`lathe retune` writes a plan)", path);
+    }
+    return LATHE_OK;
+}
+
+lathe_status engine_open(tool *t, const char *path, const lathe_build_options *options, opened *out, lathe_diag *diag)
+{
+    const char *verify = args_text(t->args, OPT_VERIFY);
+    lathe_load_options load = { .struct_size = sizeof load, .verify_full = verify && strcmp(verify, "full") == 0, .device = args_text(t->args, OPT_DEVICE) };
+    double start = now_ms();
+    *out = (opened){ .is_plan = path_is_plan(path) };
+    if (verify && !load.verify_full) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "--verify=full", "there is no verification '%s'", verify);
+    }
+    if (out->is_plan) {
+        LT_TRY(load_plan(t, path, &load, out, diag));
+        out->load_ms = now_ms() - start;
+        return LATHE_OK;
+    }
+    lathe_status status = network_open(t, path, &out->network, diag);
+    status = status == LATHE_OK ? lathe_build(out->network, options, &out->plan, diag) : status;
+    tool_progress_clear(t);
+    if (status == LATHE_OK) {
+        out->build_ms = now_ms() - start;
+        start = now_ms();
+        size_t size;
+        const void *data = lathe_plan_data(out->plan, &size);
+        load.device = NULL;
+        status = lathe_engine_load_memory(t->runtime, data, size, &load, &out->engine, diag);
+        out->load_ms = now_ms() - start;
+    }
+    if (status != LATHE_OK) {
+        engine_close(out);
+    }
+    return status;
+}
+
+void engine_close(opened *o)
+{
+    lathe_engine_destroy(o->engine);
+    lathe_plan_destroy(o->plan);
+    lathe_network_destroy(o->network);
+    *o = (opened){ 0 };
+}
