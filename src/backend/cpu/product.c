@@ -138,7 +138,7 @@ lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const l
 {
     layout l = scratch_layout(p, call->problem);
     char *scratch = (char *)call->scratch + l.total * (size_t)gang->index;
-    worker w = {.p = p, .gang = gang, .have_batch = -1, .have_group = -1, .group = group_size(p, gang->count)};
+    worker w = {.p = p, .gang = gang, .have_batch = -1, .have_group = -1};
     w.tile = (float *)(scratch + l.tile);
     w.row_buffer = (float *)(scratch + l.rows);
     w.panel_buffer = (float *)(scratch + l.panels);
@@ -150,6 +150,7 @@ lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const l
     if (w.program.points == 0) {
         return LATHE_OK;
     }
+    w.group = group_size(p, gang->count);
     int64_t blocks = (p->m + block_rows(p->isa) - 1) / block_rows(p->isa), groups = (all_panels(p) + w.group - 1) / w.group, begin, end;
     lathe_gang_split(gang, p->batch * groups * blocks, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {

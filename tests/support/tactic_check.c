@@ -1,0 +1,371 @@
+/*
+ * tactic_check.c - see tactic_check.h.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "support/tactic_oracle.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- Guarded memory ---- */
+
+typedef enum placement { AT_END, AT_START, SHIFTED, PLACEMENTS } placement;
+
+typedef struct guarded {
+    char *map, *data;
+    size_t map_bytes;
+} guarded;
+
+/* `bytes` between two pages that cannot be touched. align: of the data; SHIFTED moves by one such. */
+static guarded guard(size_t bytes, size_t align, placement where, int poison)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + align + page - 1) / page * page;
+    guarded g = {.map_bytes = room + 2 * page};
+    g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(g.map != MAP_FAILED);
+    memset(g.map, poison, g.map_bytes);
+    assert_int_equal(mprotect(g.map, page, PROT_NONE), 0);
+    assert_int_equal(mprotect(g.map + page + room, page, PROT_NONE), 0);
+    g.data = where == AT_END ? g.map + page + (room - bytes) / align * align : g.map + page + (where == SHIFTED ? align : 0);
+    return g;
+}
+
+static void unguard(guarded *g)
+{
+    if (g->map) {
+        munmap(g->map, g->map_bytes);
+        g->map = NULL;
+    }
+}
+
+/* ---- Tallies ---- */
+
+enum { TALLIES = 256, MAX_CONFIGS = 4 };
+static struct {
+    const lathe_tactic *tactic;
+    int fitted[MAX_CONFIGS];
+    char why[MAX_CONFIGS][LATHE_WHY_MAX];
+} tallies[TALLIES];
+
+static size_t tally_of(const lathe_tactic *tactic)
+{
+    for (size_t i = 0; i < TALLIES; i++) {
+        if (!tallies[i].tactic || tallies[i].tactic == tactic) {
+            tallies[i].tactic = tactic;
+            return i;
+        }
+    }
+    fail_msg("too many tactics");
+    return 0;
+}
+
+void tc_reset(void)
+{
+    memset(tallies, 0, sizeof tallies);
+}
+
+static uint64_t features(void)
+{
+    return lt_cpu_features();
+}
+
+static bool can_run(const lathe_tactic *t)
+{
+    return t->device == LATHE_SPACE_HOST && (t->cpu_features & ~features()) == 0;
+}
+
+void tc_all_fitted(const char *op, const char *domain)
+{
+    const lathe_tactic *t;
+    for (size_t i = 0; (t = lt_tactic_at(i)); i++) {
+        if (!can_run(t) || strcmp(t->ops, "*") == 0 || !lt_tactic_lists(t, op, domain)) {
+            continue;
+        }
+        size_t at = tally_of(t);
+        for (uint32_t config = 0; config < t->configs && config < MAX_CONFIGS; config++) {
+            if (tallies[at].fitted[config] == 0) {
+                fail_msg("%s (configuration %u) fits no problem of %s; last refusal: %s", t->name, config, op, tallies[at].why[config]);
+            }
+        }
+    }
+}
+
+/* ---- One run ---- */
+
+typedef struct bench {
+    tc_case *c;
+    const lathe_tactic *tactic;
+    uint32_t config;
+    lathe_fit fit;
+    lathe_operand in[TC_OPERANDS], out[TC_OPERANDS];
+    lathe_problem problem; /* with the formats that the tactic wants */
+    guarded in_memory[TC_OPERANDS], out_memory[TC_OPERANDS], scratch;
+    lathe_buffer in_buffers[TC_OPERANDS], out_buffers[TC_OPERANDS];
+    int64_t in_dims[TC_OPERANDS][LATHE_MAX_RANK], out_dims[TC_OPERANDS][LATHE_MAX_RANK];
+    size_t out_bytes[TC_OPERANDS];
+    lathe_status status;
+} bench;
+
+static void explain(const bench *b, const char *what)
+{
+    lt_buf text;
+    lt_buf_init(&text, NULL);
+    (void)lt_problem_print(&b->problem, &text, NULL);
+    print_error("%s, configuration %u: %s\nproblem:\n%s\n", b->tactic->name, b->config, what, lt_buf_str(&text));
+    for (size_t i = 0; i < b->problem.n_in; i++) {
+        print_error("input %zu:", i);
+        for (int d = 0; d < b->c->in_data[i].rank; d++) {
+            print_error(" %lld", (long long)b->c->in_data[i].dims[d]);
+        }
+        print_error("%s", b->fit.pack[i] ? " (packed)\n" : "\n");
+    }
+    lt_buf_free(&text);
+    fail_msg("%s: %s", b->tactic->name, what);
+}
+
+static size_t element_size(lathe_dtype dtype)
+{
+    return lathe_dtype_bits(dtype) / 8;
+}
+
+/* Plain contents into a format. */
+static void lay_out(const lathe_tensor *from, const lathe_format *f, char *to)
+{
+    int64_t coords[LATHE_MAX_RANK] = {0}, at = 0;
+    size_t size = element_size(from->dtype), bytes;
+    assert_true(lt_format_bytes(f, from->rank, from->dims, &bytes));
+    memset(to, 0, bytes);
+    for (bool more = lt_tensor_count(from) > 0; more; more = lt_next_coords(from->rank, from->dims, coords)) {
+        memcpy(to + (size_t)lt_format_offset(f, from->dims, coords) * size, (const char *)from->data + (size_t)at++ * size, size);
+    }
+}
+
+static void place_pack(bench *b, size_t i)
+{
+    const lathe_pack *pack = lt_pack_find(b->fit.pack[i]);
+    const lathe_tensor *t = &b->c->in_data[i];
+    if (!pack) {
+        explain(b, "asks for a pack that is not there");
+        return;
+    }
+    size_t bytes = pack->bytes(t, b->fit.pack_param[i]);
+    if (bytes == 0) {
+        explain(b, "asks for a pack that does not suit");
+    }
+    b->in_memory[i] = guard(bytes, 64, AT_END, 0);
+    pack->pack(b->in_memory[i].data, t, b->fit.pack_param[i]);
+    if (pack->unpack) {
+        lathe_tensor back;
+        assert_int_equal(lt_tensor_alloc(&b->c->arena, &back, t->dtype, t->rank, t->dims, "unpacked", NULL), LATHE_OK);
+        pack->unpack(&back, b->in_memory[i].data, b->fit.pack_param[i]);
+        if (!lt_tensor_equal(&back, t)) {
+            explain(b, "unpacking does not give the original");
+        }
+    }
+}
+
+static void place_inputs(bench *b, placement where)
+{
+    for (size_t i = 0; i < b->problem.n_in; i++) {
+        const lathe_tensor *t = &b->c->in_data[i];
+        memcpy(b->in_dims[i], t->dims, sizeof t->dims);
+        b->in_buffers[i] = (lathe_buffer){.rank = t->rank, .dims = b->in_dims[i]};
+        if (b->in[i].flags & LATHE_OPERAND_ABSENT) {
+            continue;
+        }
+        if (b->fit.pack[i]) {
+            place_pack(b, i);
+        } else {
+            size_t bytes;
+            assert_true(lt_format_bytes(&b->fit.in[i], t->rank, t->dims, &bytes));
+            b->in_memory[i] = guard(bytes, element_size(t->dtype), where, 0);
+            lay_out(t, &b->fit.in[i], b->in_memory[i].data);
+        }
+        b->in_buffers[i].data = b->in_memory[i].data;
+    }
+}
+
+/* in_place: output 0 takes over the memory of an input. */
+static void place_outputs(bench *b, placement where, bool in_place)
+{
+    for (size_t o = 0; o < b->problem.n_out; o++) {
+        memcpy(b->out_dims[o], b->c->out_dims[o], sizeof b->out_dims[o]);
+        assert_true(lt_format_bytes(&b->fit.out[o], b->out[o].rank, b->out_dims[o], &b->out_bytes[o]));
+        b->out_buffers[o] = (lathe_buffer){.rank = b->out[o].rank, .dims = b->out_dims[o]};
+        if (o == 0 && in_place) {
+            b->out_buffers[0].data = b->in_buffers[b->fit.in_place[0]].data;
+            continue;
+        }
+        b->out_memory[o] = guard(b->out_bytes[o], element_size(b->out[o].dtype), where, 0xff);
+        b->out_buffers[o].data = b->out_memory[o].data;
+    }
+}
+
+static void run_gang(void *user, const lathe_gang *gang)
+{
+    bench *b = user;
+    lathe_call call = {.struct_size = sizeof call, .problem = &b->problem, .config = b->config, .in = b->in_buffers, .out = b->out_buffers,
+                       .scratch = b->scratch.data};
+    lathe_status status = b->tactic->run(gang, &call, NULL);
+    if (status != LATHE_OK) {
+        b->status = status;
+    }
+}
+
+static void run_once(bench *b, lt_pool *pool, int threads)
+{
+    size_t bytes = b->tactic->scratch_bytes ? b->tactic->scratch_bytes(&b->problem, b->config, b->in_buffers, b->out_buffers, threads) : 0;
+    b->scratch = guard((bytes + 63) / 64 * 64, 64, AT_END, 0xff);
+    b->status = LATHE_OK;
+    lt_pool_run(pool, threads, run_gang, b);
+    unguard(&b->scratch);
+    if (b->status != LATHE_OK) {
+        explain(b, lathe_status_name(b->status));
+    }
+}
+
+static void compare(bench *b, tc_value *const *want)
+{
+    char text[256];
+    for (size_t o = 0; o < b->problem.n_out; o++) {
+        int64_t coords[LATHE_MAX_RANK] = {0}, at = 0, count = 1;
+        (void)lt_dims_count(b->out_dims[o], b->out[o].rank, &count);
+        for (bool more = count > 0; more; more = lt_next_coords(b->out[o].rank, b->out_dims[o], coords), at++) {
+            int64_t index = lt_format_offset(&b->fit.out[o], b->out_dims[o], coords);
+            if (!tc_meets(b->out[o].dtype, b->out_buffers[o].data, index, &want[o][at])) {
+                snprintf(text, sizeof text, "output %zu, element %lld: %.9g, not %.9g (within %.3g)", o, (long long)at,
+                         lt_load_f64(b->out[o].dtype, b->out_buffers[o].data, index), want[o][at].f, want[o][at].err);
+                explain(b, text);
+            }
+        }
+    }
+}
+
+static void release(bench *b)
+{
+    for (size_t i = 0; i < TC_OPERANDS; i++) {
+        unguard(&b->in_memory[i]);
+        unguard(&b->out_memory[i]);
+    }
+}
+
+/* The first run's outputs, for the others to be equal to. */
+static void remember(bench *b, char **first)
+{
+    for (size_t o = 0; o < b->problem.n_out; o++) {
+        first[o] = lt_arena_alloc(&b->c->arena, b->out_bytes[o] + 1, 64);
+        assert_non_null(first[o]);
+        memcpy(first[o], b->out_buffers[o].data, b->out_bytes[o]);
+    }
+}
+
+static void same_bits(bench *b, char *const *first, const char *what)
+{
+    for (size_t o = 0; o < b->problem.n_out; o++) {
+        if (memcmp(first[o], b->out_buffers[o].data, b->out_bytes[o]) != 0) {
+            explain(b, what);
+        }
+    }
+}
+
+static void settle(bench *b)
+{
+    tc_case *c = b->c;
+    b->problem = c->problem;
+    memcpy(b->in, c->in, sizeof b->in);
+    memcpy(b->out, c->out, sizeof b->out);
+    for (size_t i = 0; i < c->problem.n_in; i++) {
+        if (!b->fit.pack[i] && !(b->in[i].flags & LATHE_OPERAND_ABSENT)) {
+            b->in[i].format = b->fit.in[i];
+        }
+    }
+    for (size_t i = 0; i < c->problem.n_out; i++) {
+        b->out[i].format = b->fit.out[i];
+    }
+    b->problem.in = b->in;
+    b->problem.out = b->out;
+}
+
+/* Printing and parsing the settled problem must give a problem that the tactic still takes. */
+static void survives_text(bench *b)
+{
+    lt_buf text;
+    lathe_problem *parsed;
+    lathe_fit fit;
+    lt_buf_init(&text, NULL);
+    if (lt_problem_verify(&b->problem, NULL) != LATHE_OK) {
+        explain(b, "the problem is broken");
+    }
+    assert_int_equal(lt_problem_print(&b->problem, &text, NULL), LATHE_OK);
+    if (lt_problem_parse(&b->c->arena, lt_buf_str(&text), text.length, &parsed, NULL) != LATHE_OK) {
+        explain(b, "the problem's text cannot be read");
+    } else if (!lt_tactic_ask(b->tactic, b->config, parsed, features(), &b->c->arena, &fit)) {
+        explain(b, "fits before the choice, but not after");
+    }
+    lt_buf_free(&text);
+}
+
+void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config)
+{
+    bench *b = calloc(1, sizeof *b);
+    tc_value *want[TC_OPERANDS];
+    char *first[TC_OPERANDS];
+    lt_pool *pool;
+    assert_non_null(b);
+    b->c = c;
+    b->tactic = tactic;
+    b->config = config;
+    size_t tally = tally_of(tactic);
+    if (!lt_tactic_ask(tactic, config, &c->problem, features(), &c->arena, &b->fit)) {
+        assert_true(b->fit.why[0] != '\0');
+        memcpy(tallies[tally].why[config], b->fit.why, LATHE_WHY_MAX);
+        free(b);
+        return;
+    }
+    tallies[tally].fitted[config]++;
+    settle(b);
+    survives_text(b);
+    if (!(b->fit.cost > 0 && b->fit.cost < 1e15)) {
+        explain(b, "has no cost");
+    }
+    assert_true(tc_oracle(c, want));
+    assert_int_equal(lt_pool_create(3, NULL, &pool, NULL), LATHE_OK);
+    for (int run = 0; run < 2 * PLACEMENTS + 1; run++) {
+        bool in_place = run == 2 * PLACEMENTS;
+        placement where = in_place ? AT_END : (placement)(run / 2);
+        if (in_place && b->fit.in_place[0] < 0) {
+            break;
+        }
+        place_inputs(b, where);
+        place_outputs(b, where, in_place);
+        run_once(b, pool, run % 2 == 0 ? 1 : 3);
+        if (run == 0) {
+            compare(b, want);
+            remember(b, first);
+        } else {
+            same_bits(b, first, in_place ? "other bits when an input is taken over" : run % 2 ? "other bits on three threads" : "other bits at another place");
+        }
+        release(b);
+    }
+    lt_pool_destroy(pool);
+    free(b);
+}
+
+void tc_check_all(tc_case *c)
+{
+    const lathe_tactic *t;
+    for (size_t i = 0; (t = lt_tactic_at(i)); i++) {
+        for (uint32_t config = 0; can_run(t) && strcmp(t->ops, "*") != 0 && lt_tactic_lists(t, c->problem.op, c->problem.domain) && config < t->configs;
+             config++) {
+            tc_check_tactic(c, t, config);
+        }
+    }
+}
