@@ -11,9 +11,9 @@ typedef struct bench {
     opened o;
     lathe_context *context;
     input_list inputs;
-    feed **sets;      /* n_sets of them; set 0 is bound, the others are copied into its memory */
+    feed **sets; /* n_sets of them; set 0 is bound, the others are copied into its memory */
     size_t n_sets;
-    double *times;    /* milliseconds */
+    double *times; /* milliseconds */
     size_t count, capacity;
     double total_s;
 } bench;
@@ -117,17 +117,20 @@ static lathe_status run_for(bench *b, double seconds, bool record)
     return LATHE_OK;
 }
 
-static void print_text(bench *b, summary *s, const lathe_engine_info *info, const step_table *steps, const step_table *classes)
+static void print_text(bench *b, summary *s, const lathe_engine_info *info, const step_table *steps,
+                       const step_table *classes)
 {
     int64_t top;
-    printf("latency ms: min %.4f, max %.4f, mean %.4f, median %.4f, p90 %.4f, p95 %.4f, p99 %.4f\n", s->min, s->max, s->mean, s->median, s->p90, s->p95, s->p99);
-    printf("throughput: %.2f runs/s over %zu runs; %s, %u steps, %d threads\n", (double)b->count / b->total_s, b->count, info->device, info->steps,
-           lathe_runtime_threads(b->t->runtime));
+    printf("latency ms: min %.4f, max %.4f, mean %.4f, median %.4f, p90 %.4f, p95 %.4f, p99 %.4f\n", s->min, s->max,
+           s->mean, s->median, s->p90, s->p95, s->p99);
+    printf("throughput: %.2f runs/s over %zu runs; %s, %u steps, %d threads\n", (double)b->count / b->total_s, b->count,
+           info->device, info->steps, lathe_runtime_threads(b->t->runtime));
     if (!b->o.is_plan) {
         printf("build %.1f ms, ", b->o.build_ms);
     }
-    printf("load %.2f ms; arena %.1f KB, context %.1f KB, plan %.1f KB\n", b->o.load_ms, (double)info->arena_bytes / 1e3,
-           (double)lathe_context_bytes(b->context) / 1e3, (double)info->plan_bytes / 1e3);
+    printf("load %.2f ms; arena %.1f KB, context %.1f KB, plan %.1f KB\n", b->o.load_ms,
+           (double)info->arena_bytes / 1e3, (double)lathe_context_bytes(b->context) / 1e3,
+           (double)info->plan_bytes / 1e3);
     if (steps && args_int(b->t->args, OPT_TOP, 1, 1000000, 0, &top)) {
         printf("\nby class:\n");
         steps_print(classes, 0, "ms", stdout);
@@ -138,10 +141,14 @@ static void print_text(bench *b, summary *s, const lathe_engine_info *info, cons
     }
 }
 
-static int print_json(bench *b, const summary *s, const lathe_engine_info *info, const step_table *steps, const step_table *classes)
+static int print_json(bench *b, const summary *s, const lathe_engine_info *info, const step_table *steps,
+                      const step_table *classes)
 {
-    const struct { const char *key; double value; } latency[] = { { "min", s->min }, { "max", s->max }, { "mean", s->mean }, { "median", s->median },
-                                                                 { "p90", s->p90 }, { "p95", s->p95 }, { "p99", s->p99 } };
+    const struct {
+        const char *key;
+        double value;
+    } latency[] = { { "min", s->min }, { "max", s->max }, { "mean", s->mean }, { "median", s->median },
+                    { "p90", s->p90 }, { "p95", s->p95 }, { "p99", s->p99 } };
     lt_buf out;
     lt_json j;
     lt_buf_init(&out, NULL);
@@ -154,10 +161,18 @@ static int print_json(bench *b, const summary *s, const lathe_engine_info *info,
         lt_json_f64(&j, latency[i].value);
     }
     lt_json_end_object(&j);
-    const struct { const char *key; double value; } numbers[] = {
-        { "throughput", (double)b->count / b->total_s }, { "build_ms", b->o.build_ms }, { "load_ms", b->o.load_ms },
-        { "arena_bytes", (double)info->arena_bytes }, { "context_bytes", (double)lathe_context_bytes(b->context) },
-        { "plan_bytes", (double)info->plan_bytes }, { "runs", (double)b->count }, { "steps", info->steps }, { "threads", lathe_runtime_threads(b->t->runtime) } };
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = { { "throughput", (double)b->count / b->total_s },
+                    { "build_ms", b->o.build_ms },
+                    { "load_ms", b->o.load_ms },
+                    { "arena_bytes", (double)info->arena_bytes },
+                    { "context_bytes", (double)lathe_context_bytes(b->context) },
+                    { "plan_bytes", (double)info->plan_bytes },
+                    { "runs", (double)b->count },
+                    { "steps", info->steps },
+                    { "threads", lathe_runtime_threads(b->t->runtime) } };
     for (size_t i = 0; i < LT_COUNT(numbers); i++) {
         lt_json_key(&j, numbers[i].key);
         if (i < 3) {

@@ -4,7 +4,8 @@
 #include "tool.h"
 #include <string.h>
 
-static lathe_status facts(tool *t, const lathe_plan *plan, lathe_engine_info *info, lathe_engine **engine, lathe_diag *diag)
+static lathe_status facts(tool *t, const lathe_plan *plan, lathe_engine_info *info, lathe_engine **engine,
+                          lathe_diag *diag)
 {
     size_t size;
     const void *data = lathe_plan_data(plan, &size);
@@ -21,15 +22,26 @@ static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *pl
     lt_buf_init(&out, NULL);
     lt_json_init(&j, &out, true);
     lt_json_begin_object(&j);
-    const struct { const char *key; const char *text; } texts[] = { { "model", i->model_name }, { "plan", path }, { "device", i->device }, { "lathe_version", i->lathe_version } };
+    const struct {
+        const char *key;
+        const char *text;
+    } texts[] = {
+        { "model", i->model_name }, { "plan", path }, { "device", i->device }, { "lathe_version", i->lathe_version }
+    };
     for (size_t k = 0; k < LT_COUNT(texts); k++) {
         lt_json_key(&j, texts[k].key);
         lt_json_string(&j, texts[k].text);
     }
     lt_json_key(&j, "build_ms");
     lt_json_f64(&j, build_ms);
-    const struct { const char *key; uint64_t number; } numbers[] = { { "plan_bytes", i->plan_bytes }, { "weight_bytes", i->weight_bytes },
-                                                                    { "arena_bytes", i->arena_bytes }, { "steps", i->steps }, { "threads", i->threads } };
+    const struct {
+        const char *key;
+        uint64_t number;
+    } numbers[] = { { "plan_bytes", i->plan_bytes },
+                    { "weight_bytes", i->weight_bytes },
+                    { "arena_bytes", i->arena_bytes },
+                    { "steps", i->steps },
+                    { "threads", i->threads } };
     for (size_t k = 0; k < LT_COUNT(numbers); k++) {
         lt_json_key(&j, numbers[k].key);
         lt_json_u64(&j, numbers[k].number);
@@ -64,8 +76,9 @@ static int finish(tool *t, const lathe_plan *plan, const char *path, double buil
         if (args_has(t->args, OPT_EXPLAIN)) {
             fputs(lathe_plan_explanation(plan), stdout);
         }
-        printf("%s: %u steps for %s, %.1f KB (%.1f KB weights), arena %.1f KB, built in %.0f ms\n", path, info.steps, info.device,
-               (double)info.plan_bytes / 1e3, (double)info.weight_bytes / 1e3, (double)info.arena_bytes / 1e3, build_ms);
+        printf("%s: %u steps for %s, %.1f KB (%.1f KB weights), arena %.1f KB, built in %.0f ms\n", path, info.steps,
+               info.device, (double)info.plan_bytes / 1e3, (double)info.weight_bytes / 1e3,
+               (double)info.arena_bytes / 1e3, build_ms);
     }
     lathe_engine_destroy(engine);
     return EXIT_FINE;

@@ -13,8 +13,8 @@ typedef struct source {
     source_kind kind;
     opened o;
     lathe_context *context;
-    lt_graph *graph;         /* of ref: */
-    lathe_network *network;  /* of ref:, for its list of inputs */
+    lt_graph *graph;        /* of ref: */
+    lathe_network *network; /* of ref:, for its list of inputs */
     lt_named_set outputs, values;
 } source;
 
@@ -24,8 +24,8 @@ typedef struct comparison {
     double rtol, atol;
     feed *feeds;
     size_t n_feeds;
-    size_t walked;           /* values that both showed */
-    char first[256];         /* the first that differs; "" none */
+    size_t walked;   /* values that both showed */
+    char first[256]; /* the first that differs; "" none */
     lt_difference first_difference;
 } comparison;
 
@@ -51,7 +51,8 @@ static lathe_status open_source(tool *t, const lathe_build_options *options, con
         return network_open(t, s->path, &s->network, t->diag);
     }
     if (strncmp(text, "ort:", 4) == 0) {
-        return LT_FAIL(t->diag, LATHE_UNSUPPORTED, text, "save its outputs as .npz and compare with that file", "this build does not run ONNX Runtime");
+        return LT_FAIL(t->diag, LATHE_UNSUPPORTED, text, "save its outputs as .npz and compare with that file",
+                       "this build does not run ONNX Runtime");
     }
     if (data_name_known(text) && !path_is_plan(text)) {
         s->kind = SOURCE_SAVED;
@@ -74,12 +75,16 @@ static void close_source(source *s)
 static int make_feeds(comparison *c)
 {
     tool *t = c->t;
-    const source *s = c->b.kind == SOURCE_ENGINE ? &c->b : c->a.kind == SOURCE_ENGINE ? &c->a : c->b.kind == SOURCE_REFERENCE ? &c->b : &c->a;
+    const source *s = c->b.kind == SOURCE_ENGINE      ? &c->b
+                      : c->a.kind == SOURCE_ENGINE    ? &c->a
+                      : c->b.kind == SOURCE_REFERENCE ? &c->b
+                                                      : &c->a;
     input_list inputs = { 0 };
     if (s->kind == SOURCE_SAVED) {
         return EXIT_FINE;
     }
-    lathe_status status = s->kind == SOURCE_ENGINE ? inputs_of_engine(t, s->o.engine, &inputs) : inputs_of_network(t, s->network, &inputs);
+    lathe_status status = s->kind == SOURCE_ENGINE ? inputs_of_engine(t, s->o.engine, &inputs)
+                                                   : inputs_of_network(t, s->network, &inputs);
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
@@ -145,7 +150,8 @@ static lathe_status run_source(comparison *c, source *s, lt_study_visit visit)
     for (size_t i = 0; inputs && i < c->n_feeds; i++) {
         inputs[i] = (lt_named){ c->feeds[i].name, c->feeds[i].tensor };
     }
-    return inputs ? lt_study_reference(s->graph, inputs, c->n_feeds, t->seed, visit, c, &t->arena, &s->outputs, t->diag) : LT_OOM(t->diag);
+    return inputs ? lt_study_reference(s->graph, inputs, c->n_feeds, t->seed, visit, c, &t->arena, &s->outputs, t->diag)
+                  : LT_OOM(t->diag);
 }
 
 /* ---- Reporting ---- */
@@ -174,7 +180,13 @@ static void json_difference(lt_json *j, const char *name, const lt_difference *d
         lt_json_key(j, "reason");
         lt_json_string(j, d->why);
     } else {
-        const struct { const char *key; double value; } numbers[] = { { "mean_rel", d->mean_rel }, { "max_rel", d->max_rel }, { "mean_abs", d->mean_abs }, { "max_abs", d->max_abs } };
+        const struct {
+            const char *key;
+            double value;
+        } numbers[] = { { "mean_rel", d->mean_rel },
+                        { "max_rel", d->max_rel },
+                        { "mean_abs", d->mean_abs },
+                        { "max_abs", d->max_abs } };
         for (size_t i = 0; i < LT_COUNT(numbers); i++) {
             lt_json_key(j, numbers[i].key);
             lt_json_f64(j, numbers[i].value);
@@ -243,7 +255,8 @@ int verb_compare(tool *t)
 {
     lathe_build_options options;
     comparison c = { .t = t };
-    if (!tool_operands(t, 2, 2) || !args_real(t->args, OPT_RTOL, 0, 1e-4, &c.rtol) || !args_real(t->args, OPT_ATOL, 0, 1e-6, &c.atol)) {
+    if (!tool_operands(t, 2, 2) || !args_real(t->args, OPT_RTOL, 0, 1e-4, &c.rtol) ||
+        !args_real(t->args, OPT_ATOL, 0, 1e-6, &c.atol)) {
         return EXIT_USAGE;
     }
     int code = build_options(t, &options);

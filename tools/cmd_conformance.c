@@ -22,7 +22,11 @@ static void done(void *user, size_t index)
         tool_progress_clear(c->t);
         printf("%s: %s\n", c->list->cases[index].name, r->reason);
     }
-    lathe_progress p = { .struct_size = sizeof p, .phase = "conformance", .what = c->list->cases[index].name, .done = c->passed + c->failed, .total = c->total };
+    lathe_progress p = { .struct_size = sizeof p,
+                         .phase = "conformance",
+                         .what = c->list->cases[index].name,
+                         .done = c->passed + c->failed,
+                         .total = c->total };
     tool_progress(c->t, &p);
 }
 

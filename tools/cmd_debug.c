@@ -16,13 +16,16 @@ typedef struct reduction {
 static lathe_status check(void *user, lt_graph *graph, const lt_named_set *values, bool *fails, lathe_diag *diag)
 {
     reduction *r = user;
-    return r->comparing ? lt_check_compare(&r->compare, graph, values, fails, diag) : lt_check_build(&r->build, graph, values, fails, diag);
+    return r->comparing ? lt_check_compare(&r->compare, graph, values, fails, diag)
+                        : lt_check_build(&r->build, graph, values, fails, diag);
 }
 
 static void progress(void *user, size_t nodes, size_t tried)
 {
     reduction *r = user;
-    lathe_progress p = { .struct_size = sizeof p, .phase = "reduce", .what = "nodes left / tries", .done = nodes, .total = tried };
+    lathe_progress p = {
+        .struct_size = sizeof p, .phase = "reduce", .what = "nodes left / tries", .done = nodes, .total = tried
+    };
     tool_progress(r->t, &p);
 }
 
@@ -36,7 +39,8 @@ static int make_inputs(reduction *r, const char *path)
     status = status == LATHE_OK ? inputs_of_network(t, network, &inputs) : status;
     for (size_t i = 0; status == LATHE_OK && i < inputs.count; i++) {
         for (int d = 0; d < inputs.items[i].rank; d++) { /* free dims without --shape: 1 will do */
-            inputs.items[i].dims[d] = inputs.items[i].dims[d] < 0 && !args_has(t->args, OPT_SHAPE) ? 1 : inputs.items[i].dims[d];
+            inputs.items[i].dims[d] =
+                inputs.items[i].dims[d] < 0 && !args_has(t->args, OPT_SHAPE) ? 1 : inputs.items[i].dims[d];
         }
     }
     int code = status == LATHE_OK ? feeds_make(t, &inputs, true, &feeds) : tool_fail(t, status);
@@ -58,8 +62,10 @@ static int write_small(reduction *r, const char *path)
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
-    printf("%s: %zu of %zu nodes still fail", path, lt_graph_node_count(r->small, LT_MAIN), lt_graph_node_count(r->whole, LT_MAIN));
-    printf(r->comparing ? " (outputs are not those of the reference)\n" : " (the build ends with %s)\n", lathe_status_name(r->build.status));
+    printf("%s: %zu of %zu nodes still fail", path, lt_graph_node_count(r->small, LT_MAIN),
+           lt_graph_node_count(r->whole, LT_MAIN));
+    printf(r->comparing ? " (outputs are not those of the reference)\n" : " (the build ends with %s)\n",
+           lathe_status_name(r->build.status));
     for (const lt_node *node = lt_region_first(r->small, LT_MAIN); node; node = lt_node_next(r->small, node)) {
         char text[300];
         printf("  %s\n", lt_node_describe(r->small, node, text, sizeof text));
@@ -93,7 +99,8 @@ int verb_reduce(tool *t)
     lathe_build_options options;
     reduction r = { .t = t };
     const char *what = args_text(t->args, OPT_CHECK), *out = args_text(t->args, OPT_OUT);
-    if (!tool_operands(t, 1, 1) || !args_real(t->args, OPT_RTOL, 0, 1e-4, &r.compare.rtol) || !args_real(t->args, OPT_ATOL, 0, 1e-6, &r.compare.atol)) {
+    if (!tool_operands(t, 1, 1) || !args_real(t->args, OPT_RTOL, 0, 1e-4, &r.compare.rtol) ||
+        !args_real(t->args, OPT_ATOL, 0, 1e-6, &r.compare.atol)) {
         return EXIT_USAGE;
     }
     if (!out || !what || (strcmp(what, "build") != 0 && strcmp(what, "compare") != 0)) {

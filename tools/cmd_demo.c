@@ -14,7 +14,8 @@ const char *demo_path(const demo *d, const char *folder, const char *name, const
     return lt_arena_printf(&d->t->arena, "%s/%s%s", folder, name, ending);
 }
 
-static lathe_status build(const demo *d, const char *name, const char *const *shapes, const char *plan_path, double *build_ms)
+static lathe_status build(const demo *d, const char *name, const char *const *shapes, const char *plan_path,
+                          double *build_ms)
 {
     tool *t = d->t;
     lathe_shape_range ranges[MAX_SHAPES];
@@ -30,8 +31,12 @@ static lathe_status build(const demo *d, const char *name, const char *const *sh
         }
         n_profiles++;
     }
-    lathe_build_options options = { .struct_size = sizeof options, .profiles = profiles, .n_profiles = n_profiles, .max_isa = lt_env("LATHE_MAX_ISA"),
-                                    .progress = tool_progress, .progress_user = t };
+    lathe_build_options options = { .struct_size = sizeof options,
+                                    .profiles = profiles,
+                                    .n_profiles = n_profiles,
+                                    .max_isa = lt_env("LATHE_MAX_ISA"),
+                                    .progress = tool_progress,
+                                    .progress_user = t };
     const char *model = demo_path(d, d->data, name, ".onnx");
     lathe_network *network = NULL;
     lathe_plan *plan = NULL;
@@ -92,10 +97,12 @@ lathe_status demo_time(const demo *d, demo_model *m, const char *what)
 
 static void print_table(const demo_model *models, size_t count)
 {
-    printf("\n%-20s %9s %9s %9s %12s  %s\n", "model", "build ms", "plan KB", "arena KB", "latency ms", "steps by class");
+    printf("\n%-20s %9s %9s %9s %12s  %s\n", "model", "build ms", "plan KB", "arena KB", "latency ms",
+           "steps by class");
     for (size_t i = 0; i < count; i++) {
         const demo_model *m = &models[i];
-        printf("%-20s %9.0f %9.1f %9.1f %12.3f ", m->name, m->build_ms, (double)m->info.plan_bytes / 1e3, (double)m->info.arena_bytes / 1e3, m->latency_ms);
+        printf("%-20s %9.0f %9.1f %9.1f %12.3f ", m->name, m->build_ms, (double)m->info.plan_bytes / 1e3,
+               (double)m->info.arena_bytes / 1e3, m->latency_ms);
         for (size_t k = 0; k < m->classes.count; k++) {
             printf("%s %u %s", k ? "," : "", m->classes.rows[k].count, m->classes.rows[k].name);
         }

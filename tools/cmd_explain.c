@@ -11,7 +11,8 @@ static int explain(tool *t, const lt_plan *plan)
     lt_json json;
     lt_buf_init(&out, NULL);
     lt_json_init(&json, &out, true);
-    lathe_status status = t->json ? lt_study_explain_json(plan, node, &json, t->diag) : lt_study_explain(plan, node, &out, &sums, t->diag);
+    lathe_status status = t->json ? lt_study_explain_json(plan, node, &json, t->diag)
+                                  : lt_study_explain(plan, node, &out, &sums, t->diag);
     if (status != LATHE_OK) {
         lt_buf_free(&out);
         return tool_fail(t, status);
@@ -25,7 +26,8 @@ static int explain(tool *t, const lt_plan *plan)
         return EXIT_NO;
     }
     if (!node) {
-        lt_buf_printf(&out, "%zu nodes: %zu in steps, %zu folded, %zu removed; %zu edges not fused\n", sums.nodes, sums.steps, sums.folded, sums.removed, sums.refusals);
+        lt_buf_printf(&out, "%zu nodes: %zu in steps, %zu folded, %zu removed; %zu edges not fused\n", sums.nodes,
+                      sums.steps, sums.folded, sums.removed, sums.refusals);
     }
     return tool_print_buf(t, &out);
 }

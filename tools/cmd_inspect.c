@@ -122,8 +122,13 @@ static int json_model(tool *t, const char *path, const lt_graph *graph, const mo
     lt_json_string(&j, lt_graph_name(graph));
     json_values(&j, graph, main->inputs, main->n_inputs, "inputs");
     json_values(&j, graph, main->outputs, main->n_outputs, "outputs");
-    const struct { const char *key; uint64_t n; } numbers[] = { { "nodes", f->nodes }, { "initializers", f->initializers },
-                                                               { "parameters", (uint64_t)f->parameters }, { "initializer_bytes", f->bytes } };
+    const struct {
+        const char *key;
+        uint64_t n;
+    } numbers[] = { { "nodes", f->nodes },
+                    { "initializers", f->initializers },
+                    { "parameters", (uint64_t)f->parameters },
+                    { "initializer_bytes", f->bytes } };
     for (size_t i = 0; i < LT_COUNT(numbers); i++) {
         lt_json_key(&j, numbers[i].key);
         lt_json_u64(&j, numbers[i].n);
@@ -169,15 +174,17 @@ static int inspect_model(tool *t, const char *path)
         const lt_region *main = lt_region_get(graph, LT_MAIN);
         lt_buf out;
         lt_buf_init(&out, NULL);
-        lt_buf_printf(&out, "%s: model %s, %zu nodes, %lld parameters in %zu initializers (%llu bytes)\n", path, lt_graph_name(graph), f.nodes,
-                      (long long)f.parameters, f.initializers, (unsigned long long)f.bytes);
+        lt_buf_printf(&out, "%s: model %s, %zu nodes, %lld parameters in %zu initializers (%llu bytes)\n", path,
+                      lt_graph_name(graph), f.nodes, (long long)f.parameters, f.initializers,
+                      (unsigned long long)f.bytes);
         put_values(&out, graph, main->inputs, main->n_inputs, "input");
         put_values(&out, graph, main->outputs, main->n_outputs, "output");
         lt_buf_puts(&out, "operators:");
         for (size_t i = 0; i < f.n_ops; i++) {
             const lt_op *op = f.ops[i].op;
             bool own = op->domain && op->domain[0];
-            lt_buf_printf(&out, "%s %zu %s%s%s", i ? "," : "", f.ops[i].count, own ? op->domain : "", own ? ":" : "", op->name);
+            lt_buf_printf(&out, "%s %zu %s%s%s", i ? "," : "", f.ops[i].count, own ? op->domain : "", own ? ":" : "",
+                          op->name);
         }
         lt_buf_putc(&out, '\n');
         code = tool_print_buf(t, &out);
@@ -220,8 +227,10 @@ static int inspect_data(tool *t, const char *path)
         char shape[200];
         tensor_stats s;
         tensor_measure(x, &s);
-        printf("  %s%s%s %s", set.items[i].name, set.items[i].name[0] ? ": " : "", lathe_dtype_name(x->dtype), shape_text(x, shape, sizeof shape));
-        printf(x->dtype == LATHE_DTYPE_STRING || s.count == 0 ? "\n" : ", min %.6g, mean %.6g, max %.6g\n", s.min, s.mean, s.max);
+        printf("  %s%s%s %s", set.items[i].name, set.items[i].name[0] ? ": " : "", lathe_dtype_name(x->dtype),
+               shape_text(x, shape, sizeof shape));
+        printf(x->dtype == LATHE_DTYPE_STRING || s.count == 0 ? "\n" : ", min %.6g, mean %.6g, max %.6g\n", s.min,
+               s.mean, s.max);
     }
     return EXIT_FINE;
 }
@@ -234,7 +243,9 @@ int verb_inspect(tool *t)
     int worst = EXIT_FINE;
     for (size_t i = 0; i < t->args->n_operands; i++) {
         const char *path = t->args->operands[i];
-        int code = path_is_plan(path) ? inspect_plan(t, path) : data_name_known(path) || strstr(path, ".npz:") ? inspect_data(t, path) : inspect_model(t, path);
+        int code = path_is_plan(path)                               ? inspect_plan(t, path)
+                   : data_name_known(path) || strstr(path, ".npz:") ? inspect_data(t, path)
+                                                                    : inspect_model(t, path);
         worst = code > worst ? code : worst;
     }
     return worst;

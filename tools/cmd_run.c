@@ -76,8 +76,8 @@ static void print_text(const data_item *items, size_t count)
         char shape[200];
         tensor_stats s;
         tensor_measure(&items[i].tensor, &s);
-        printf("%s: %s %s checksum %016llx", items[i].name, lathe_dtype_name(items[i].tensor.dtype), shape_text(&items[i].tensor, shape, sizeof shape),
-               (unsigned long long)s.hash);
+        printf("%s: %s %s checksum %016llx", items[i].name, lathe_dtype_name(items[i].tensor.dtype),
+               shape_text(&items[i].tensor, shape, sizeof shape), (unsigned long long)s.hash);
         if (items[i].tensor.dtype != LATHE_DTYPE_STRING && s.count > 0) {
             printf(" min %.6g mean %.6g max %.6g", s.min, s.mean, s.max);
         }
@@ -108,7 +108,8 @@ static int print_json(tool *t, const opened *o, const data_item *items, size_t c
     return tool_print_buf(t, &out);
 }
 
-static lathe_status collect(tool *t, const lathe_engine *engine, lathe_context *context, data_set *out, lathe_diag *diag)
+static lathe_status collect(tool *t, const lathe_engine *engine, lathe_context *context, data_set *out,
+                            lathe_diag *diag)
 {
     for (size_t i = 0; i < lathe_engine_outputs(engine); i++) {
         lathe_io io = output_at(engine, i);

@@ -23,7 +23,8 @@ static const char *domain_of(const lt_op *op)
 
 static const char *kind_name(lathe_attr_kind kind)
 {
-    static const char *const names[] = { "none", "float", "int", "string", "tensor", "graph", "floats", "ints", "strings", "tensors", "graphs", "", "", "type" };
+    static const char *const names[] = { "none", "float",   "int",     "string", "tensor", "graph", "floats",
+                                         "ints", "strings", "tensors", "graphs", "",       "",      "type" };
     return (size_t)kind < LT_COUNT(names) ? names[kind] : "?";
 }
 
@@ -41,7 +42,10 @@ static void print_op(const lt_op *op, bool detail)
 static void json_op(lt_json *j, const lt_op *op)
 {
     lt_json_begin_object(j);
-    const struct { const char *key; const char *text; } texts[] = { { "name", op->name }, { "domain", domain_of(op) }, { "signature", op->sig } };
+    const struct {
+        const char *key;
+        const char *text;
+    } texts[] = { { "name", op->name }, { "domain", domain_of(op) }, { "signature", op->sig } };
     for (size_t i = 0; i < LT_COUNT(texts); i++) {
         lt_json_key(j, texts[i].key);
         lt_json_string(j, texts[i].text);
@@ -89,7 +93,8 @@ int verb_ops(tool *t)
     if (shown == 0) {
         lt_buf_free(&out);
         const char *near = lt_op_suggest("", t->args->operands[0]);
-        fprintf(stderr, "lathe ops: there is no operator '%s'%s%s\n", t->args->operands[0], near[0] ? "; near names: " : "", near);
+        fprintf(stderr, "lathe ops: there is no operator '%s'%s%s\n", t->args->operands[0],
+                near[0] ? "; near names: " : "", near);
         return EXIT_NO;
     }
     if (t->json) {
@@ -111,7 +116,12 @@ static const char *device_name(lathe_space space)
 
 static void json_tactic(lt_json *j, const lathe_tactic *x)
 {
-    const struct { const char *key; const char *text; } texts[] = { { "name", x->name }, { "device", device_name(x->device) }, { "ops", x->ops }, { "summary", x->summary } };
+    const struct {
+        const char *key;
+        const char *text;
+    } texts[] = {
+        { "name", x->name }, { "device", device_name(x->device) }, { "ops", x->ops }, { "summary", x->summary }
+    };
     lt_json_begin_object(j);
     for (size_t i = 0; i < LT_COUNT(texts); i++) {
         lt_json_key(j, texts[i].key);

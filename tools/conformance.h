@@ -15,9 +15,9 @@ typedef struct case_file {
 } case_file;
 
 typedef struct test_case {
-    const char *name;   /* "node/test_abs" */
-    const char *folder; /* of model.onnx and test_data_set_*; of light/ for stubs */
-    const char *model;  /* path of the model */
+    const char *name;     /* "node/test_abs" */
+    const char *folder;   /* of model.onnx and test_data_set_*; of light/ for stubs */
+    const char *model;    /* path of the model */
     const char *expected; /* stubs: the one expected output; NULL for others */
     double rtol, atol;
 } test_case;
@@ -42,10 +42,11 @@ typedef struct case_result {
 } case_result;
 
 /* Builds, loads, runs and compares one case; t->diag is left clean. */
-void case_run(tool *t, const case_list *list, const test_case *c, const lathe_build_options *options, const char *plan_path, case_result *result);
+void case_run(tool *t, const case_list *list, const test_case *c, const lathe_build_options *options,
+              const char *plan_path, case_result *result);
 
 /* Runs all cases in `jobs` processes, so that a crash or a hang costs one case only. selected: false: skip. */
-lathe_status cases_run(tool *t, const case_list *list, const lathe_build_options *options, int jobs, const bool *selected, case_result *results,
-                       void (*done)(void *user, size_t index), void *user);
+lathe_status cases_run(tool *t, const case_list *list, const lathe_build_options *options, int jobs,
+                       const bool *selected, case_result *results, void (*done)(void *user, size_t index), void *user);
 
 #endif

@@ -13,7 +13,8 @@ enum { MAX_FOLDERS_DEEP = 16 };
 
 static lathe_status add_file(tool *t, case_list *list, const char *path, const unsigned char *data, size_t size)
 {
-    if (!path || !lt_arena_grow(&t->arena, (void **)&list->files, &list->cap_files, list->n_files + 1, sizeof *list->files)) {
+    if (!path ||
+        !lt_arena_grow(&t->arena, (void **)&list->files, &list->cap_files, list->n_files + 1, sizeof *list->files)) {
         return LT_OOM(t->diag);
     }
     list->files[list->n_files++] = (case_file){ path, data, size };
@@ -109,7 +110,8 @@ static lathe_status add_stub(tool *t, case_list *list, const case_file *stub, te
         lt_file_close(&file);
     }
     LT_TRY(status);
-    const lt_json_value *name = lt_json_member(json, "model_name"), *rtol = lt_json_member(json, "rtol"), *atol = lt_json_member(json, "atol");
+    const lt_json_value *name = lt_json_member(json, "model_name"), *rtol = lt_json_member(json, "rtol"),
+                        *atol = lt_json_member(json, "atol");
     if (!name || name->kind != LT_JSON_STRING) {
         return LATHE_OK;
     }
@@ -136,7 +138,10 @@ static lathe_status find_cases(tool *t, case_list *list, size_t first)
         if (base == path || (strcmp(base, "model.onnx") != 0 && strcmp(base, "data.json") != 0)) {
             continue;
         }
-        test_case c = { .folder = lt_arena_strn(&t->arena, path, (size_t)(base - path) - 1), .model = path, .rtol = 1e-3, .atol = 1e-7 };
+        test_case c = { .folder = lt_arena_strn(&t->arena, path, (size_t)(base - path) - 1),
+                        .model = path,
+                        .rtol = 1e-3,
+                        .atol = 1e-7 };
         if (!c.folder) {
             return LT_OOM(t->diag);
         }

@@ -27,7 +27,8 @@ static bool failed(runner *r, const char *what, lathe_status status)
     char why[REASON_MAX];
     snprintf(why, sizeof why, "%s", lathe_status_name(status));
     if (lathe_diag_at(r->t->diag, 0, &record) == LATHE_OK) {
-        snprintf(why, sizeof why, "%s%s%s [%s]", record.where, record.where[0] ? ": " : "", record.text, lathe_status_name(status));
+        snprintf(why, sizeof why, "%s%s%s [%s]", record.where, record.where[0] ? ": " : "", record.text,
+                 lathe_status_name(status));
     }
     lathe_diag_clear(r->t->diag);
     return no(r, what, why);
@@ -105,7 +106,8 @@ static bool check_classes(runner *r)
         lathe_io io = { .struct_size = sizeof io };
         if (lathe_engine_io(r->engine, i, &io, NULL) == LATHE_OK && !io.is_tensor) {
             char what[200];
-            snprintf(what, sizeof what, "%s '%.100s' is a sequence, optional or map", io.is_output ? "output" : "input", io.name);
+            snprintf(what, sizeof what, "%s '%.100s' is a sequence, optional or map", io.is_output ? "output" : "input",
+                     io.name);
             return no(r, what, "the API binds tensors only");
         }
     }
@@ -181,7 +183,8 @@ static bool run_stub(runner *r)
 {
     lathe_io io = { .struct_size = sizeof io };
     lathe_tensor input, expected;
-    if (lathe_engine_inputs(r->engine) != 1 || lathe_engine_io(r->engine, 0, &io, NULL) != LATHE_OK || io.dtype != LATHE_DTYPE_F32) {
+    if (lathe_engine_inputs(r->engine) != 1 || lathe_engine_io(r->engine, 0, &io, NULL) != LATHE_OK ||
+        io.dtype != LATHE_DTYPE_F32) {
         return no(r, "the light model should have one f32 input", "");
     }
     for (int i = 0; i < io.rank; i++) {
@@ -241,7 +244,8 @@ static bool run_case(runner *r, const lathe_build_options *options, const char *
     return passed;
 }
 
-void case_run(tool *t, const case_list *list, const test_case *c, const lathe_build_options *options, const char *plan_path, case_result *result)
+void case_run(tool *t, const case_list *list, const test_case *c, const lathe_build_options *options,
+              const char *plan_path, case_result *result)
 {
     runner r = { .t = t, .list = list, .c = c, .reason = result->reason };
     lt_arena_init(&r.arena, NULL);

@@ -44,7 +44,8 @@ typedef struct crew {
 /* The first case of worker w at or behind `from`. */
 static size_t next_case(const crew *c, int w, size_t from)
 {
-    size_t jobs = (size_t)c->jobs, first = from % jobs <= (size_t)w ? from - from % jobs + (size_t)w : from - from % jobs + jobs + (size_t)w;
+    size_t jobs = (size_t)c->jobs,
+           first = from % jobs <= (size_t)w ? from - from % jobs + (size_t)w : from - from % jobs + jobs + (size_t)w;
     while (first < c->list->count && !c->selected[first]) {
         first += jobs;
     }
@@ -207,10 +208,17 @@ static bool supervise(crew *c)
     return fine;
 }
 
-lathe_status cases_run(tool *t, const case_list *list, const lathe_build_options *options, int jobs, const bool *selected, case_result *results,
-                       void (*done)(void *user, size_t index), void *user)
+lathe_status cases_run(tool *t, const case_list *list, const lathe_build_options *options, int jobs,
+                       const bool *selected, case_result *results, void (*done)(void *user, size_t index), void *user)
 {
-    crew c = { .t = t, .list = list, .options = options, .selected = selected, .results = results, .jobs = jobs > MAX_JOBS ? MAX_JOBS : jobs, .done = done, .user = user };
+    crew c = { .t = t,
+               .list = list,
+               .options = options,
+               .selected = selected,
+               .results = results,
+               .jobs = jobs > MAX_JOBS ? MAX_JOBS : jobs,
+               .done = done,
+               .user = user };
     if (args_has(t->args, OPT_VIA_PLAN) && !(c.temp = temp_make(t))) {
         return LATHE_IO;
     }
@@ -221,5 +229,7 @@ lathe_status cases_run(tool *t, const case_list *list, const lathe_build_options
     if (!fine) {
         return LT_FAIL(t->diag, LATHE_IO, NULL, NULL, "cannot start a worker process");
     }
-    return c.bad_end ? LT_FAIL(t->diag, LATHE_INTERNAL, NULL, "look above for what it printed", "a worker process did not end well after its last case") : LATHE_OK;
+    return c.bad_end ? LT_FAIL(t->diag, LATHE_INTERNAL, NULL, "look above for what it printed",
+                               "a worker process did not end well after its last case")
+                     : LATHE_OK;
 }

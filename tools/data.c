@@ -35,7 +35,8 @@ lathe_status data_add(data_set *set, lt_arena *arena, const char *name, const la
 
 /* ---- Reading ---- */
 
-static lathe_status read_npz(const lt_file *file, const char *path, const char *entry, lt_arena *arena, data_set *out, lathe_diag *diag)
+static lathe_status read_npz(const lt_file *file, const char *path, const char *entry, lt_arena *arena, data_set *out,
+                             lathe_diag *diag)
 {
     zip_entry *entries;
     size_t count;
@@ -54,17 +55,21 @@ static lathe_status read_npz(const lt_file *file, const char *path, const char *
         LT_TRY(npy_read(entries[i].data, entries[i].size, name, arena, &tensor, diag));
         LT_TRY(data_add(out, arena, name, &tensor, diag));
     }
-    return out->count > 0 ? LATHE_OK : LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "lathe inspect lists the entries", "there is no entry '%s'", only);
+    return out->count > 0 ? LATHE_OK
+                          : LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "lathe inspect lists the entries",
+                                    "there is no entry '%s'", only);
 }
 
 /* Pictures: 1xCxHxW (or CxHxW), floats 0..1, integers 0..255. */
-static lathe_status read_picture(const char *path, const data_wish *wish, lt_arena *arena, data_set *out, lathe_diag *diag)
+static lathe_status read_picture(const char *path, const data_wish *wish, lt_arena *arena, data_set *out,
+                                 lathe_diag *diag)
 {
     static const data_wish usual = { LATHE_DTYPE_F32, 4, { 1, 3, -1, -1 } };
     const data_wish *w = wish ? wish : &usual;
     int rank = w->rank, at = rank - 3;
     if (rank < 3 || rank > 4 || (w->dims[at] != 3 && w->dims[at] != 1 && w->dims[at] != -1)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "pictures suit shapes such as 1x3xHxW and 1x1xHxW", "a picture does not suit this input");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "pictures suit shapes such as 1x3xHxW and 1x1xHxW",
+                       "a picture does not suit this input");
     }
     int channels = w->dims[at] == 1 ? 1 : 3;
     unsigned char *pixels;
@@ -118,7 +123,8 @@ lathe_status data_read(const char *path, const data_wish *wish, lt_arena *arena,
         return read_picture(path, wish, arena, out, diag);
     }
     if (!data_name_known(path)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "known endings: .npy .npz .pb .png", "the kind of this data file is unknown");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "known endings: .npy .npz .pb .png",
+                       "the kind of this data file is unknown");
     }
     lt_file file;
     LT_TRY(lt_file_read(&file, path, NULL, diag));
@@ -139,15 +145,18 @@ static lathe_status write_picture(const char *path, const lathe_tensor *tensor, 
     if (!fits || (!real && tensor->dtype != LATHE_DTYPE_U8)) {
         char text[160];
         lt_tensor_describe(tensor, text, sizeof text);
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write .npy instead", "%s is no picture: 1x3xHxW or 1x1xHxW of floats in 0..1 or of u8 is one", text);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write .npy instead",
+                       "%s is no picture: 1x3xHxW or 1x1xHxW of floats in 0..1 or of u8 is one", text);
     }
-    int64_t channels = tensor->dims[at], height = tensor->dims[at + 1], width = tensor->dims[at + 2], plane = height * width;
+    int64_t channels = tensor->dims[at], height = tensor->dims[at + 1], width = tensor->dims[at + 2],
+            plane = height * width;
     unsigned char *pixels = lt_alloc_array(NULL, (size_t)(plane * channels) + 1, 1, 64);
     if (!pixels) {
         return LT_OOM(diag);
     }
     for (int64_t i = 0; i < plane * channels; i++) {
-        double x = real ? lt_load_f64(tensor->dtype, tensor->data, i) * 255.0 + 0.5 : (double)lt_load_i64(tensor->dtype, tensor->data, i);
+        double x = real ? lt_load_f64(tensor->dtype, tensor->data, i) * 255.0 + 0.5
+                        : (double)lt_load_i64(tensor->dtype, tensor->data, i);
         pixels[i % plane * channels + i / plane] = (unsigned char)(x > 255 ? 255 : x > 0 ? x : 0); /* NaN gives 0 */
     }
     lathe_status status = png_write_file(path, (int)channels, pixels, height, width, diag);
@@ -178,10 +187,12 @@ static lathe_status encode_npz(const data_item *items, size_t count, lt_buf *out
 lathe_status data_write(const char *path, const data_item *items, size_t count, lathe_diag *diag)
 {
     if (!data_name_known(path)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "known endings: .npy .npz .pb .png", "the kind of this data file is unknown");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "known endings: .npy .npz .pb .png",
+                       "the kind of this data file is unknown");
     }
     if (count != 1 && !data_is_npz(path)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write .npz, which holds several", "the file can hold one tensor only");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write .npz, which holds several",
+                       "the file can hold one tensor only");
     }
     if (ends_with(path, ".png")) {
         return write_picture(path, &items[0].tensor, diag);

@@ -32,7 +32,8 @@ bool data_name_known(const char *path); /* an ending that data_read knows */
 lathe_status data_add(data_set *set, lt_arena *arena, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
 
 /* ---- one file each ---- */
-lathe_status npy_read(const void *data, size_t size, const char *what, lt_arena *arena, lathe_tensor *out, lathe_diag *diag);
+lathe_status npy_read(const void *data, size_t size, const char *what, lt_arena *arena, lathe_tensor *out,
+                      lathe_diag *diag);
 lathe_status npy_write(const lathe_tensor *tensor, lt_buf *out, const char *what, lathe_diag *diag);
 
 typedef struct zip_entry {
@@ -41,7 +42,8 @@ typedef struct zip_entry {
     size_t size;
 } zip_entry;
 /* Every entry of a zip archive; `only` (may be NULL) limits it to one name. */
-lathe_status zip_read(const void *data, size_t size, const char *what, const char *only, lt_arena *arena, zip_entry **out, size_t *count, lathe_diag *diag);
+lathe_status zip_read(const void *data, size_t size, const char *what, const char *only, lt_arena *arena,
+                      zip_entry **out, size_t *count, lathe_diag *diag);
 /* Adds a stored entry to an archive under construction; zip_finish writes the directory. */
 typedef struct zip_writer {
     lt_buf *out;
@@ -53,15 +55,19 @@ void zip_add(zip_writer *zip, const char *name, const void *data, size_t size);
 void zip_finish(zip_writer *zip);
 
 /* Raw deflate data to exactly dst_size bytes. LATHE_UNSUPPORTED without zlib. */
-lathe_status deflate_read(const void *src, size_t src_size, void *dst, size_t dst_size, const char *what, lathe_diag *diag);
+lathe_status deflate_read(const void *src, size_t src_size, void *dst, size_t dst_size, const char *what,
+                          lathe_diag *diag);
 uint32_t crc32_of(const void *data, size_t size);
 
 /* Pictures as 8-bit rows; channels 1 or 3. LATHE_UNSUPPORTED without libpng. */
-lathe_status png_read_file(const char *path, int channels, lt_arena *arena, unsigned char **pixels, int64_t *height, int64_t *width, lathe_diag *diag);
-lathe_status png_write_file(const char *path, int channels, const unsigned char *pixels, int64_t height, int64_t width, lathe_diag *diag);
+lathe_status png_read_file(const char *path, int channels, lt_arena *arena, unsigned char **pixels, int64_t *height,
+                           int64_t *width, lathe_diag *diag);
+lathe_status png_write_file(const char *path, int channels, const unsigned char *pixels, int64_t height, int64_t width,
+                            lathe_diag *diag);
 
 /* Unpacks a zstd frame into memory from malloc'd arena. LATHE_UNSUPPORTED without libzstd. */
-lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena *arena, unsigned char **out, size_t *out_size, lathe_diag *diag);
+lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena *arena, unsigned char **out,
+                       size_t *out_size, lathe_diag *diag);
 
 typedef struct tar_entry {
     const char *path;
@@ -69,6 +75,7 @@ typedef struct tar_entry {
     size_t size;
 } tar_entry;
 /* Regular files of a tar archive (ustar, GNU long names, pax paths). */
-lathe_status tar_read(const void *data, size_t size, const char *what, lt_arena *arena, tar_entry **out, size_t *count, lathe_diag *diag);
+lathe_status tar_read(const void *data, size_t size, const char *what, lt_arena *arena, tar_entry **out, size_t *count,
+                      lathe_diag *diag);
 
 #endif

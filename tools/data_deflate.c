@@ -6,7 +6,8 @@
 #ifdef LATHE_HAVE_ZLIB
 #include <zlib.h>
 
-lathe_status deflate_read(const void *src, size_t src_size, void *dst, size_t dst_size, const char *what, lathe_diag *diag)
+lathe_status deflate_read(const void *src, size_t src_size, void *dst, size_t dst_size, const char *what,
+                          lathe_diag *diag)
 {
     z_stream z = { 0 };
     unsigned char spare;
@@ -26,10 +27,12 @@ lathe_status deflate_read(const void *src, size_t src_size, void *dst, size_t ds
     return exact ? LATHE_OK : LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "the packed data are damaged");
 }
 #else
-lathe_status deflate_read(const void *src, size_t src_size, void *dst, size_t dst_size, const char *what, lathe_diag *diag)
+lathe_status deflate_read(const void *src, size_t src_size, void *dst, size_t dst_size, const char *what,
+                          lathe_diag *diag)
 {
     (void)src, (void)src_size, (void)dst, (void)dst_size;
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "save it without compression, or build Lathe with zlib", "packed data need zlib, which this build lacks");
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "save it without compression, or build Lathe with zlib",
+                   "packed data need zlib, which this build lacks");
 }
 #endif
 

@@ -10,9 +10,10 @@ typedef struct descriptor {
 } descriptor;
 
 static const descriptor descriptors[] = {
-    { "f4", LATHE_DTYPE_F32 }, { "f8", LATHE_DTYPE_F64 }, { "f2", LATHE_DTYPE_F16 }, { "i1", LATHE_DTYPE_I8 },  { "i2", LATHE_DTYPE_I16 },
-    { "i4", LATHE_DTYPE_I32 }, { "i8", LATHE_DTYPE_I64 }, { "u1", LATHE_DTYPE_U8 },  { "u2", LATHE_DTYPE_U16 }, { "u4", LATHE_DTYPE_U32 },
-    { "u8", LATHE_DTYPE_U64 }, { "b1", LATHE_DTYPE_BOOL }, { "c8", LATHE_DTYPE_C64 }, { "c16", LATHE_DTYPE_C128 },
+    { "f4", LATHE_DTYPE_F32 }, { "f8", LATHE_DTYPE_F64 },   { "f2", LATHE_DTYPE_F16 }, { "i1", LATHE_DTYPE_I8 },
+    { "i2", LATHE_DTYPE_I16 }, { "i4", LATHE_DTYPE_I32 },   { "i8", LATHE_DTYPE_I64 }, { "u1", LATHE_DTYPE_U8 },
+    { "u2", LATHE_DTYPE_U16 }, { "u4", LATHE_DTYPE_U32 },   { "u8", LATHE_DTYPE_U64 }, { "b1", LATHE_DTYPE_BOOL },
+    { "c8", LATHE_DTYPE_C64 }, { "c16", LATHE_DTYPE_C128 },
 };
 
 static lathe_status bad(const char *what, const char *why, lathe_diag *diag)
@@ -37,8 +38,9 @@ static lathe_status read_type(const char *header, const char *what, lathe_dtype 
 {
     const char *at = find_key(header, "descr");
     if (!at || at[0] != '\'' || (at[1] != '<' && at[1] != '|' && at[1] != '=')) {
-        return at && at[1] == '>' ? LT_FAIL(diag, LATHE_UNSUPPORTED, what, "save it little-endian", "the data are big-endian")
-                                  : bad(what, "no plain element type in the header", diag);
+        return at && at[1] == '>'
+                   ? LT_FAIL(diag, LATHE_UNSUPPORTED, what, "save it little-endian", "the data are big-endian")
+                   : bad(what, "no plain element type in the header", diag);
     }
     at += 2;
     size_t length = strcspn(at, "'");
@@ -48,7 +50,8 @@ static lathe_status read_type(const char *header, const char *what, lathe_dtype 
             return LATHE_OK;
         }
     }
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "numbers and bools are read", "element type '%.*s' has no tensor type", (int)(length < 16 ? length : 16), at);
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "numbers and bools are read",
+                   "element type '%.*s' has no tensor type", (int)(length < 16 ? length : 16), at);
 }
 
 static lathe_status read_shape(const char *header, const char *what, int64_t *dims, int *rank, lathe_diag *diag)
@@ -88,7 +91,8 @@ static void turn_order(lathe_tensor *out, const unsigned char *src, size_t eleme
     }
 }
 
-lathe_status npy_read(const void *data, size_t size, const char *what, lt_arena *arena, lathe_tensor *out, lathe_diag *diag)
+lathe_status npy_read(const void *data, size_t size, const char *what, lt_arena *arena, lathe_tensor *out,
+                      lathe_diag *diag)
 {
     const unsigned char *b = data;
     if (size < 12 || memcmp(b, "\x93NUMPY", 6) != 0 || b[6] < 1 || b[6] > 3) {
@@ -131,7 +135,8 @@ lathe_status npy_write(const lathe_tensor *tensor, lt_buf *out, const char *what
         }
     }
     if (!text) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "write .pb instead", "npy has no element type for %s", lathe_dtype_name(tensor->dtype));
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "write .pb instead", "npy has no element type for %s",
+                       lathe_dtype_name(tensor->dtype));
     }
     lt_buf header;
     lt_buf_init(&header, NULL);

@@ -7,7 +7,8 @@
 #include <png.h>
 #include <string.h>
 
-lathe_status png_read_file(const char *path, int channels, lt_arena *arena, unsigned char **pixels, int64_t *height, int64_t *width, lathe_diag *diag)
+lathe_status png_read_file(const char *path, int channels, lt_arena *arena, unsigned char **pixels, int64_t *height,
+                           int64_t *width, lathe_diag *diag)
 {
     png_image image = { .version = PNG_IMAGE_VERSION };
     lt_file file;
@@ -35,14 +36,16 @@ lathe_status png_read_file(const char *path, int channels, lt_arena *arena, unsi
     return status;
 }
 
-lathe_status png_write_file(const char *path, int channels, const unsigned char *pixels, int64_t height, int64_t width, lathe_diag *diag)
+lathe_status png_write_file(const char *path, int channels, const unsigned char *pixels, int64_t height, int64_t width,
+                            lathe_diag *diag)
 {
     png_image image = { .version = PNG_IMAGE_VERSION };
     image.width = (png_uint_32)width;
     image.height = (png_uint_32)height;
     image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
     png_alloc_size_t size = 0;
-    if (width <= 0 || height <= 0 || width > 1 << 24 || height > 1 << 24 || !png_image_write_to_memory(&image, NULL, &size, 0, pixels, 0, NULL)) {
+    if (width <= 0 || height <= 0 || width > 1 << 24 || height > 1 << 24 ||
+        !png_image_write_to_memory(&image, NULL, &size, 0, pixels, 0, NULL)) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, NULL, "the picture cannot be written: %s", image.message);
     }
     size_t capacity = size;
@@ -50,25 +53,29 @@ lathe_status png_write_file(const char *path, int channels, const unsigned char 
     if (!memory) {
         return LT_OOM(diag);
     }
-    lathe_status status = png_image_write_to_memory(&image, memory, &size, 0, pixels, 0, NULL)
-                              ? lt_file_write(path, memory, size, diag)
-                              : LT_FAIL(diag, LATHE_INTERNAL, path, NULL, "the picture cannot be written: %s", image.message);
+    lathe_status status =
+        png_image_write_to_memory(&image, memory, &size, 0, pixels, 0, NULL)
+            ? lt_file_write(path, memory, size, diag)
+            : LT_FAIL(diag, LATHE_INTERNAL, path, NULL, "the picture cannot be written: %s", image.message);
     lt_release(NULL, memory, capacity, 64);
     return status;
 }
 #else
 static lathe_status without(const char *path, lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, path, "use .npy, or build Lathe with libpng", "pictures need libpng, which this build lacks");
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, path, "use .npy, or build Lathe with libpng",
+                   "pictures need libpng, which this build lacks");
 }
 
-lathe_status png_read_file(const char *path, int channels, lt_arena *arena, unsigned char **pixels, int64_t *height, int64_t *width, lathe_diag *diag)
+lathe_status png_read_file(const char *path, int channels, lt_arena *arena, unsigned char **pixels, int64_t *height,
+                           int64_t *width, lathe_diag *diag)
 {
     (void)channels, (void)arena, (void)pixels, (void)height, (void)width;
     return without(path, diag);
 }
 
-lathe_status png_write_file(const char *path, int channels, const unsigned char *pixels, int64_t height, int64_t width, lathe_diag *diag)
+lathe_status png_write_file(const char *path, int channels, const unsigned char *pixels, int64_t height, int64_t width,
+                            lathe_diag *diag)
 {
     (void)channels, (void)pixels, (void)height, (void)width;
     return without(path, diag);

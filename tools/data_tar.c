@@ -51,7 +51,8 @@ static const char *header_path(lt_arena *arena, const unsigned char *h)
     return lt_arena_printf(arena, "%s%s%s", prefix, prefix[0] ? "/" : "", name);
 }
 
-lathe_status tar_read(const void *data, size_t size, const char *what, lt_arena *arena, tar_entry **out, size_t *count, lathe_diag *diag)
+lathe_status tar_read(const void *data, size_t size, const char *what, lt_arena *arena, tar_entry **out, size_t *count,
+                      lathe_diag *diag)
 {
     const unsigned char *bytes = data;
     const char *long_name = NULL;
@@ -62,7 +63,8 @@ lathe_status tar_read(const void *data, size_t size, const char *what, lt_arena 
         const unsigned char *h = bytes + at;
         size_t length, padded;
         if (!octal(h + 124, 12, &length) || !lt_size_align(length, BLOCK, &padded) || length > size - at - BLOCK) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "no sound tar archive: a header at byte %zu is damaged or its data are cut off", at);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL,
+                           "no sound tar archive: a header at byte %zu is damaged or its data are cut off", at);
         }
         char type = (char)h[156];
         const unsigned char *body = h + BLOCK;

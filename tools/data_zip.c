@@ -33,7 +33,8 @@ static const unsigned char *find_end(const unsigned char *data, size_t size)
     return NULL;
 }
 
-static lathe_status read_entry(const unsigned char *data, size_t size, const unsigned char *c, const char *what, lt_arena *arena, zip_entry *out, lathe_diag *diag)
+static lathe_status read_entry(const unsigned char *data, size_t size, const unsigned char *c, const char *what,
+                               lt_arena *arena, zip_entry *out, lathe_diag *diag)
 {
     uint32_t method = get16(c + 10), packed = get32(c + 20), unpacked = get32(c + 24), at = get32(c + 42);
     if (at > size || size - at < LOCAL_SIZE || get32(data + at) != LOCAL) {
@@ -60,7 +61,8 @@ static lathe_status read_entry(const unsigned char *data, size_t size, const uns
         LT_TRY(deflate_read(data + begin, packed, memory, unpacked, out->name, diag));
         out->data = memory;
     } else {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "save it stored or deflated", "entry '%s' is packed by method %u", out->name, (unsigned)method);
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "save it stored or deflated", "entry '%s' is packed by method %u",
+                       out->name, (unsigned)method);
     }
     if (crc32_of(out->data, out->size) != get32(c + 16)) {
         return bad(what, "an entry's checksum is wrong", diag);
@@ -68,7 +70,8 @@ static lathe_status read_entry(const unsigned char *data, size_t size, const uns
     return LATHE_OK;
 }
 
-lathe_status zip_read(const void *data, size_t size, const char *what, const char *only, lt_arena *arena, zip_entry **out, size_t *count, lathe_diag *diag)
+lathe_status zip_read(const void *data, size_t size, const char *what, const char *only, lt_arena *arena,
+                      zip_entry **out, size_t *count, lathe_diag *diag)
 {
     const unsigned char *bytes = data, *end = find_end(bytes, size);
     *count = 0;

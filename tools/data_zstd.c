@@ -6,7 +6,8 @@
 #ifdef LATHE_HAVE_ZSTD
 #include <zstd.h>
 
-lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena *arena, unsigned char **out, size_t *out_size, lathe_diag *diag)
+lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena *arena, unsigned char **out,
+                       size_t *out_size, lathe_diag *diag)
 {
     ZSTD_DStream *stream = ZSTD_createDStream();
     ZSTD_inBuffer in = { src, size, 0 };
@@ -23,7 +24,8 @@ lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena 
         more = ZSTD_decompressStream(stream, &to, &in);
         *out_size += to.pos;
         if (ZSTD_isError(more)) {
-            status = LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "the packed data are damaged: %s", ZSTD_getErrorName(more));
+            status =
+                LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "the packed data are damaged: %s", ZSTD_getErrorName(more));
         } else if (more != 0 && in.pos == in.size && to.pos == 0) {
             status = LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "the packed data are cut off");
         }
@@ -32,9 +34,11 @@ lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena 
     return status;
 }
 #else
-lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena *arena, unsigned char **out, size_t *out_size, lathe_diag *diag)
+lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena *arena, unsigned char **out,
+                       size_t *out_size, lathe_diag *diag)
 {
     (void)src, (void)size, (void)arena, (void)out, (void)out_size;
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "unpack it first, or build Lathe with libzstd", ".zst needs libzstd, which this build lacks");
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "unpack it first, or build Lathe with libzstd",
+                   ".zst needs libzstd, which this build lacks");
 }
 #endif

@@ -13,7 +13,7 @@ typedef struct demo_model {
     lathe_engine *engine;
     lathe_context *context;
     double build_ms, latency_ms;
-    const char *what;        /* of the latency: "1x3x150x225" */
+    const char *what; /* of the latency: "1x3x150x225" */
     lathe_engine_info info;
     step_table classes;
 } demo_model;
@@ -28,7 +28,8 @@ lathe_status demo_open(const demo *d, const char *name, const char *const *shape
 void demo_close(demo_model *m);
 /* Median over some runs with what is bound, and the steps by class. */
 lathe_status demo_time(const demo *d, demo_model *m, const char *what);
-const char *demo_path(const demo *d, const char *folder, const char *name, const char *ending); /* NULL: out of memory */
+const char *demo_path(const demo *d, const char *folder, const char *name,
+                      const char *ending); /* NULL: out of memory */
 
 lathe_status demo_pictures(const demo *d, demo_model *m);
 lathe_status demo_digits(const demo *d, demo_model *m);

@@ -43,7 +43,8 @@ lathe_status demo_digits(const demo *d, demo_model *m)
     const char *path = demo_path(d, d->data, "digits_data", ".npz");
     LT_TRY(path ? data_read(path, NULL, &t->arena, &set, t->diag) : LT_OOM(t->diag));
     const lathe_tensor *images = item(&set, "test_images"), *labels = item(&set, "test_labels");
-    if (!images || !labels || images->rank != 4 || labels->dims[0] != images->dims[0] || images->dims[2] * images->dims[3] != 64) {
+    if (!images || !labels || images->rank != 4 || labels->dims[0] != images->dims[0] ||
+        images->dims[2] * images->dims[3] != 64) {
         return LT_FAIL(t->diag, LATHE_BAD_MODEL, path, NULL, "the data of the digits are not as expected");
     }
     LT_TRY(demo_open(d, "digits_resnet", shapes, m));
@@ -57,7 +58,8 @@ lathe_status demo_digits(const demo *d, demo_model *m)
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t c = 1; c < classes; c++) {
-            bool more = lt_load_f64(logits.dtype, logits.data, i * classes + c) > lt_load_f64(logits.dtype, logits.data, i * classes + read[i]);
+            bool more = lt_load_f64(logits.dtype, logits.data, i * classes + c) >
+                        lt_load_f64(logits.dtype, logits.data, i * classes + read[i]);
             read[i] = more ? c : read[i];
         }
         right += read[i] == lt_load_i64(labels->dtype, labels->data, i);

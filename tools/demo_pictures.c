@@ -58,7 +58,10 @@ double psnr_of(const lathe_tensor *a, const lathe_tensor *truth)
     int64_t n = lt_tensor_count(a);
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
-        double x = lt_load_f64(a->dtype, a->data, i), d = (x < 0 ? 0 : x > 1 ? 1 : x) - lt_load_f64(truth->dtype, truth->data, i);
+        double x = lt_load_f64(a->dtype, a->data, i), d = (x < 0   ? 0
+                                                           : x > 1 ? 1
+                                                                   : x) -
+                                                          lt_load_f64(truth->dtype, truth->data, i);
         sum += d * d;
     }
     return 10 * log10((double)n / sum);
@@ -76,7 +79,8 @@ static lathe_status beside(const demo *d, const char *name, const lathe_tensor *
     LT_TRY(lt_tensor_alloc(&t->arena, &item.tensor, LATHE_DTYPE_F32, 4, dims, name, t->diag));
     for (int64_t row = 0; row < 3 * h; row++) {
         memcpy((float *)item.tensor.data + row * 2 * w, (const float *)left->data + row * w, (size_t)w * sizeof(float));
-        memcpy((float *)item.tensor.data + row * 2 * w + w, (const float *)right->data + row * w, (size_t)w * sizeof(float));
+        memcpy((float *)item.tensor.data + row * 2 * w + w, (const float *)right->data + row * w,
+               (size_t)w * sizeof(float));
     }
     return path ? data_write(path, &item, 1, t->diag) : LT_OOM(t->diag);
 }
@@ -100,8 +104,9 @@ static lathe_status enlarge(const demo *d, demo_model *m, const char *name)
     LT_TRY(lathe_context_run(m->context, t->diag));
     LT_TRY(lathe_context_output(m->context, "high", &high, t->diag));
     LT_TRY(bicubic_x2(&t->arena, &low, &cubic_result, t->diag));
-    printf("%s, %lldx%lld to %lldx%lld: bicubic %.2f dB, super_resolution_x2 %.2f dB\n", name, (long long)low.dims[3], (long long)low.dims[2],
-           (long long)high.dims[3], (long long)high.dims[2], psnr_of(&cubic_result, &truth), psnr_of(&high, &truth));
+    printf("%s, %lldx%lld to %lldx%lld: bicubic %.2f dB, super_resolution_x2 %.2f dB\n", name, (long long)low.dims[3],
+           (long long)low.dims[2], (long long)high.dims[3], (long long)high.dims[2], psnr_of(&cubic_result, &truth),
+           psnr_of(&high, &truth));
     return beside(d, name, &cubic_result, &high);
 }
 

@@ -23,9 +23,18 @@ static lathe_status step(writer *w, int64_t character, lathe_tensor *logits)
     tool *t = w->d->t;
     lathe_context *c = w->m->context;
     size_t bytes = (size_t)(LAYERS * 2 * HEADS * WIDTH) * (size_t)w->length * sizeof(float);
-    lathe_tensor ids = { .struct_size = sizeof ids, .dtype = LATHE_DTYPE_I64, .rank = 2, .dims = { 1, 1 }, .data = &w->character, .bytes = sizeof w->character };
-    lathe_tensor past = { .struct_size = sizeof past, .dtype = LATHE_DTYPE_F32, .rank = 6, .dims = { LAYERS, 2, 1, HEADS, w->length, WIDTH },
-                          .data = w->cache[w->length % 2], .bytes = bytes };
+    lathe_tensor ids = { .struct_size = sizeof ids,
+                         .dtype = LATHE_DTYPE_I64,
+                         .rank = 2,
+                         .dims = { 1, 1 },
+                         .data = &w->character,
+                         .bytes = sizeof w->character };
+    lathe_tensor past = { .struct_size = sizeof past,
+                          .dtype = LATHE_DTYPE_F32,
+                          .rank = 6,
+                          .dims = { LAYERS, 2, 1, HEADS, w->length, WIDTH },
+                          .data = w->cache[w->length % 2],
+                          .bytes = bytes };
     LT_TRY(lathe_context_set_input(c, "ids", &ids, t->diag));
     LT_TRY(lathe_context_set_input(c, "past", &past, t->diag));
     LT_TRY(lathe_context_set_output(c, "present", w->cache[(w->length + 1) % 2], w->cache_bytes, t->diag));

@@ -7,7 +7,10 @@
 
 /* Extents of named dimensions, so that equal names get equal extents. */
 typedef struct extents {
-    struct { const char *name; int64_t extent; } *items;
+    struct {
+        const char *name;
+        int64_t extent;
+    } * items;
     size_t count, capacity;
 } extents;
 
@@ -101,7 +104,8 @@ static bool check_names(const tool *t, const input_list *inputs)
             known = strncmp(text, inputs->items[i].name, length) == 0 && text[length] == '=';
         }
         if (!known) {
-            fprintf(stderr, "lathe %s: --input %s fits no input; there %s:", verb_get(t->args->verb)->name, text, inputs->count == 1 ? "is" : "are");
+            fprintf(stderr, "lathe %s: --input %s fits no input; there %s:", verb_get(t->args->verb)->name, text,
+                    inputs->count == 1 ? "is" : "are");
             for (size_t i = 0; i < inputs->count; i++) {
                 fprintf(stderr, " %s", inputs->items[i].name);
             }
@@ -115,7 +119,8 @@ static bool check_names(const tool *t, const input_list *inputs)
 static bool random_spec(tool *t, const char *spec, uint64_t *seed)
 {
     *seed = t->seed;
-    return strcmp(spec, "rand") == 0 || (strncmp(spec, "rand:", 5) == 0 && lt_parse_u64(spec + 5, strlen(spec) - 5, seed));
+    return strcmp(spec, "rand") == 0 ||
+           (strncmp(spec, "rand:", 5) == 0 && lt_parse_u64(spec + 5, strlen(spec) - 5, seed));
 }
 
 static lathe_status convert(tool *t, const lathe_io *io, lathe_tensor *tensor, lathe_diag *diag)
@@ -123,7 +128,8 @@ static lathe_status convert(tool *t, const lathe_io *io, lathe_tensor *tensor, l
     lathe_tensor to;
     LT_TRY(lt_tensor_alloc(&t->arena, &to, io->dtype, tensor->rank, tensor->dims, io->name, diag));
     LT_TRY(lt_convert(io->dtype, to.data, tensor->dtype, tensor->data, lt_tensor_count(&to), true, diag));
-    tool_notice(t, "note: data of '%s' converted from %s to %s", io->name, lathe_dtype_name(tensor->dtype), lathe_dtype_name(io->dtype));
+    tool_notice(t, "note: data of '%s' converted from %s to %s", io->name, lathe_dtype_name(tensor->dtype),
+                lathe_dtype_name(io->dtype));
     to.struct_size = sizeof to;
     *tensor = to;
     return LATHE_OK;
@@ -140,7 +146,8 @@ static lathe_status read_feed(tool *t, const lathe_io *io, const char *path, fee
         item = strcmp(set.items[i].name, io->name) == 0 ? &set.items[i] : NULL;
     }
     if (!item) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write FILE.npz:ENTRY; lathe inspect lists the entries", "no entry of this file is named '%s'", io->name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write FILE.npz:ENTRY; lathe inspect lists the entries",
+                       "no entry of this file is named '%s'", io->name);
     }
     out->tensor = item->tensor;
     return out->tensor.dtype == io->dtype ? LATHE_OK : convert(t, io, &out->tensor, diag);
@@ -151,12 +158,14 @@ static lathe_status read_feed(tool *t, const lathe_io *io, const char *path, fee
 static int random_extents(tool *t, const lathe_engine *engine, const lathe_io *io, const extents *known, int64_t *dims)
 {
     int64_t opt[LATHE_MAX_RANK] = { 0 };
-    bool planned = engine && lathe_engine_profiles(engine) > 0 && lathe_engine_profile(engine, 0, io->name, NULL, opt, NULL, NULL) == LATHE_OK;
+    bool planned = engine && lathe_engine_profiles(engine) > 0 &&
+                   lathe_engine_profile(engine, 0, io->name, NULL, opt, NULL, NULL) == LATHE_OK;
     for (int i = 0; i < io->rank; i++) {
         const int64_t *extent = find_extent(known, io->symbols[i]);
         dims[i] = io->dims[i] >= 0 ? io->dims[i] : extent ? *extent : planned ? opt[i] : -1;
         if (dims[i] < 0) {
-            return tool_usage(t, "dimension %d of '%s' (%s) is free: give --shape %s=...", i, io->name, io->symbols[i] ? io->symbols[i] : "?", io->name);
+            return tool_usage(t, "dimension %d of '%s' (%s) is free: give --shape %s=...", i, io->name,
+                              io->symbols[i] ? io->symbols[i] : "?", io->name);
         }
     }
     return EXIT_FINE;
@@ -194,7 +203,8 @@ static int note_shapes(tool *t, const input_list *inputs, extents *known)
 
 /* ---- All of them ---- */
 
-static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, extents *known, bool random_pass, feed *f)
+static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, extents *known, bool random_pass,
+                    feed *f)
 {
     const lathe_io io = inputs->items[index];
     const char *spec = spec_of(t, io.name, inputs->count);
@@ -204,7 +214,8 @@ static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, 
         return tool_usage(t, "input '%s' is no tensor: it cannot be given here", io.name);
     }
     if (!spec && !fill) {
-        return tool_usage(t, "input '%s' is missing: give --input %s=FILE or --input %s=rand", io.name, io.name, io.name);
+        return tool_usage(t, "input '%s' is missing: give --input %s=FILE or --input %s=rand", io.name, io.name,
+                          io.name);
     }
     if ((random || !spec) != random_pass) {
         return EXIT_FINE;

@@ -24,7 +24,8 @@ static void put_io(lt_buf *out, const char *word, const lt_plan_io *io)
     static const char *const classes[] = { "", "sequence of ", "optional ", "map of " };
     lt_buf_printf(out, "%s ", word);
     lt_buf_put_name(out, io->name);
-    lt_buf_printf(out, ": %s%s%s", (size_t)io->cls < LT_COUNT(classes) ? classes[io->cls] : "", lt_dtype_get(io->dtype)->name, io->rank < 0 ? "" : "[");
+    lt_buf_printf(out, ": %s%s%s", (size_t)io->cls < LT_COUNT(classes) ? classes[io->cls] : "",
+                  lt_dtype_get(io->dtype)->name, io->rank < 0 ? "" : "[");
     for (int i = 0; i < io->rank; i++) {
         lt_buf_printf(out, "%s%s", i ? "," : "", io->dims[i]);
     }
@@ -60,7 +61,8 @@ static void put_profiles(lt_buf *out, const lt_plan *plan)
             lt_buf_put_name(out, plan->inputs[i].name);
             lt_buf_putc(out, '=');
             put_extents(out, r->min, rank);
-            if (rank > 0 && (memcmp(r->min, r->opt, (size_t)rank * sizeof *r->min) != 0 || memcmp(r->min, r->max, (size_t)rank * sizeof *r->min) != 0)) {
+            if (rank > 0 && (memcmp(r->min, r->opt, (size_t)rank * sizeof *r->min) != 0 ||
+                             memcmp(r->min, r->max, (size_t)rank * sizeof *r->min) != 0)) {
                 lt_buf_putc(out, ':');
                 put_extents(out, r->opt, rank);
                 lt_buf_putc(out, ':');
@@ -87,8 +89,9 @@ static void put_variant(lt_buf *out, const lt_plan *plan, uint32_t number)
         } else {
             lt_buf_printf(out, "profile %u", p->profile);
         }
-        lt_buf_printf(out, "): %u steps, %u values, arena %llu bytes%s%s\n", p->n_steps, p->n_values, (unsigned long long)p->arena[LATHE_SPACE_HOST],
-                      p->async ? "" : ", waits on the host at ", p->async ? "" : p->async_step);
+        lt_buf_printf(out, "): %u steps, %u values, arena %llu bytes%s%s\n", p->n_steps, p->n_values,
+                      (unsigned long long)p->arena[LATHE_SPACE_HOST], p->async ? "" : ", waits on the host at ",
+                      p->async ? "" : p->async_step);
     }
 }
 
@@ -142,7 +145,9 @@ typedef struct slot {
 static int by_offset(const void *a, const void *b)
 {
     const slot *x = a, *y = b;
-    return x->offset != y->offset ? (x->offset < y->offset ? -1 : 1) : x->value->first < y->value->first ? -1 : x->value->first > y->value->first;
+    return x->offset != y->offset              ? (x->offset < y->offset ? -1 : 1)
+           : x->value->first < y->value->first ? -1
+                                               : x->value->first > y->value->first;
 }
 
 static void put_memory(tool *t, lt_buf *out, const lt_plan *plan)
@@ -162,7 +167,8 @@ static void put_memory(tool *t, lt_buf *out, const lt_plan *plan)
     if (n > 1) {
         qsort(slots, n, sizeof *slots, by_offset);
     }
-    lt_buf_printf(out, "arena of program %u: values by offset, with the instructions that they live from and to\n", number);
+    lt_buf_printf(out, "arena of program %u: values by offset, with the instructions that they live from and to\n",
+                  number);
     for (size_t i = 0; i < n; i++) {
         const lt_plan_value *v = slots[i].value;
         lt_buf_printf(out, "%10llu  %5u..%-5u %s %s\n", (unsigned long long)slots[i].offset, v->first, v->last,
@@ -177,8 +183,8 @@ static void put_memory(tool *t, lt_buf *out, const lt_plan *plan)
 
 static void put_summary(lt_buf *out, const lt_plan *plan, const char *path, size_t size)
 {
-    lt_buf_printf(out, "%s: plan of %s, %zu bytes (%llu of weights), format %u, Lathe %s\n", path, plan->model_name, size,
-                  (unsigned long long)plan->weight_bytes, plan->version, plan->lathe_version);
+    lt_buf_printf(out, "%s: plan of %s, %zu bytes (%llu of weights), format %u, Lathe %s\n", path, plan->model_name,
+                  size, (unsigned long long)plan->weight_bytes, plan->version, plan->lathe_version);
     lt_buf_printf(out, "options: %s\n", plan->options);
     for (uint32_t i = 0; i < plan->n_inputs; i++) {
         put_io(out, "input", &plan->inputs[i]);
@@ -190,8 +196,8 @@ static void put_summary(lt_buf *out, const lt_plan *plan, const char *path, size
     for (uint32_t i = 0; i < plan->n_variants; i++) {
         put_variant(out, plan, i);
     }
-    lt_buf_printf(out, "%u blobs, %zu of them initializers that refitting can replace; %s\n", plan->n_blobs, refittable(plan),
-                  plan->retunable ? "retunable" : "not retunable: some weights are packed for good");
+    lt_buf_printf(out, "%u blobs, %zu of them initializers that refitting can replace; %s\n", plan->n_blobs,
+                  refittable(plan), plan->retunable ? "retunable" : "not retunable: some weights are packed for good");
 }
 
 static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size)
@@ -207,15 +213,29 @@ static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size
     lt_buf_init(&out, NULL);
     lt_json_init(&j, &out, true);
     lt_json_begin_object(&j);
-    const struct { const char *key, *text; } texts[] = { { "file", path }, { "kind", "plan" }, { "model", plan->model_name }, { "lathe_version", plan->lathe_version },
-                                                        { "options", plan->options }, { "device", plan->n_variants ? plan->variants[0].device : "" } };
+    const struct {
+        const char *key, *text;
+    } texts[] = { { "file", path },
+                  { "kind", "plan" },
+                  { "model", plan->model_name },
+                  { "lathe_version", plan->lathe_version },
+                  { "options", plan->options },
+                  { "device", plan->n_variants ? plan->variants[0].device : "" } };
     for (size_t i = 0; i < LT_COUNT(texts); i++) {
         lt_json_key(&j, texts[i].key);
         lt_json_string(&j, texts[i].text);
     }
-    const struct { const char *key; uint64_t n; } numbers[] = { { "plan_bytes", size }, { "weight_bytes", plan->weight_bytes }, { "blobs", plan->n_blobs },
-        { "refittable", refittable(plan) }, { "profiles", plan->n_profiles }, { "variants", plan->n_variants }, { "programs", plan->n_programs },
-        { "arena_bytes", number == LT_PLAN_NONE ? 0 : plan->programs[number].arena[LATHE_SPACE_HOST] } };
+    const struct {
+        const char *key;
+        uint64_t n;
+    } numbers[] = { { "plan_bytes", size },
+                    { "weight_bytes", plan->weight_bytes },
+                    { "blobs", plan->n_blobs },
+                    { "refittable", refittable(plan) },
+                    { "profiles", plan->n_profiles },
+                    { "variants", plan->n_variants },
+                    { "programs", plan->n_programs },
+                    { "arena_bytes", number == LT_PLAN_NONE ? 0 : plan->programs[number].arena[LATHE_SPACE_HOST] } };
     for (size_t i = 0; i < LT_COUNT(numbers); i++) {
         lt_json_key(&j, numbers[i].key);
         lt_json_u64(&j, numbers[i].n);

@@ -70,7 +70,8 @@ int verb_help(tool *t)
     }
     char name[64];
     const char *const *words = t->args->operands;
-    snprintf(name, sizeof name, "%s%s%s", words[0], t->args->n_operands > 1 ? " " : "", t->args->n_operands > 1 ? words[1] : "");
+    snprintf(name, sizeof name, "%s%s%s", words[0], t->args->n_operands > 1 ? " " : "",
+             t->args->n_operands > 1 ? words[1] : "");
     if (strcmp(name, "environment") == 0) {
         lt_env_print(stdout);
         return EXIT_FINE;

@@ -40,7 +40,8 @@ bool parse_shape(tool *t, const char *text, lathe_shape_range *out)
     for (const char *at = equals + 1;; at++) {
         at = n < 3 ? parse_extents(at, parts[n], &rank) : NULL;
         if (!at || (n > 0 && rank != out->rank) || (*at != ':' && *at != '\0')) {
-            tool_usage(t, "--shape %s: '%s' is neither 1x3x64x64 nor three such shapes of one rank, MIN:OPT:MAX", text, equals + 1);
+            tool_usage(t, "--shape %s: '%s' is neither 1x3x64x64 nor three such shapes of one rank, MIN:OPT:MAX", text,
+                       equals + 1);
             return false;
         }
         out->rank = rank;
@@ -132,11 +133,19 @@ int build_options(tool *t, lathe_build_options *out)
     if (!args_int(a, OPT_LEVEL, 0, 5, 0, &level) || !args_int(a, OPT_THREADS, 0, 1024, 0, &threads)) {
         return EXIT_USAGE;
     }
-    *out = (lathe_build_options){ .struct_size = sizeof *out, .device = args_text(a, OPT_DEVICE), .passes = args_text(a, OPT_PASSES),
-                                  .max_isa = args_text(a, OPT_MAX_ISA), .level = (int)level, .threads = (int)threads,
-                                  .refit = args_has(a, OPT_REFIT) && !refit, .dump_dir = args_text(a, OPT_DUMP),
-                                  .explain = args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS, .progress = tool_progress, .progress_user = t,
-                                  .log = log_line, .log_user = t };
+    *out = (lathe_build_options){ .struct_size = sizeof *out,
+                                  .device = args_text(a, OPT_DEVICE),
+                                  .passes = args_text(a, OPT_PASSES),
+                                  .max_isa = args_text(a, OPT_MAX_ISA),
+                                  .level = (int)level,
+                                  .threads = (int)threads,
+                                  .refit = args_has(a, OPT_REFIT) && !refit,
+                                  .dump_dir = args_text(a, OPT_DUMP),
+                                  .explain = args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS,
+                                  .progress = tool_progress,
+                                  .progress_user = t,
+                                  .log = log_line,
+                                  .log_user = t };
     read_environment(out);
     if (outputs) {
         out->outputs = split_names(t, outputs, &out->n_outputs);
@@ -187,7 +196,9 @@ static lathe_status load_plan(tool *t, const char *path, const lathe_load_option
 lathe_status engine_open(tool *t, const char *path, const lathe_build_options *options, opened *out, lathe_diag *diag)
 {
     const char *verify = args_text(t->args, OPT_VERIFY);
-    lathe_load_options load = { .struct_size = sizeof load, .verify_full = verify && strcmp(verify, "full") == 0, .device = args_text(t->args, OPT_DEVICE) };
+    lathe_load_options load = { .struct_size = sizeof load,
+                                .verify_full = verify && strcmp(verify, "full") == 0,
+                                .device = args_text(t->args, OPT_DEVICE) };
     double start = now_ms();
     *out = (opened){ .is_plan = path_is_plan(path) };
     if (verify && !load.verify_full) {

@@ -74,7 +74,8 @@ static void no_such_verb(int argc, char **argv)
         }
     }
     if (strcmp(argv[1], "debug") == 0) {
-        fprintf(stderr, "lathe: debug needs the name of a tool: reduce%s%s\n", argc > 2 ? ", not " : "", argc > 2 ? argv[2] : "");
+        fprintf(stderr, "lathe: debug needs the name of a tool: reduce%s%s\n", argc > 2 ? ", not " : "",
+                argc > 2 ? argv[2] : "");
     } else if (best) {
         fprintf(stderr, "lathe: there is no verb '%s': did you mean '%s'?\n", argv[1], best);
     } else {
@@ -91,7 +92,8 @@ static bool no_such_option(verb_id v, const char *text, size_t length)
     for (int i = 0; i < OPT_COUNT; i++) {
         if (!has_bit((option_id)i, v)) {
             if (strcmp(options[i].name, given) == 0) {
-                fprintf(stderr, "lathe %s: --%s belongs to other verbs; `lathe help %s` lists the options\n", verbs[v].name, given, verbs[v].name);
+                fprintf(stderr, "lathe %s: --%s belongs to other verbs; `lathe help %s` lists the options\n",
+                        verbs[v].name, given, verbs[v].name);
                 return false;
             }
             continue;
@@ -105,7 +107,8 @@ static bool no_such_option(verb_id v, const char *text, size_t length)
     if (best) {
         fprintf(stderr, "lathe %s: there is no option '--%s': did you mean '--%s'?\n", verbs[v].name, given, best);
     } else {
-        fprintf(stderr, "lathe %s: there is no option '--%s'; `lathe help %s` lists the options\n", verbs[v].name, given, verbs[v].name);
+        fprintf(stderr, "lathe %s: there is no option '--%s'; `lathe help %s` lists the options\n", verbs[v].name,
+                given, verbs[v].name);
     }
     return false;
 }
@@ -118,7 +121,8 @@ static bool optional_argument(const option *o)
 static bool find_option(verb_id v, const char *text, size_t length, option_id *out)
 {
     for (int i = 0; i < OPT_COUNT; i++) {
-        if (has_bit((option_id)i, v) && strlen(options[i].name) == length && strncmp(options[i].name, text, length) == 0) {
+        if (has_bit((option_id)i, v) && strlen(options[i].name) == length &&
+            strncmp(options[i].name, text, length) == 0) {
             *out = (option_id)i;
             return true;
         }
@@ -175,7 +179,8 @@ static bool parse_short(args *out, int argc, char **argv, int *at)
         out->items[out->count++] = (arg){ (option_id)i, value };
         return true;
     }
-    fprintf(stderr, "lathe %s: there is no option '-%s'; `lathe help %s` lists the options\n", verbs[out->verb].name, text, verbs[out->verb].name);
+    fprintf(stderr, "lathe %s: there is no option '-%s'; `lathe help %s` lists the options\n", verbs[out->verb].name,
+            text, verbs[out->verb].name);
     return false;
 }
 
@@ -275,8 +280,10 @@ void print_usage(FILE *stream)
     for (int v = 0; v < VERB_COUNT; v++) {
         fprintf(stream, "  %-13s %s\n", verbs[v].name, verbs[v].summary);
     }
-    fprintf(stream, "\n`lathe help VERB` lists the options of a verb, `lathe help environment` the environment variables.\n"
-                    "Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 bad or unsupported model or plan, 4 input/output, 5 internal.\n");
+    fprintf(stream,
+            "\n`lathe help VERB` lists the options of a verb, `lathe help environment` the environment variables.\n"
+            "Exit codes: 0 fine, 1 the answer is no, 2 usage, 3 bad or unsupported model or plan, 4 input/output, 5 "
+            "internal.\n");
 }
 
 /* Words of `text` from column `indent` on, no line beyond 100. */
@@ -302,7 +309,8 @@ static void print_wrapped(FILE *stream, const char *text, int indent)
 
 void print_verb_help(FILE *stream, verb_id id)
 {
-    fprintf(stream, "usage: lathe %s [OPTIONS]%s%s\n\n%s\n\noptions:\n", verbs[id].name, verbs[id].operands[0] ? " " : "", verbs[id].operands, verbs[id].summary);
+    fprintf(stream, "usage: lathe %s [OPTIONS]%s%s\n\n%s\n\noptions:\n", verbs[id].name,
+            verbs[id].operands[0] ? " " : "", verbs[id].operands, verbs[id].summary);
     for (int i = 0; i < OPT_COUNT; i++) {
         const option *o = &options[i];
         if (!has_bit((option_id)i, id)) {
@@ -312,7 +320,8 @@ void print_verb_help(FILE *stream, verb_id id)
         if (o->letter) {
             snprintf(letter, sizeof letter, "-%c, ", o->letter);
         }
-        snprintf(head, sizeof head, "%s--%s%s%s", letter, o->name, o->argument && !optional_argument(o) ? " " : "", o->argument ? o->argument : "");
+        snprintf(head, sizeof head, "%s--%s%s%s", letter, o->name, o->argument && !optional_argument(o) ? " " : "",
+                 o->argument ? o->argument : "");
         fprintf(stream, "  %-34s", head);
         if (strlen(head) > 33) {
             fprintf(stream, "\n%36s", "");

@@ -35,7 +35,8 @@ lathe_status steps_by_class(tool *t, const step_table *steps, step_table *out)
         }
         step_row *row = &out->rows[k];
         if (k == out->count) {
-            *row = (step_row){ .name = steps->rows[i].class_name, .class_name = steps->rows[i].class_name, .tactic = "" };
+            *row =
+                (step_row){ .name = steps->rows[i].class_name, .class_name = steps->rows[i].class_name, .tactic = "" };
             out->count++;
         }
         row->ms += steps->rows[i].ms;
@@ -65,9 +66,11 @@ void steps_print(const step_table *steps, size_t top, const char *unit, FILE *st
         const step_row *r = &steps->rows[i];
         double share = steps->total_ms > 0 ? 100 * r->ms / steps->total_ms : 0;
         if (r->tactic[0]) {
-            fprintf(stream, "%10.4f %s %5.1f %%  %-14s %-30s %s\n", r->ms, unit, share, r->class_name, r->tactic, r->name);
+            fprintf(stream, "%10.4f %s %5.1f %%  %-14s %-30s %s\n", r->ms, unit, share, r->class_name, r->tactic,
+                    r->name);
         } else {
-            fprintf(stream, "%10.4f %s %5.1f %%  %-14s %u %s\n", r->ms, unit, share, r->name, r->count, r->count == 1 ? "step" : "steps");
+            fprintf(stream, "%10.4f %s %5.1f %%  %-14s %u %s\n", r->ms, unit, share, r->name, r->count,
+                    r->count == 1 ? "step" : "steps");
         }
     }
     if (n < steps->count) {

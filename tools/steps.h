@@ -8,8 +8,8 @@
 
 typedef struct step_row {
     const char *name, *class_name, *tactic;
-    double ms;       /* per run */
-    uint32_t count;  /* steps summed up in this row */
+    double ms;      /* per run */
+    uint32_t count; /* steps summed up in this row */
 } step_row;
 
 typedef struct step_table {

@@ -71,7 +71,8 @@ bool tool_operands(const tool *t, size_t min, size_t max)
     size_t n = t->args->n_operands;
     const verb *v = verb_get(t->args->verb);
     if (n < min) {
-        tool_usage(t, "%s missing: lathe %s [OPTIONS] %s", n == 0 ? "what to work on is" : "an operand is", v->name, v->operands);
+        tool_usage(t, "%s missing: lathe %s [OPTIONS] %s", n == 0 ? "what to work on is" : "an operand is", v->name,
+                   v->operands);
     } else if (n > max) {
         tool_usage(t, "what shall '%s' be? usage: lathe %s [OPTIONS] %s", t->args->operands[max], v->name, v->operands);
     }
@@ -83,7 +84,8 @@ int tool_progress(void *user, const lathe_progress *progress)
     tool *t = user;
     if (t->bars) {
         unsigned long long total = progress->total ? progress->total : 1;
-        fprintf(stderr, "\r\033[K%s %llu/%llu %.60s", progress->phase, (unsigned long long)progress->done, total, progress->what);
+        fprintf(stderr, "\r\033[K%s %llu/%llu %.60s", progress->phase, (unsigned long long)progress->done, total,
+                progress->what);
         t->bar_drawn = true;
     }
     return 0;
@@ -129,7 +131,9 @@ bool tool_start_runtime(tool *t)
     if (!args_int(t->args, OPT_THREADS, 0, 1024, 0, &threads)) {
         return false;
     }
-    lathe_runtime_options options = { .struct_size = sizeof options, .threads = (int)threads, .log = log_line, .log_user = t, .read_environment = 1 };
+    lathe_runtime_options options = {
+        .struct_size = sizeof options, .threads = (int)threads, .log = log_line, .log_user = t, .read_environment = 1
+    };
     lathe_status status = lathe_runtime_create(&options, &t->runtime, t->diag);
     if (status != LATHE_OK) {
         tool_fail(t, status);
@@ -149,7 +153,8 @@ const char *temp_make(tool *t)
     const char *base = getenv("TMPDIR");
     char *folder = lt_arena_printf(&t->arena, "%s/lathe-XXXXXX", base && base[0] ? base : "/tmp");
     if (!folder || !mkdtemp(folder)) {
-        (void)LT_FAIL(t->diag, LATHE_IO, folder, "TMPDIR names the folder for temporary files", "cannot make a temporary folder: %s", strerror(errno));
+        (void)LT_FAIL(t->diag, LATHE_IO, folder, "TMPDIR names the folder for temporary files",
+                      "cannot make a temporary folder: %s", strerror(errno));
         return NULL;
     }
     return folder;
@@ -183,7 +188,8 @@ void tensor_measure(const lathe_tensor *tensor, tensor_stats *out)
     double sum = 0;
     bool first = true;
     for (int64_t i = 0; i < out->count; i++) {
-        double x = kind == LT_KIND_FLOAT ? lt_load_f64(tensor->dtype, tensor->data, i) : (double)lt_load_i64(tensor->dtype, tensor->data, i);
+        double x = kind == LT_KIND_FLOAT ? lt_load_f64(tensor->dtype, tensor->data, i)
+                                         : (double)lt_load_i64(tensor->dtype, tensor->data, i);
         if (x != x) {
             out->nans++;
             continue;

@@ -52,9 +52,9 @@ lathe_status network_open(tool *t, const char *path, lathe_network **out, lathe_
 
 typedef struct opened {
     lathe_engine *engine;
-    lathe_plan *plan;        /* of a model built in memory; the engine reads from it */
+    lathe_plan *plan; /* of a model built in memory; the engine reads from it */
     lathe_network *network;
-    bool is_plan;            /* the path was a plan file */
+    bool is_plan; /* the path was a plan file */
     double build_ms, load_ms;
 } opened;
 /* A plan is loaded (re-tuned in memory when it must be), a model is built in memory first. */

@@ -21,13 +21,13 @@
 bool lt_study_allclose(const lt_tensor *a, const lt_tensor *b, double rtol, double atol, char *why, size_t why_size);
 
 typedef struct lt_difference {
-    bool comparable;   /* same type and shape; else nothing below is set but `why` */
-    bool equal;        /* bit for bit, NaNs counting as equal to NaNs */
-    double mean_rel;   /* sum|a-b| / sum|b| */
-    double max_rel;    /* max|a-b| / max|b| */
+    bool comparable; /* same type and shape; else nothing below is set but `why` */
+    bool equal;      /* bit for bit, NaNs counting as equal to NaNs */
+    double mean_rel; /* sum|a-b| / sum|b| */
+    double max_rel;  /* max|a-b| / max|b| */
     double mean_abs, max_abs;
     int64_t count, nans_apart; /* elements where only one is NaN */
-    int64_t worst;     /* element of max|a-b|; -1: none */
+    int64_t worst;             /* element of max|a-b|; -1: none */
     double worst_a, worst_b;
     char why[160];
 } lt_difference;
@@ -50,17 +50,20 @@ typedef struct lt_named_set {
     size_t count, capacity;
 } lt_named_set;
 const lt_named *lt_study_find(const lt_named_set *set, const char *name); /* NULL: absent */
-lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, const lt_tensor *tensor, lathe_diag *diag); /* copies */
+lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, const lt_tensor *tensor,
+                          lathe_diag *diag); /* copies */
 
 /*
  * Runs a graph by the operators' reference. outputs: of LT_MAIN, copied into the arena. visit (may be NULL) sees every tensor of LT_MAIN as it is
  * computed. Values that are no tensors are left out.
  */
 typedef lathe_status (*lt_study_visit)(void *user, const char *name, const lt_tensor *tensor, lathe_diag *diag);
-lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, uint64_t seed, lt_study_visit visit, void *user,
-                                lt_arena *arena, lt_named_set *outputs, lathe_diag *diag);
+lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, uint64_t seed,
+                                lt_study_visit visit, void *user, lt_arena *arena, lt_named_set *outputs,
+                                lathe_diag *diag);
 /* Random inputs for a graph; free dims at 1. */
-lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_arena *arena, lt_named_set *out, lathe_diag *diag);
+lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_arena *arena, lt_named_set *out,
+                                    lathe_diag *diag);
 
 /* ---- Plans ---- */
 
@@ -81,7 +84,8 @@ uint32_t lt_study_program(const lt_plan *plan, uint32_t i);
 typedef struct lt_study_explained {
     size_t nodes, steps, folded, removed, refusals;
 } lt_study_explained;
-lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out, lt_study_explained *sums, lathe_diag *diag);
+lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out, lt_study_explained *sums,
+                              lathe_diag *diag);
 lathe_status lt_study_explain_json(const lt_plan *plan, const char *node, lt_json *json, lathe_diag *diag);
 
 /* ---- Shrinking a failing model ---- */
@@ -90,7 +94,8 @@ lathe_status lt_study_explain_json(const lt_plan *plan, const char *node, lt_jso
  * Does this graph still fail in the way that is looked for? *fails is the answer; a status other than OK ends the search. The inputs are those of the
  * graph, with the values seen in the whole model.
  */
-typedef lathe_status (*lt_study_check)(void *user, lt_graph *graph, const lt_named_set *values, bool *fails, lathe_diag *diag);
+typedef lathe_status (*lt_study_check)(void *user, lt_graph *graph, const lt_named_set *values, bool *fails,
+                                       lathe_diag *diag);
 typedef struct lt_reduce_options {
     lt_study_check check;
     void *user;
@@ -101,7 +106,8 @@ typedef struct lt_reduce_options {
  * Delta debugging over the nodes of LT_MAIN: the smallest set of nodes found that still fails. Results of nodes left out become inputs (or
  * constants, where a node needs them as such) with the shapes and values of a reference run. LATHE_INVALID_ARGUMENT when the whole does not fail.
  */
-lathe_status lt_study_reduce(const lt_graph *graph, const lt_named_set *inputs, const lt_reduce_options *options, lt_graph **out, lathe_diag *diag);
+lathe_status lt_study_reduce(const lt_graph *graph, const lt_named_set *inputs, const lt_reduce_options *options,
+                             lt_graph **out, lathe_diag *diag);
 
 /* Built-in checks. */
 typedef struct lt_build_check {

@@ -4,7 +4,8 @@
 #include "study/study.h"
 
 /* The graph as ONNX through the public road, as a user's model would go. LATHE_CANCELLED: it cannot even be written. */
-static lathe_status build(const lt_graph *graph, const lathe_build_options *options, lathe_plan **plan, lathe_diag *diag)
+static lathe_status build(const lt_graph *graph, const lathe_build_options *options, lathe_plan **plan,
+                          lathe_diag *diag)
 {
     lt_buf bytes;
     lathe_network *network = NULL;
@@ -99,7 +100,9 @@ lathe_status lt_check_compare(void *user, lt_graph *graph, const lt_named_set *v
     lathe_plan *plan = NULL;
     lt_arena_init(&s.arena, NULL);
     lathe_status status = find_inputs(graph, values, &s, diag);
-    status = status == LATHE_OK ? lt_study_reference(graph, s.inputs, s.n_inputs, 0, NULL, NULL, &s.arena, &s.expected, diag) : status;
+    status = status == LATHE_OK
+                 ? lt_study_reference(graph, s.inputs, s.n_inputs, 0, NULL, NULL, &s.arena, &s.expected, diag)
+                 : status;
     status = status == LATHE_OK ? build(graph, c->options, &plan, diag) : status;
     status = status == LATHE_OK ? run_plan(c, plan, &s, diag) : status;
     status = status == LATHE_OK ? differ(c, &s, fails, diag) : status;

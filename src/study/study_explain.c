@@ -62,7 +62,8 @@ static void put_steps(const lt_plan *plan, uint32_t origin, bool detail, lt_buf 
             if (!step_has(s, origin)) {
                 continue;
             }
-            lt_buf_printf(out, "  step %u of program %u: %s [%s] by %s, estimated ", i, number, s->name, s->class_name, s->tactic);
+            lt_buf_printf(out, "  step %u of program %u: %s [%s] by %s, estimated ", i, number, s->name, s->class_name,
+                          s->tactic);
             put_us(out, s->cost_ns);
             lt_buf_putc(out, '\n');
             if (detail) {
@@ -95,14 +96,15 @@ static void put_origin(const lt_plan *plan, uint32_t i, bool detail, lt_buf *out
     const lt_plan_origin *o = &plan->origins[i];
     lt_buf_printf(out, "node %u ", i);
     lt_buf_put_name(out, o->label);
-    lt_buf_printf(out, " (%s%s%s)%s%s: %s%s%s\n", o->domain, o->domain[0] ? ":" : "", o->op, o->path[0] ? " in " : "", o->path, fate_word(o->fate),
-                  o->pass[0] ? " by " : "", o->pass);
+    lt_buf_printf(out, " (%s%s%s)%s%s: %s%s%s\n", o->domain, o->domain[0] ? ":" : "", o->op, o->path[0] ? " in " : "",
+                  o->path, fate_word(o->fate), o->pass[0] ? " by " : "", o->pass);
     if (o->fate == LT_FATE_STEP) {
         put_steps(plan, i, detail, out);
     }
 }
 
-lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out, lt_study_explained *sums, lathe_diag *diag)
+lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out, lt_study_explained *sums,
+                              lathe_diag *diag)
 {
     *sums = (lt_study_explained){ 0 };
     for (uint32_t i = 0; i < plan->n_origins; i++) {
@@ -168,8 +170,12 @@ lathe_status lt_study_explain_json(const lt_plan *plan, const char *node, lt_jso
         if (!matches(plan, i, node)) {
             continue;
         }
-        const char *const texts[][2] = { { "label", o->label }, { "op", o->op }, { "domain", o->domain }, { "path", o->path },
-                                         { "fate", o->fate < LT_COUNT(fates) ? fates[o->fate] : "?" }, { "pass", o->pass } };
+        const char *const texts[][2] = { { "label", o->label },
+                                         { "op", o->op },
+                                         { "domain", o->domain },
+                                         { "path", o->path },
+                                         { "fate", o->fate < LT_COUNT(fates) ? fates[o->fate] : "?" },
+                                         { "pass", o->pass } };
         lt_json_begin_object(json);
         json_texts(json, texts, LT_COUNT(texts));
         json_steps(plan, i, json);
@@ -181,7 +187,9 @@ lathe_status lt_study_explain_json(const lt_plan *plan, const char *node, lt_jso
     for (uint32_t i = 0; i < plan->n_refusals; i++) {
         const lt_plan_refusal *r = &plan->refusals[i];
         if (refusal_matches(r, node)) {
-            const char *const texts[][2] = { { "value", r->value }, { "from", r->from }, { "to", r->to }, { "reason", r->reason } };
+            const char *const texts[][2] = {
+                { "value", r->value }, { "from", r->from }, { "to", r->to }, { "reason", r->reason }
+            };
             lt_json_begin_object(json);
             json_texts(json, texts, LT_COUNT(texts));
             lt_json_end_object(json);

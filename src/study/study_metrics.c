@@ -78,14 +78,17 @@ bool lt_study_allclose(const lt_tensor *a, const lt_tensor *b, double rtol, doub
         return true;
     }
     if (kind == LT_KIND_STRING) {
-        snprintf(why, why_size, "%lld of %lld strings differ, first [%lld]", (long long)wrong, (long long)n, (long long)first);
+        snprintf(why, why_size, "%lld of %lld strings differ, first [%lld]", (long long)wrong, (long long)n,
+                 (long long)first);
     } else if (kind == LT_KIND_FLOAT || kind == LT_KIND_COMPLEX) {
         load_parts(a, first, x);
         load_parts(b, first, y);
-        snprintf(why, why_size, "%lld of %lld elements differ, first [%lld]: %.9g, expected %.9g", (long long)wrong, (long long)n, (long long)first, x[0], y[0]);
+        snprintf(why, why_size, "%lld of %lld elements differ, first [%lld]: %.9g, expected %.9g", (long long)wrong,
+                 (long long)n, (long long)first, x[0], y[0]);
     } else {
-        snprintf(why, why_size, "%lld of %lld elements differ, first [%lld]: %lld, expected %lld", (long long)wrong, (long long)n, (long long)first,
-                 (long long)lt_load_i64(a->dtype, a->data, first), (long long)lt_load_i64(b->dtype, b->data, first));
+        snprintf(why, why_size, "%lld of %lld elements differ, first [%lld]: %lld, expected %lld", (long long)wrong,
+                 (long long)n, (long long)first, (long long)lt_load_i64(a->dtype, a->data, first),
+                 (long long)lt_load_i64(b->dtype, b->data, first));
     }
     return false;
 }
@@ -125,7 +128,8 @@ void lt_study_measure(const lt_tensor *a, const lt_tensor *b, lt_difference *out
     out->count = lt_tensor_count(a);
     for (int64_t i = 0; i < out->count; i++) {
         if (kind == LT_KIND_STRING) {
-            measure_element(strings_differ(a, b, i) ? 0 : 1, 1, i, &s, out); /* as if a right string were 1 and a wrong one 0 */
+            measure_element(strings_differ(a, b, i) ? 0 : 1, 1, i, &s,
+                            out); /* as if a right string were 1 and a wrong one 0 */
         } else if (kind == LT_KIND_COMPLEX) {
             double p[2], q[2];
             load_parts(a, i, p);
@@ -135,7 +139,8 @@ void lt_study_measure(const lt_tensor *a, const lt_tensor *b, lt_difference *out
         } else if (kind == LT_KIND_FLOAT) {
             measure_element(lt_load_f64(a->dtype, a->data, i), lt_load_f64(b->dtype, b->data, i), i, &s, out);
         } else {
-            measure_element((double)lt_load_i64(a->dtype, a->data, i), (double)lt_load_i64(b->dtype, b->data, i), i, &s, out);
+            measure_element((double)lt_load_i64(a->dtype, a->data, i), (double)lt_load_i64(b->dtype, b->data, i), i, &s,
+                            out);
         }
     }
     out->max_abs = s.largest;
@@ -147,5 +152,6 @@ void lt_study_measure(const lt_tensor *a, const lt_tensor *b, lt_difference *out
 
 bool lt_study_within(const lt_difference *difference, double rtol, double atol)
 {
-    return difference->comparable && difference->nans_apart == 0 && (difference->mean_rel <= rtol || difference->mean_abs <= atol);
+    return difference->comparable && difference->nans_apart == 0 &&
+           (difference->mean_rel <= rtol || difference->mean_abs <= atol);
 }

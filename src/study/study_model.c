@@ -31,7 +31,8 @@ const lt_named *lt_study_find(const lt_named_set *set, const char *name)
 }
 
 /* Strings deep: the elements point into the arena as well. */
-static lathe_status copy_tensor(lt_arena *arena, const lt_tensor *from, const char *name, lt_tensor *to, lathe_diag *diag)
+static lathe_status copy_tensor(lt_arena *arena, const lt_tensor *from, const char *name, lt_tensor *to,
+                                lathe_diag *diag)
 {
     LT_TRY(lt_tensor_alloc(arena, to, from->dtype, from->rank, from->dims, name, diag));
     to->struct_size = sizeof *to;
@@ -54,7 +55,8 @@ static lathe_status copy_tensor(lt_arena *arena, const lt_tensor *from, const ch
     return LATHE_OK;
 }
 
-lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, const lt_tensor *tensor, lathe_diag *diag)
+lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, const lt_tensor *tensor,
+                          lathe_diag *diag)
 {
     if (!lt_arena_grow(arena, (void **)&set->items, &set->capacity, set->count + 1, sizeof *set->items)) {
         return LT_OOM(diag);
@@ -83,7 +85,8 @@ static lathe_status pass_on(void *user, const lt_graph *graph, lt_value_id value
     return v && data->cls == LT_TENSOR ? b->visit(b->user, v->name, &data->tensor, diag) : LATHE_OK;
 }
 
-static lathe_status bind_inputs(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, lt_arena *arena, const lt_any ***out, lathe_diag *diag)
+static lathe_status bind_inputs(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, lt_arena *arena,
+                                const lt_any ***out, lathe_diag *diag)
 {
     const lt_region *main = lt_region_get(graph, LT_MAIN);
     lt_any *values = LT_ARENA_ARRAY(arena, lt_any, (size_t)main->n_inputs + 1);
@@ -108,8 +111,9 @@ static lathe_status bind_inputs(const lt_graph *graph, const lt_named *inputs, s
     return LATHE_OK;
 }
 
-lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, uint64_t seed, lt_study_visit visit, void *user,
-                                lt_arena *arena, lt_named_set *outputs, lathe_diag *diag)
+lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, uint64_t seed,
+                                lt_study_visit visit, void *user, lt_arena *arena, lt_named_set *outputs,
+                                lathe_diag *diag)
 {
     bridge b = { visit, user };
     lt_run_options options = { .seed = seed, .visit = visit ? pass_on : NULL, .user = &b };
@@ -128,7 +132,8 @@ lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, s
     return status;
 }
 
-lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_arena *arena, lt_named_set *out, lathe_diag *diag)
+lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_arena *arena, lt_named_set *out,
+                                    lathe_diag *diag)
 {
     const lt_region *main = lt_region_get(graph, LT_MAIN);
     for (uint32_t i = 0; i < main->n_inputs; i++) {
@@ -136,7 +141,8 @@ lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_are
         int64_t dims[LATHE_MAX_RANK];
         lt_tensor tensor;
         if (v->type.cls != LT_TENSOR || v->type.rank < 0) {
-            return LT_FAIL(diag, LATHE_UNSUPPORTED, v->name, NULL, "input '%s' is no tensor of known rank: there is no random value for it", v->name);
+            return LT_FAIL(diag, LATHE_UNSUPPORTED, v->name, NULL,
+                           "input '%s' is no tensor of known rank: there is no random value for it", v->name);
         }
         for (int d = 0; d < v->type.rank; d++) {
             dims[d] = lt_dim_is_const(v->type.dims[d]) ? v->type.dims[d].k : 1;

@@ -8,7 +8,8 @@ lathe_status lt_study_plan_open(const char *path, bool verify_full, lt_study_pla
     *out = (lt_study_plan){ 0 };
     lt_arena_init(&out->arena, NULL);
     LT_TRY(lt_file_map(&out->file, path, diag));
-    lathe_status status = lt_plan_decode(out->file.data, out->file.size, verify_full ? LT_PLAN_VERIFY_FULL : 0, NULL, NULL, &out->arena, &out->plan, diag);
+    lathe_status status = lt_plan_decode(out->file.data, out->file.size, verify_full ? LT_PLAN_VERIFY_FULL : 0, NULL,
+                                         NULL, &out->arena, &out->plan, diag);
     if (status != LATHE_OK) {
         lt_study_plan_close(out);
     }

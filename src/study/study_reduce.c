@@ -10,10 +10,10 @@
 typedef struct reducer {
     const lt_graph *whole;
     const lt_reduce_options *o;
-    lt_arena arena;         /* lives as long as the search */
-    const lt_node **nodes;  /* of LT_MAIN, in order */
+    lt_arena arena;        /* lives as long as the search */
+    const lt_node **nodes; /* of LT_MAIN, in order */
     size_t n_nodes;
-    lt_named_set seen;      /* values of the whole, inputs included */
+    lt_named_set seen; /* values of the whole, inputs included */
     size_t tried;
     lathe_diag *diag;
 } reducer;
@@ -251,7 +251,8 @@ static lathe_status collect(reducer *r, const lt_named_set *inputs)
     for (size_t i = 0; i < inputs->count; i++) {
         LT_TRY(lt_study_add(&r->seen, &r->arena, inputs->items[i].name, &inputs->items[i].tensor, r->diag));
     }
-    lathe_status status = lt_study_reference(r->whole, inputs->items, inputs->count, r->o->seed, remember, r, &r->arena, NULL, r->diag);
+    lathe_status status =
+        lt_study_reference(r->whole, inputs->items, inputs->count, r->o->seed, remember, r, &r->arena, NULL, r->diag);
     if (status == LATHE_OUT_OF_MEMORY) {
         return status;
     }
@@ -276,7 +277,8 @@ static lathe_status search(reducer *r, const lt_named_set *inputs, lt_graph **ou
 {
     LT_TRY(list_nodes(r));
     LT_TRY(collect(r, inputs));
-    bool *keep = LT_ARENA_ARRAY(&r->arena, bool, r->n_nodes + 1), *trial = LT_ARENA_ARRAY(&r->arena, bool, r->n_nodes + 1);
+    bool *keep = LT_ARENA_ARRAY(&r->arena, bool, r->n_nodes + 1),
+         *trial = LT_ARENA_ARRAY(&r->arena, bool, r->n_nodes + 1);
     bool fails;
     if (!keep || !trial) {
         return LT_OOM(r->diag);
@@ -284,13 +286,15 @@ static lathe_status search(reducer *r, const lt_named_set *inputs, lt_graph **ou
     memset(keep, 1, r->n_nodes * sizeof *keep);
     LT_TRY(test(r, keep, &fails));
     if (!fails) {
-        return LT_FAIL(r->diag, LATHE_INVALID_ARGUMENT, lt_graph_name(r->whole), "try other inputs, tolerances or options", "the whole model does not fail this check");
+        return LT_FAIL(r->diag, LATHE_INVALID_ARGUMENT, lt_graph_name(r->whole),
+                       "try other inputs, tolerances or options", "the whole model does not fail this check");
     }
     LT_TRY(ddmin(r, keep, trial));
     return cut_out(r, keep, out);
 }
 
-lathe_status lt_study_reduce(const lt_graph *graph, const lt_named_set *inputs, const lt_reduce_options *options, lt_graph **out, lathe_diag *diag)
+lathe_status lt_study_reduce(const lt_graph *graph, const lt_named_set *inputs, const lt_reduce_options *options,
+                             lt_graph **out, lathe_diag *diag)
 {
     reducer r = { .whole = graph, .o = options, .diag = diag };
     *out = NULL;

@@ -1,0 +1,107 @@
+# build_run.sh LATHE - plans: built, looked at, run, compared, timed, re-tuned; data in every format.
+. "$LATHE_SOURCE_DIR/tests/cli/common.inc"
+digits=$fixtures/digits_resnet.onnx
+
+expect 0 "$lathe" build "$digits" -o d.plan --shape image=1x1x8x8:64x1x8x8:597x1x8x8 --threads 1
+has out "d.plan:"
+expect 0 "$lathe" build "$digits" -o d2.plan --shape image=1x1x8x8:64x1x8x8:597x1x8x8 --threads 1 --json
+has out '"build_ms"'
+has out '"plan_bytes"'
+cmp d.plan d2.plan || die "two builds differ"
+expect 0 "$lathe" inspect d.plan
+has out "input image: f32[batch,1,8,8]"
+expect 0 "$lathe" inspect d.plan --by type
+expect 0 "$lathe" inspect d.plan --top 3
+expect 0 "$lathe" inspect d.plan --memory
+expect 0 "$lathe" inspect d.plan --json
+expect 0 "$lathe" inspect d.plan --text
+expect 0 "$lathe" inspect d.plan --all
+expect 0 "$lathe" explain d.plan
+has out "33 nodes:"
+expect 0 "$lathe" explain d.plan --json
+expect 0 "$lathe" explain d.plan --node 'BatchNormalization'
+has out "by fold-bn-into-conv"
+expect 1 "$lathe" explain d.plan --node nobody
+expect 0 "$lathe" build "$digits" -o e.plan --explain
+has out "takes "
+expect 0 "$lathe" tactics --for "$digits"
+
+# Data: npz entry in; npy, npz and pb out; all hold the same.
+images=$fixtures/digits_data.npz:test_images
+expect 0 "$lathe" run d.plan --input "image=$images" --output logits=y.npy --json
+has out '"checksum"'
+sum=$(grep checksum out)
+expect 0 "$lathe" run d.plan --verify=full --input "$images" --output y.npz
+expect 0 "$lathe" run "$digits" --input "$images" --output y.pb
+expect 0 "$lathe" inspect y.npz
+has out "logits: f32 597x10"
+for file in y.npz y.npy y.pb; do
+    expect 0 "$lathe" inspect --json "$file"
+    [ "$(grep checksum out)" = "$sum" ] || [ "$file" = y.pb ] || die "$file holds something else"
+done
+expect 0 "$lathe" compare d.plan y.npz --input "$images"
+has out "logits: equal"
+expect 0 "$lathe" compare d.plan "ref:$digits" --input "$images"
+has out "on the way agree"
+expect 1 "$lathe" compare d.plan "ref:$digits" --input "$images" --rtol 0 --atol 0
+expect 0 "$lathe" compare "$digits" d.plan --json
+has out '"within": true'
+expect 1 "$lathe" compare "$fixtures/digits_resnet.int8-qdq.onnx" "ref:$digits"
+has out "first value that differs"
+
+# Random inputs, by seed.
+expect 0 "$lathe" run d.plan --input image=rand --json
+grep checksum out >one
+expect 0 "$lathe" run d.plan --input rand:1 --json
+grep checksum out >two
+cmp -s one two || die "rand is not rand:1"
+expect 0 "$lathe" run d.plan --input rand:2 --json
+grep checksum out >two
+cmp -s one two && die "the input does not matter"
+expect 0 "$lathe" run d.plan --input rand --shape image=7x1x8x8
+has out "f32 7x10"
+expect 2 "$lathe" run d.plan
+has err "input 'image' is missing"
+expect 2 "$lathe" run d.plan --input nobody=rand
+expect 2 "$lathe" run d.plan --input rand --output nobody=y.npy
+expect 2 "$lathe" run d.plan --input rand --output logits=y.txt
+expect 4 "$lathe" run d.plan --input image=nowhere.npy
+
+# A damaged plan.
+cp d.plan bad.plan
+printf X | dd of=bad.plan bs=1 seek=300 conv=notrunc 2>/dev/null
+expect 3 "$lathe" run bad.plan --input rand
+has err "error[bad-plan]"
+head -c 1000 d.plan >short.plan
+expect 3 "$lathe" inspect short.plan
+
+# Timing, re-tuning.
+expect 0 "$lathe" bench d.plan --duration 0.2 --warmup 20 --json
+for key in latency_ms median p99 throughput build_ms load_ms arena_bytes; do
+    has out "\"$key\""
+done
+expect 0 "$lathe" bench "$digits" --duration 0.1 --warmup 10 --profile-steps --top 3
+has out "latency ms"
+has out "by class"
+expect 0 "$lathe" retune d.plan -o r.plan
+expect 0 "$lathe" compare r.plan d.plan
+has out "logits"
+
+# The twin device, other outputs, fewer passes, lower instruction sets: the same answers.
+for how in "--device twin" "--passes -all" "--max-isa base" "--max-isa avx2" "--threads 2"; do
+    # shellcheck disable=SC2086
+    expect 0 "$lathe" build "$digits" -o v.plan $how
+    expect 0 "$lathe" compare v.plan "ref:$digits" --shape image=3x1x8x8
+done
+expect 0 "$lathe" build "$digits" -o v.plan --outputs /stem/stem.2/Relu_output_0
+expect 0 "$lathe" inspect v.plan
+has out "output /stem/stem.2/Relu_output_0"
+expect 2 "$lathe" build "$digits" -o v.plan --outputs nobody
+expect 0 "$lathe" build "$digits" -o v.plan --dump dumped
+[ -n "$(ls dumped)" ] || die "--dump wrote nothing"
+
+# Shrinking: fails with a tolerance of nothing.
+expect 0 "$lathe" debug reduce "$digits" -o small.onnx --check compare --rtol 0 --atol 0 --shape image=1x1x8x8
+has out "of 33 nodes still fail"
+expect 0 "$lathe" inspect small.onnx
+expect 1 "$lathe" debug reduce "$digits" -o none.onnx --check build
