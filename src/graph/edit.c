@@ -3,6 +3,7 @@
  *
  * Every function gets all the memory that it needs first and links last, so that a failure changes nothing.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "graph/graph_internal.h"
@@ -366,6 +367,14 @@ static lathe_status reserve_uses(lt_graph *graph, const lt_node *node, lathe_dia
     return LATHE_OK;
 }
 
+/* Only optional results can be not wanted: evaluations may rely on the others. */
+static bool may_be_absent(const lt_op *op, uint32_t output)
+{
+    int least, most;
+    lt_op_arity(op, NULL, NULL, &least, &most);
+    return output >= (uint32_t)least && most != INT_MAX;
+}
+
 /* Room for everything that linking needs, value slots with their names. */
 static lathe_status draft_outputs(lt_graph *graph, const lt_node_spec *spec, draft *d, lathe_diag *diag)
 {
@@ -375,7 +384,7 @@ static lathe_status draft_outputs(lt_graph *graph, const lt_node_spec *spec, dra
     for (uint32_t i = 0; i < d->node.n_outputs; i++) {
         const char *want = spec->output_names == NULL ? NULL : spec->output_names[i];
         d->n_named = i;
-        if (want != NULL && want[0] == '\0') {
+        if (want != NULL && want[0] == '\0' && may_be_absent(d->node.op, i)) {
             continue;
         }
         const char *name = lt_name_unused(graph, want, d->node.op->name);

@@ -147,7 +147,7 @@ typedef struct lt_node_spec {
     const lt_value_id *inputs;
     size_t n_inputs;
     size_t n_outputs;
-    const char *const *output_names; /* NULL: fresh names; an entry "" = output not wanted */
+    const char *const *output_names; /* NULL: fresh names; an entry "" = not wanted, if the output is optional, else a fresh name */
     lt_node_id before;          /* insert before this node; none: at the end of the region */
     const uint32_t *origins;    /* in addition to those of the edit (lt_edit_begin) */
     size_t n_origins;

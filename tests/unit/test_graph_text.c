@@ -280,11 +280,12 @@ static void test_attributes(void **state)
 static void test_optional_values(void **state)
 {
     (void)state;
-    prints_as("net (f32[4] x, f32[] hi, i64[1] k) => (y) { y = Clip (x, , hi)  \"\", idx = TopK (x, k) }",
-              "net (f32[4] x, f32[] hi, i64[1] k) => (f32[4] y)\n"
+    prints_as("net (f32[4] x, f32[] hi, i64[1] k, f32[1,1,4] z) => (y) { y = Clip (x, , hi)  \"\", idx = TopK (x, k)  m, \"\" = MaxPool <kernel_shape = [2]> (z) }",
+              "net (f32[4] x, f32[] hi, i64[1] k, f32[1,1,4] z) => (f32[4] y)\n"
               "{\n"
               "  f32[4] y = Clip (x, \"\", hi)\n"
-              "  \"\", i64[?0] idx = TopK (x, k)\n"
+              "  f32[?0] TopK.1, i64[?0] idx = TopK (x, k)\n"
+              "  f32[1,1,3] m, \"\" = MaxPool <kernel_shape = [2]> (z)\n"
               "}\n");
 }
 
