@@ -13,9 +13,18 @@
  * thought. where: place in the model or NULL. advice: what the user should do, or NULL. diag may be NULL.
  */
 #define LT_FAIL(diag, status, where, advice, ...) \
-    lt_diag_fail((diag), (status), __FILE__, __LINE__, (where), (advice), __VA_ARGS__)
+    lt_failed(lt_diag_fail((diag), (status), __FILE__, __LINE__, (where), (advice), __VA_ARGS__), (status))
 
-#define LT_OOM(diag) lt_diag_fail((diag), LATHE_OUT_OF_MEMORY, __FILE__, __LINE__, NULL, NULL, "out of memory")
+#define LT_OOM(diag)                                                                                             \
+    lt_failed(lt_diag_fail((diag), LATHE_OUT_OF_MEMORY, __FILE__, __LINE__, NULL, NULL, "out of memory"), \
+              LATHE_OUT_OF_MEMORY)
+
+/* Shows the compiler which status a failure has, so that it does not take LT_FAIL for a success. */
+static inline lathe_status lt_failed(lathe_status recorded, lathe_status status)
+{
+    (void)recorded;
+    return status;
+}
 
 lathe_status lt_diag_fail(lathe_diag *diag, lathe_status status, const char *file, int line, const char *where,
                           const char *advice, const char *format, ...) __attribute__((format(printf, 7, 8)));
