@@ -63,7 +63,7 @@ static lathe_status source_of(emitter *e, lt_value_id id, uint32_t *out)
     const lt_value *v = lt_value_get(e->t->graph, id);
     uint64_t head = LT_NO_SLOT;
     if (v->kind == LT_VALUE_INPUT || lt_value_is_constant(v)) {
-        lathe_format plain = lt_format_plain(v->type.dtype, v->type.rank, LATHE_SPACE_HOST);
+        lathe_format plain = lt_plain_format(e->t, v, LATHE_SPACE_HOST);
         LT_TRY(slot_of(e, id, &plain, out));
         e->info[*out].made = true;
         return LATHE_OK;
@@ -192,7 +192,7 @@ static lathe_status reformat_tactic(emitter *e, const lt_value *v, const lathe_f
 static lathe_status reformat(emitter *e, uint32_t from, uint32_t to, lt_region_id region)
 {
     const lt_value *v = lt_value_get(e->t->graph, e->slots[to].value);
-    lathe_format a = e->slots[from].format, b = e->slots[to].format, plain = lt_format_plain(v->type.dtype, v->type.rank, LATHE_SPACE_HOST);
+    lathe_format a = e->slots[from].format, b = e->slots[to].format, plain = lt_plain_format(e->t, v, LATHE_SPACE_HOST);
     lathe_format moved = a;
     moved.space = b.space;
     if (a.space != b.space && !lt_format_same(&moved, &b)) { /* by way of plain host memory */
@@ -268,7 +268,7 @@ static lathe_status operand_slots(emitter *e, uint32_t number, bool output, uint
         const lt_value *v = lt_value_get(e->t->graph, values[i]);
         lathe_format f = output ? lt_draft_out(d, state, i, e->t) : lt_draft_in(d, state, i, e->t);
         if (!output && packed(d, state, i)) {
-            f = lt_format_plain(v->type.dtype, v->type.rank, LATHE_SPACE_HOST);
+            f = lt_plain_format(e->t, v, LATHE_SPACE_HOST);
         }
         LT_TRY(slot_of(e, values[i], &f, &(*out)[i]));
         slot_info *info = &e->info[(*out)[i]];
@@ -339,7 +339,7 @@ static lathe_status output_slots(emitter *e, lt_region_id r, bool make)
     const lt_region *region = lt_region_get(e->t->graph, r);
     for (uint32_t i = 0; i < region->n_outputs; i++) {
         const lt_value *v = lt_value_get(e->t->graph, region->outputs[i]);
-        lathe_format plain = lt_format_plain(v->type.dtype, v->type.rank, LATHE_SPACE_HOST);
+        lathe_format plain = lt_plain_format(e->t, v, LATHE_SPACE_HOST);
         uint32_t slot;
         LT_TRY(slot_of(e, v->id, &plain, &slot));
         e->info[slot].elsewhere |= e->info[slot].home != r;

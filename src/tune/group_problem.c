@@ -48,21 +48,24 @@ lt_keep lt_value_keep(const lt_graph *graph, const lt_value *value, const lt_tun
     return keep;
 }
 
+lathe_format lt_plain_format(const lt_tuner *t, const lt_value *value, lathe_space space)
+{
+    if (lt_value_keep(t->graph, value, t->options) != LT_KEEP_MANAGED) {
+        return lt_format_plain(value->type.dtype, value->type.rank, space);
+    }
+    lathe_dtype dtype = value->type.dtype == LATHE_DTYPE_UNDEFINED ? LATHE_DTYPE_U8 : value->type.dtype; /* containers: the type says nothing */
+    return lt_format_plain(dtype, -1, LATHE_SPACE_HOST);
+}
+
 lathe_status lt_fill_operand(lt_tuner *t, const lt_value *value, lathe_operand *out)
 {
-    *out = (lathe_operand){.dtype = value->type.dtype, .rank = value->type.rank};
-    if (lt_value_is_constant(value)) {
-        out->flags |= LATHE_OPERAND_CONSTANT;
-    }
-    if (lt_value_keep(t->graph, value, t->options) == LT_KEEP_MANAGED) {
-        out->flags |= LATHE_OPERAND_MANAGED;
-        out->rank = -1;
-        out->dtype = out->dtype == LATHE_DTYPE_UNDEFINED ? LATHE_DTYPE_U8 : out->dtype; /* containers: a handle, the type says nothing */
-    }
+    lathe_format plain = lt_plain_format(t, value, LATHE_SPACE_HOST);
+    *out = (lathe_operand){.dtype = plain.storage, .rank = plain.rank, .format = plain};
+    out->flags |= lt_value_is_constant(value) ? LATHE_OPERAND_CONSTANT : 0;
+    out->flags |= lt_value_keep(t->graph, value, t->options) == LT_KEEP_MANAGED ? LATHE_OPERAND_MANAGED : 0;
     for (int i = 0; i < out->rank; i++) {
         LT_TRY(t->options->extent(t->options->user, value->type.dims[i], &out->dims[i], t->diag));
     }
-    out->format = lt_format_plain(out->dtype, out->rank, LATHE_SPACE_HOST);
     return LATHE_OK;
 }
 

@@ -15,7 +15,7 @@ lathe_format lt_draft_out(const lt_draft *d, uint32_t state, uint32_t i, const l
         return d->fits[state].out[i];
     }
     const lt_value *v = lt_value_get(t->graph, d->out[i]);
-    return lt_format_plain(v->type.dtype, v->type.rank, d->kind == LT_UNIT_VIEW ? d->space : LATHE_SPACE_HOST);
+    return lt_plain_format(t, v, d->kind == LT_UNIT_VIEW ? d->space : LATHE_SPACE_HOST);
 }
 
 lathe_format lt_draft_in(const lt_draft *d, uint32_t state, uint32_t i, const lt_tuner *t)
@@ -24,7 +24,7 @@ lathe_format lt_draft_in(const lt_draft *d, uint32_t state, uint32_t i, const lt
         return d->fits[state].in[i];
     }
     const lt_value *v = lt_value_get(t->graph, d->in[i]);
-    return lt_format_plain(v->type.dtype, v->type.rank, d->kind == LT_UNIT_VIEW ? d->space : LATHE_SPACE_HOST);
+    return lt_plain_format(t, v, d->kind == LT_UNIT_VIEW ? d->space : LATHE_SPACE_HOST);
 }
 
 static double bytes_of(const lt_tuner *t, const lt_value *v)
@@ -152,8 +152,7 @@ static lathe_status collect(model *m)
 
 static lathe_format plain_of(const model *m, const traffic *v)
 {
-    const lt_value *value = lt_value_get(m->t->graph, v->value);
-    return lt_format_plain(value->type.dtype, value->type.rank, LATHE_SPACE_HOST);
+    return lt_plain_format(m->t, lt_value_get(m->t->graph, v->value), LATHE_SPACE_HOST);
 }
 
 static uint32_t states_of(const model *m, uint32_t draft)

@@ -41,6 +41,8 @@ lathe_status lt_node_problem(lt_tuner *t, const lt_node *node, lathe_problem **o
 lathe_status lt_program_problem(lt_tuner *t, const lt_node_id *nodes, uint32_t n_nodes, lathe_problem **out, const lt_value_id **in,
                                 const lt_value_id **out_values, bool *possible);
 lathe_status lt_fill_operand(lt_tuner *t, const lt_value *value, lathe_operand *out);
+/* Row-major in a space; managed values are host handles of no rank, as in their operands. */
+lathe_format lt_plain_format(const lt_tuner *t, const lt_value *value, lathe_space space);
 
 /* units.c: nodes -> drafts in a topological order */
 lathe_status lt_make_drafts(lt_tuner *t);
