@@ -204,26 +204,29 @@ static bool nothing_half_written(const journey *j)
 static int complain(const char *net, long n, const char *what, const journey *j)
 {
     fprintf(stderr, "%s: call %ld fails: %s\n", net, n, what);
-    lathe_diag_print(j->diag, stderr);
+    if (j->diag) {
+        lathe_diag_print(j->diag, stderr);
+    }
     return 1;
 }
 
 static int try_one(const char *net, journey *j, long n)
 {
-    lathe_diag_clear(j->diag);
     long before = atomic_load(&faults.live);
+    j->diag = lathe_diag_create(NULL);
     atomic_store(&faults.calls, 0);
     faults.fail_at = n;
     lathe_status status = travel(j);
     faults.fail_at = 0;
-    lathe_diag_clear(j->diag);
-    if (atomic_load(&faults.live) != before) {
-        return complain(net, n, "memory leaks", j);
-    }
+    int bad = 0;
     if (status != LATHE_OK && status != LATHE_OUT_OF_MEMORY && status != LATHE_IO) {
-        return complain(net, n, lathe_status_name(status), j);
+        bad = complain(net, n, lathe_status_name(status), j);
+    } else if (!nothing_half_written(j)) {
+        bad = complain(net, n, "something half-written is left", j);
     }
-    return nothing_half_written(j) ? 0 : complain(net, n, "something half-written is left", j);
+    lathe_diag_destroy(j->diag);
+    j->diag = NULL;
+    return atomic_load(&faults.live) == before ? bad : complain(net, n, "memory leaks", j);
 }
 
 static int try_net(const char *path)
@@ -245,12 +248,13 @@ static int try_net(const char *path)
     }
     nothing_half_written(&j);
     long calls = atomic_load(&faults.calls);
+    lathe_diag_destroy(j.diag);
+    j.diag = NULL;
     for (long n = 1; n <= calls && bad < 5; n += step, tried++) {
         bad += try_one(path, &j, n);
     }
     unlink(j.plan_path);
     lt_file_close(&file);
-    lathe_diag_destroy(j.diag);
     printf("%s: %ld of %ld calls failed in turn, %ld findings\n", path, tried, calls, bad);
     return bad > 0;
 }
