@@ -1,5 +1,6 @@
 /*
- * assume.c - reading the elements of constants, and the record of who relied on them. Part of graph; refit reads the assumptions.
+ * assume.c - reading the elements of constants, and the record of who relied on them. Part of graph; refit reads the
+ * assumptions.
  */
 #include <math.h>
 #include <string.h>
@@ -29,7 +30,7 @@ lathe_status lt_assumption_add(lt_graph *graph, const lt_assumption *new, lathe_
 {
     for (size_t i = 0; i < graph->n_assumptions; i++) {
         const lt_assumption *a = &graph->assumptions[i];
-        if (a->kind == new->kind && a->hash == new->hash && same_number(a->number, new->number) &&
+        if (a->kind == new->kind && a->hash == new->hash &&same_number(a->number, new->number) &&
             (a->initializer == new->initializer || strcmp(a->initializer, new->initializer) == 0)) {
             return LATHE_OK; /* the first who relied on it is named */
         }
@@ -37,7 +38,8 @@ lathe_status lt_assumption_add(lt_graph *graph, const lt_assumption *new, lathe_
     void *items = graph->assumptions;
     const char *name = lt_arena_str(&graph->arena, new->initializer), *pass = lt_arena_str(&graph->arena, new->pass);
     if (name == NULL || pass == NULL ||
-        !lt_arena_grow(&graph->arena, &items, &graph->cap_assumptions, graph->n_assumptions + 1, sizeof(lt_assumption))) {
+        !lt_arena_grow(&graph->arena, &items, &graph->cap_assumptions, graph->n_assumptions + 1,
+                       sizeof(lt_assumption))) {
         return LT_OOM(diag);
     }
     graph->assumptions = items;
@@ -48,9 +50,12 @@ lathe_status lt_assumption_add(lt_graph *graph, const lt_assumption *new, lathe_
     return LATHE_OK;
 }
 
-static lathe_status assume_one(lt_graph *graph, const lt_value *initializer, lt_assume_kind kind, double number, lathe_diag *diag)
+static lathe_status assume_one(lt_graph *graph, const lt_value *initializer, lt_assume_kind kind, double number,
+                               lathe_diag *diag)
 {
-    lt_assumption a = { .initializer = initializer->name, .kind = kind, .pass = graph->edit.open ? graph->edit.pass : "" };
+    lt_assumption a = { .initializer = initializer->name,
+                        .kind = kind,
+                        .pass = graph->edit.open ? graph->edit.pass : "" };
     if (kind == LT_ASSUME_BYTES) {
         a.hash = lt_blob_hash(initializer->blob);
     } else {
@@ -60,15 +65,16 @@ static lathe_status assume_one(lt_graph *graph, const lt_value *initializer, lt_
 }
 
 /* Adds what a node of a recipe reads to the list of values still to look at. */
-static lathe_status push_value(lt_graph *graph, lt_value *value, lt_value ***stack, size_t *count, size_t *capacity, lt_imap *seen,
-                               lathe_diag *diag)
+static lathe_status push_value(lt_graph *graph, lt_value *value, lt_value ***stack, size_t *count, size_t *capacity,
+                               lt_imap *seen, lathe_diag *diag)
 {
     uint64_t ignored;
     if (value == NULL || value->region != LT_INIT || lt_imap_get(seen, value->id.index, &ignored)) {
         return LATHE_OK;
     }
     void *items = *stack;
-    if (!lt_imap_put(seen, value->id.index, 1) || !lt_arena_grow(&graph->scratch, &items, capacity, *count + 1, sizeof(lt_value *))) {
+    if (!lt_imap_put(seen, value->id.index, 1) ||
+        !lt_arena_grow(&graph->scratch, &items, capacity, *count + 1, sizeof(lt_value *))) {
         return LT_OOM(diag);
     }
     *stack = items;
@@ -91,7 +97,8 @@ static lathe_status push_inputs(void *user, lt_node *node)
         return LATHE_OK; /* reads no elements */
     }
     for (uint32_t i = 0; i < node->n_inputs; i++) {
-        LT_TRY(push_value(w->graph, lt_node_in(w->graph, node, i), &w->stack, &w->count, &w->capacity, &w->seen, w->diag));
+        LT_TRY(
+            push_value(w->graph, lt_node_in(w->graph, node, i), &w->stack, &w->count, &w->capacity, &w->seen, w->diag));
     }
     return LATHE_OK;
 }
@@ -113,7 +120,8 @@ static lathe_status assume_recipe(recipe_walk *w, lt_value *value)
             LT_TRY(lt_region_walk(graph, body, push_inputs, w));
             const lt_region *r = lt_region_get(graph, body);
             for (uint32_t k = 0; k < r->n_outputs; k++) {
-                LT_TRY(push_value(graph, lt_value_get(graph, r->outputs[k]), &w->stack, &w->count, &w->capacity, &w->seen, w->diag));
+                LT_TRY(push_value(graph, lt_value_get(graph, r->outputs[k]), &w->stack, &w->count, &w->capacity,
+                                  &w->seen, w->diag));
             }
         }
     }
@@ -124,7 +132,8 @@ lathe_status lt_graph_assume(lt_graph *graph, lt_value_id id, lt_assume_kind kin
 {
     lt_value *value = lt_value_get(graph, id);
     if (value == NULL || value->region != LT_INIT) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, value == NULL ? NULL : value->name, NULL, "only constants can be relied on");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, value == NULL ? NULL : value->name, NULL,
+                       "only constants can be relied on");
     }
     if (value->kind == LT_VALUE_INPUT) {
         return assume_one(graph, value, kind, number, diag);
@@ -193,7 +202,8 @@ lathe_status lt_graph_ints(lt_graph *graph, lt_value_id id, int64_t *out, int ma
 {
     const lt_tensor *tensor = lt_value_tensor(lt_value_get(graph, id));
     *count = -1;
-    if (tensor == NULL || !(lt_dtype_is_integer(tensor->dtype) || tensor->dtype == LATHE_DTYPE_BOOL) || lt_tensor_count(tensor) > max) {
+    if (tensor == NULL || !(lt_dtype_is_integer(tensor->dtype) || tensor->dtype == LATHE_DTYPE_BOOL) ||
+        lt_tensor_count(tensor) > max) {
         return LATHE_OK;
     }
     LT_TRY(lt_graph_assume(graph, id, LT_ASSUME_BYTES, 0, NULL));

@@ -1,6 +1,6 @@
 /*
- * blob.c - immutable, reference-counted constant data. Used by graphs, the importer, plans and the runtime's owners of weights.
- * It must not know graphs: a blob may be shared by several of them, on several threads.
+ * blob.c - immutable, reference-counted constant data. Used by graphs, the importer, plans and the runtime's owners of
+ * weights. It must not know graphs: a blob may be shared by several of them, on several threads.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static size_t header_bytes(void)
 }
 
 /* A block with `data` bytes behind the header; the tensor's description is set, its elements are zero. */
-static lathe_status make_block(const lathe_allocator *allocator, const lt_tensor *shape, size_t data, lt_blob **out, lathe_diag *diag)
+static lathe_status make_block(const lathe_allocator *allocator, const lt_tensor *shape, size_t data, lt_blob **out,
+                               lathe_diag *diag)
 {
     size_t size;
     if (!lt_size_add(header_bytes(), data, &size)) {
@@ -48,8 +49,8 @@ static lathe_status make_block(const lathe_allocator *allocator, const lt_tensor
     return LATHE_OK;
 }
 
-lathe_status lt_blob_make(const lathe_allocator *allocator, lathe_dtype dtype, int rank, const int64_t *dims, lt_blob **out, void **data,
-                          lathe_diag *diag)
+lathe_status lt_blob_make(const lathe_allocator *allocator, lathe_dtype dtype, int rank, const int64_t *dims,
+                          lt_blob **out, void **data, lathe_diag *diag)
 {
     lt_tensor shape = { .struct_size = sizeof(lt_tensor) };
     LT_TRY(lt_tensor_shape(&shape, dtype, rank, dims, "a constant", diag));
@@ -61,7 +62,8 @@ lathe_status lt_blob_make(const lathe_allocator *allocator, lathe_dtype dtype, i
 }
 
 /* The element array, then the bytes of all strings. */
-static lathe_status copy_strings(const lathe_allocator *allocator, const lt_tensor *tensor, lt_blob **out, lathe_diag *diag)
+static lathe_status copy_strings(const lathe_allocator *allocator, const lt_tensor *tensor, lt_blob **out,
+                                 lathe_diag *diag)
 {
     const lt_string *from = tensor->data;
     int64_t count = lt_tensor_count(tensor);
@@ -110,8 +112,8 @@ lathe_status lt_blob_copy(const lathe_allocator *allocator, const lt_tensor *ten
     return LATHE_OK;
 }
 
-lathe_status lt_blob_wrap(const lathe_allocator *allocator, const lt_tensor *tensor, void *owner, void (*release)(void *owner), lt_blob **out,
-                          lathe_diag *diag)
+lathe_status lt_blob_wrap(const lathe_allocator *allocator, const lt_tensor *tensor, void *owner,
+                          void (*release)(void *owner), lt_blob **out, lathe_diag *diag)
 {
     *out = NULL;
     LT_TRY(check_tensor(tensor, diag));

@@ -1,5 +1,6 @@
 /*
- * clone.c - a compact copy of what is live in a graph. Part of graph; the pass manager uses it when most of an arena is dead.
+ * clone.c - a compact copy of what is live in a graph. Part of graph; the pass manager uses it when most of an arena is
+ * dead.
  *
  * Everything is copied slot by slot, without inference: the clone prints as the original does.
  */
@@ -153,7 +154,8 @@ static lathe_status clone_node(cloner *c, const lt_node *from)
         .label = lt_arena_str(&graph->arena, from->label),
         .n_inputs = from->n_inputs,
         .n_outputs = from->n_outputs,
-        .origins = lt_arena_copy(&graph->arena, from->origins, from->n_origins * sizeof *from->origins, _Alignof(uint32_t)),
+        .origins =
+            lt_arena_copy(&graph->arena, from->origins, from->n_origins * sizeof *from->origins, _Alignof(uint32_t)),
         .n_origins = from->n_origins,
         .group = from->group,
         .device = from->device,
@@ -285,7 +287,8 @@ lathe_status lt_graph_clone(const lt_graph *graph, const lathe_allocator *alloca
     cloner c = { .from = graph, .diag = diag };
     *out = NULL;
     if (graph->edit.open) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->name, NULL, "a graph cannot be cloned while an edit of '%s' is open", graph->edit.pass);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->name, NULL,
+                       "a graph cannot be cloned while an edit of '%s' is open", graph->edit.pass);
     }
     LT_TRY(lt_graph_create(allocator, &c.to, diag));
     lt_imap_init(&c.fresh, allocator);

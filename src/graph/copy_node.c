@@ -1,5 +1,6 @@
 /*
- * copy_node.c - copying a node with its bodies from one graph to another. Part of graph; extraction, reduction and inlining use it.
+ * copy_node.c - copying a node with its bodies from one graph to another. Part of graph; extraction, reduction and
+ * inlining use it.
  */
 #include <string.h>
 
@@ -8,14 +9,15 @@
 typedef struct copier {
     const lt_graph *from;
     lt_graph *to;
-    lt_arena arena;  /* of specifications */
-    lt_imap values;  /* of bodies: value slot of from -> handle in to */
+    lt_arena arena; /* of specifications */
+    lt_imap values; /* of bodies: value slot of from -> handle in to */
     lt_imap fresh;
     int depth;
     lathe_diag *diag;
 } copier;
 
-static lathe_status copy_node(copier *c, lt_region_id region, const lt_node *from, const lt_value_id *inputs, lt_node_id *out);
+static lathe_status copy_node(copier *c, lt_region_id region, const lt_node *from, const lt_value_id *inputs,
+                              lt_node_id *out);
 
 static lathe_status copy_type(copier *c, const lt_type *from, lt_type *to)
 {
@@ -43,8 +45,8 @@ static lathe_status map_value(copier *c, lt_value_id id, lt_value_id *out)
     }
     *out = lt_graph_find(c->to, value->name);
     if (lt_value_none(*out)) {
-        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, NULL, "copy or add it first", "a body reads '%s', which the other graph does not have",
-                       value->name);
+        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, NULL, "copy or add it first",
+                       "a body reads '%s', which the other graph does not have", value->name);
     }
     return LATHE_OK;
 }
@@ -137,7 +139,8 @@ static lathe_status copy_bodies(copier *c, const lt_node *from, lathe_attr *attr
 
 static bool same_origin(const lt_origin *a, const lt_origin *b)
 {
-    return strcmp(a->label, b->label) == 0 && strcmp(a->op, b->op) == 0 && strcmp(a->domain, b->domain) == 0 && strcmp(a->path, b->path) == 0;
+    return strcmp(a->label, b->label) == 0 && strcmp(a->op, b->op) == 0 && strcmp(a->domain, b->domain) == 0 &&
+           strcmp(a->path, b->path) == 0;
 }
 
 /* The same origin in the other graph: usually under the same number, else looked for, else added. */
@@ -157,7 +160,8 @@ static lathe_status copy_origin(copier *c, uint32_t from, uint32_t *out)
     return lt_graph_add_origin(c->to, origin, out, c->diag);
 }
 
-static lathe_status add_copy(copier *c, lt_region_id region, const lt_node *from, const lt_value_id *inputs, const lathe_attr *attrs, lt_node_id *out)
+static lathe_status add_copy(copier *c, lt_region_id region, const lt_node *from, const lt_value_id *inputs,
+                             const lathe_attr *attrs, lt_node_id *out)
 {
     uint32_t *origins = LT_ARENA_ARRAY(&c->arena, uint32_t, from->n_origins);
     const char **names = LT_ARENA_ARRAY(&c->arena, const char *, from->n_outputs);
@@ -186,7 +190,8 @@ static lathe_status add_copy(copier *c, lt_region_id region, const lt_node *from
         .device = from->device,
     };
     lt_node_id id;
-    if (c->depth > 0) { /* inside a body: a map entry for each result before it exists, so that nothing fails behind the node */
+    if (c->depth >
+        0) { /* inside a body: a map entry for each result before it exists, so that nothing fails behind the node */
         for (uint32_t i = 0; i < from->n_outputs; i++) {
             LT_TRY(lt_value_none(from->outputs[i]) ? LATHE_OK : remember(c, from->outputs[i], (lt_value_id){ 0 }));
         }
@@ -204,7 +209,8 @@ static lathe_status add_copy(copier *c, lt_region_id region, const lt_node *from
     return LATHE_OK;
 }
 
-static lathe_status copy_node(copier *c, lt_region_id region, const lt_node *from, const lt_value_id *inputs, lt_node_id *out)
+static lathe_status copy_node(copier *c, lt_region_id region, const lt_node *from, const lt_value_id *inputs,
+                              lt_node_id *out)
 {
     lathe_attr *attrs = LT_ARENA_ARRAY(&c->arena, lathe_attr, from->n_attrs);
     if (attrs == NULL) {
@@ -221,8 +227,8 @@ static lathe_status copy_node(copier *c, lt_region_id region, const lt_node *fro
     return status;
 }
 
-lathe_status lt_graph_copy_node(lt_graph *dst, lt_region_id region, const lt_graph *src, lt_node_id from, const lt_value_id *inputs, lt_node_id *out,
-                                lathe_diag *diag)
+lathe_status lt_graph_copy_node(lt_graph *dst, lt_region_id region, const lt_graph *src, lt_node_id from,
+                                const lt_value_id *inputs, lt_node_id *out, lathe_diag *diag)
 {
     copier c = { .from = src, .to = dst, .diag = diag };
     const lt_node *node = lt_node_get(src, from);

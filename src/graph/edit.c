@@ -12,7 +12,8 @@ lathe_status lt_use_reserve(lt_graph *graph, lt_value *value, size_t more, lathe
 {
     void *uses = value->uses;
     size_t capacity = value->cap_uses;
-    if (more > UINT32_MAX - value->n_uses || !lt_arena_grow(&graph->arena, &uses, &capacity, value->n_uses + more, sizeof(lt_use)) ||
+    if (more > UINT32_MAX - value->n_uses ||
+        !lt_arena_grow(&graph->arena, &uses, &capacity, value->n_uses + more, sizeof(lt_use)) ||
         capacity > UINT32_MAX) {
         return LT_OOM(diag);
     }
@@ -39,8 +40,8 @@ void lt_use_del(lt_value *value, lt_node_id node, uint32_t slot)
 bool lt_values_equal(const lt_value *a, const lt_value *b)
 {
     return a->blob != NULL && b->blob != NULL &&
-           (a->blob == b->blob ||
-            (lt_blob_hash(a->blob) == lt_blob_hash(b->blob) && lt_tensor_equal(lt_blob_tensor(a->blob), lt_blob_tensor(b->blob))));
+           (a->blob == b->blob || (lt_blob_hash(a->blob) == lt_blob_hash(b->blob) &&
+                                   lt_tensor_equal(lt_blob_tensor(a->blob), lt_blob_tensor(b->blob))));
 }
 
 bool lt_is_output_of(const lt_graph *graph, lt_region_id region, lt_value_id value)
@@ -55,18 +56,20 @@ bool lt_is_output_of(const lt_graph *graph, lt_region_id region, lt_value_id val
 }
 
 /* Room for one more handle in a region's list; the list is the region's const array seen as its owner sees it. */
-static lathe_status reserve_list(lt_graph *graph, const lt_value_id **list, uint32_t count, size_t *capacity, lathe_diag *diag)
+static lathe_status reserve_list(lt_graph *graph, const lt_value_id **list, uint32_t count, size_t *capacity,
+                                 lathe_diag *diag)
 {
     void *items = (void *)*list;
-    if (count == UINT32_MAX || !lt_arena_grow(&graph->arena, &items, capacity, (size_t)count + 1, sizeof(lt_value_id))) {
+    if (count == UINT32_MAX ||
+        !lt_arena_grow(&graph->arena, &items, capacity, (size_t)count + 1, sizeof(lt_value_id))) {
         return LT_OOM(diag);
     }
     *list = items;
     return LATHE_OK;
 }
 
-lathe_status lt_input_add(lt_graph *graph, lt_region_id region, const char *name, const char *stem, const lt_type *type, lt_blob *blob,
-                          lt_value_id *out, lathe_diag *diag)
+lathe_status lt_input_add(lt_graph *graph, lt_region_id region, const char *name, const char *stem, const lt_type *type,
+                          lt_blob *blob, lt_value_id *out, lathe_diag *diag)
 {
     lt_region_slot *slot = lt_region_slot_of(graph, region);
     lt_type kept;
@@ -100,8 +103,8 @@ lathe_status lt_input_add(lt_graph *graph, lt_region_id region, const char *name
     return LATHE_OK;
 }
 
-lathe_status lt_graph_add_input(lt_graph *graph, lt_region_id region, const char *name, const lt_type *type, lt_value_id *out,
-                                lathe_diag *diag)
+lathe_status lt_graph_add_input(lt_graph *graph, lt_region_id region, const char *name, const lt_type *type,
+                                lt_value_id *out, lathe_diag *diag)
 {
     if (lt_region_slot_of(graph, region) == NULL || region == LT_INIT) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, name, NULL, "an input belongs to the network or to a body");
@@ -111,12 +114,14 @@ lathe_status lt_graph_add_input(lt_graph *graph, lt_region_id region, const char
     }
     LT_TRY(lt_type_check(type, name, diag));
     if (region == LT_MAIN && type->cls == LT_TENSOR && type->dtype == LATHE_DTYPE_UNDEFINED) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, name, "give the input an element type", "an input of the network has no element type");
+        return LT_FAIL(diag, LATHE_BAD_MODEL, name, "give the input an element type",
+                       "an input of the network has no element type");
     }
     return lt_input_add(graph, region, name, "in", type, NULL, out, diag);
 }
 
-lathe_status lt_graph_add_initializer(lt_graph *graph, const char *name, lt_blob *blob, lt_value_id *out, lathe_diag *diag)
+lathe_status lt_graph_add_initializer(lt_graph *graph, const char *name, lt_blob *blob, lt_value_id *out,
+                                      lathe_diag *diag)
 {
     if (blob == NULL) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, name, NULL, "an initializer needs its data");
@@ -131,7 +136,8 @@ static uint64_t pack_id(lt_value_id id)
     return (uint64_t)id.generation << 32 | id.index;
 }
 
-lathe_status lt_graph_add_constant(lt_graph *graph, const char *name, const lt_tensor *tensor, lt_value_id *out, lathe_diag *diag)
+lathe_status lt_graph_add_constant(lt_graph *graph, const char *name, const lt_tensor *tensor, lt_value_id *out,
+                                   lathe_diag *diag)
 {
     lt_blob *blob;
     LT_TRY(lt_blob_copy(graph->allocator, tensor, &blob, diag));
@@ -139,8 +145,10 @@ lathe_status lt_graph_add_constant(lt_graph *graph, const char *name, const lt_t
     bool anonymous = name == NULL || name[0] == '\0';
     uint64_t packed;
     if (anonymous && lt_imap_get(&graph->constants, lt_blob_hash(blob), &packed)) {
-        lt_value *value = lt_value_get(graph, (lt_value_id){ .index = (uint32_t)packed, .generation = (uint32_t)(packed >> 32) });
-        if (value != NULL && value->blob != NULL && lt_tensor_equal(lt_blob_tensor(value->blob), lt_blob_tensor(blob))) {
+        lt_value *value =
+            lt_value_get(graph, (lt_value_id){ .index = (uint32_t)packed, .generation = (uint32_t)(packed >> 32) });
+        if (value != NULL && value->blob != NULL &&
+            lt_tensor_equal(lt_blob_tensor(value->blob), lt_blob_tensor(blob))) {
             id = value->id;
         }
     }
@@ -148,7 +156,8 @@ lathe_status lt_graph_add_constant(lt_graph *graph, const char *name, const lt_t
     if (lt_value_none(id)) {
         status = lt_graph_add_initializer(graph, name, blob, &id, diag);
         if (status == LATHE_OK && anonymous) {
-            (void)lt_imap_put(&graph->constants, lt_blob_hash(blob), pack_id(id)); /* without memory it is only not shared */
+            (void)lt_imap_put(&graph->constants, lt_blob_hash(blob),
+                              pack_id(id)); /* without memory it is only not shared */
         }
     }
     lt_blob_release(blob);
@@ -162,13 +171,16 @@ static lathe_status check_output(const lt_graph *graph, lt_region_id region, lt_
 {
     const lt_value *value = lt_value_get(graph, id);
     if (value == NULL || lt_region_slot_of(graph, region) == NULL || region == LT_INIT) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "an output is a live value of the network or of a body");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL,
+                       "an output is a live value of the network or of a body");
     }
     if (!lt_value_visible(graph, value, region, NULL)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "'%s' is not visible in the region that shall return it", value->name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL,
+                       "'%s' is not visible in the region that shall return it", value->name);
     }
     if (region == LT_MAIN && lt_is_output_of(graph, region, id)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, NULL, "put an Identity between them", "'%s' would be an output twice", value->name);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, NULL, "put an Identity between them", "'%s' would be an output twice",
+                       value->name);
     }
     return LATHE_OK;
 }
@@ -186,7 +198,8 @@ lathe_status lt_graph_add_output(lt_graph *graph, lt_region_id region, lt_value_
     return LATHE_OK;
 }
 
-lathe_status lt_graph_set_output(lt_graph *graph, lt_region_id region, uint32_t index, lt_value_id value, lathe_diag *diag)
+lathe_status lt_graph_set_output(lt_graph *graph, lt_region_id region, uint32_t index, lt_value_id value,
+                                 lathe_diag *diag)
 {
     lt_region *r = lt_region_get(graph, region);
     if (r == NULL || index >= r->n_outputs) {
@@ -218,11 +231,11 @@ lathe_status lt_graph_set_output(lt_graph *graph, lt_region_id region, uint32_t 
 typedef struct draft {
     lt_node node; /* as it will be, not linked */
     lt_node *before;
-    lt_type *types;       /* of the outputs, kept */
+    lt_type *types; /* of the outputs, kept */
     lt_contents *contents;
-    lt_blob **blobs;      /* in LT_INIT; else NULL */
+    lt_blob **blobs; /* in LT_INIT; else NULL */
     uint32_t dims_begin, dims_end;
-    size_t n_named;       /* outputs that have their name in the map already */
+    size_t n_named; /* outputs that have their name in the map already */
 } draft;
 
 static lathe_status find_op(const lt_graph *graph, const lt_node_spec *spec, const lt_op **out, lathe_diag *diag)
@@ -237,7 +250,8 @@ static lathe_status find_op(const lt_graph *graph, const lt_node_spec *spec, con
     if (near[0] != '\0') {
         snprintf(advice, sizeof advice, "did you mean '%s'?", near);
     }
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, graph->place, advice, "there is no operator '%s%s%s'", domain, domain[0] == '\0' ? "" : ".", op);
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, graph->place, advice, "there is no operator '%s%s%s'", domain,
+                   domain[0] == '\0' ? "" : ".", op);
 }
 
 static lathe_status check_inputs(const lt_graph *graph, const draft *d, lathe_diag *diag)
@@ -253,26 +267,29 @@ static lathe_status check_inputs(const lt_graph *graph, const draft *d, lathe_di
             return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, NULL, "input %u is a value that is gone", i);
         }
         if (!lt_value_visible(graph, value, d->node.region, d->before)) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "compute it before the node", "input %u, '%s', is not visible at this place", i,
-                           value->name);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "compute it before the node",
+                           "input %u, '%s', is not visible at this place", i, value->name);
         }
     }
     return LATHE_OK;
 }
 
 /* Copies everything that the node will point to; the outputs stay empty. */
-static lathe_status draft_node(lt_graph *graph, lt_region_id region, const lt_node_spec *spec, draft *d, lathe_diag *diag)
+static lathe_status draft_node(lt_graph *graph, lt_region_id region, const lt_node_spec *spec, draft *d,
+                               lathe_diag *diag)
 {
     lt_arena *arena = &graph->arena;
     LT_TRY(find_op(graph, spec, &d->node.op, diag));
     d->before = lt_node_get(graph, spec->before);
     if (lt_region_slot_of(graph, region) == NULL || (d->before == NULL && !lt_node_none(spec->before)) ||
         (d->before != NULL && d->before->region != region)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "the place for a new %s node does not exist", d->node.op->name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "the place for a new %s node does not exist",
+                       d->node.op->name);
     }
-    if (spec->n_inputs > INT32_MAX || spec->n_outputs > INT32_MAX || spec->n_attrs > INT32_MAX || spec->n_outputs == 0) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, graph->place, NULL, "a %s node has %zu inputs and %zu outputs", d->node.op->name, spec->n_inputs,
-                       spec->n_outputs);
+    if (spec->n_inputs > INT32_MAX || spec->n_outputs > INT32_MAX || spec->n_attrs > INT32_MAX ||
+        spec->n_outputs == 0) {
+        return LT_FAIL(diag, LATHE_BAD_MODEL, graph->place, NULL, "a %s node has %zu inputs and %zu outputs",
+                       d->node.op->name, spec->n_inputs, spec->n_outputs);
     }
     lathe_attr *attrs = LT_ARENA_ARRAY(arena, lathe_attr, spec->n_attrs);
     lt_value_id *inputs = LT_ARENA_ARRAY(arena, lt_value_id, spec->n_inputs);
@@ -289,12 +306,13 @@ static lathe_status draft_node(lt_graph *graph, lt_region_id region, const lt_no
     }
     lt_numbers origins = { 0 };
     if (!lt_numbers_add(arena, &origins, spec->origins, spec->n_origins) ||
-        (graph->edit.open && !lt_numbers_add(arena, &origins, graph->edit.consumed.items, graph->edit.consumed.count))) {
+        (graph->edit.open &&
+         !lt_numbers_add(arena, &origins, graph->edit.consumed.items, graph->edit.consumed.count))) {
         return LT_OOM(diag);
     }
     if (origins.count > 0 && origins.items[origins.count - 1] >= graph->n_origins) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "a node names origin %u of %zu", origins.items[origins.count - 1],
-                       graph->n_origins);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "a node names origin %u of %zu",
+                       origins.items[origins.count - 1], graph->n_origins);
     }
     d->node.label = label;
     d->node.attrs = attrs;
@@ -336,7 +354,8 @@ static lathe_status draft_results(lt_graph *graph, draft *d, lathe_diag *diag)
         return status;
     }
     if (d->node.op->traits & LT_OP_RANDOM) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "%s is random: it cannot make a constant", d->node.op->name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "%s is random: it cannot make a constant",
+                       d->node.op->name);
     }
     d->blobs = LT_ARENA_ARRAY(&graph->arena, lt_blob *, n);
     if (d->blobs == NULL) {
@@ -452,8 +471,8 @@ static lt_node *link_node(lt_graph *graph, draft *d)
     return node;
 }
 
-lathe_status lt_graph_add_node(lt_graph *graph, lt_region_id region, const lt_node_spec *spec, lt_node_id *out, lt_value_id *outputs,
-                               lathe_diag *diag)
+lathe_status lt_graph_add_node(lt_graph *graph, lt_region_id region, const lt_node_spec *spec, lt_node_id *out,
+                               lt_value_id *outputs, lathe_diag *diag)
 {
     draft d = { 0 };
     char where[LT_WHERE_MAX];

@@ -1,7 +1,8 @@
 /*
  * edit_change.c - changing what is there: inputs, attributes, replacing, removing, moving. Part of graph.
  *
- * A change is made tentatively where inference can see it, inferred, and taken back when that fails; uses are moved last.
+ * A change is made tentatively where inference can see it, inferred, and taken back when that fails; uses are moved
+ * last.
  */
 #include <string.h>
 
@@ -15,8 +16,8 @@ static lathe_status gone(lathe_diag *diag)
 /* ---- Inputs and attributes of one node ---- */
 
 /* A copy of the node's inputs with `slot` set; trailing absent inputs are cut off. */
-static lathe_status changed_inputs(lt_graph *graph, const lt_node *node, uint32_t slot, lt_value_id value, lt_value_id **out, uint32_t *count,
-                                   lathe_diag *diag)
+static lathe_status changed_inputs(lt_graph *graph, const lt_node *node, uint32_t slot, lt_value_id value,
+                                   lt_value_id **out, uint32_t *count, lathe_diag *diag)
 {
     uint32_t n = slot >= node->n_inputs ? slot + 1 : node->n_inputs;
     lt_value_id *inputs = LT_ARENA_ARRAY(&graph->arena, lt_value_id, n);
@@ -35,7 +36,8 @@ static lathe_status changed_inputs(lt_graph *graph, const lt_node *node, uint32_
     return LATHE_OK;
 }
 
-static lathe_status check_new_input(const lt_graph *graph, const lt_node *node, uint32_t slot, const lt_value *value, lathe_diag *diag)
+static lathe_status check_new_input(const lt_graph *graph, const lt_node *node, uint32_t slot, const lt_value *value,
+                                    lathe_diag *diag)
 {
     char where[LT_WHERE_MAX];
     lt_where(graph, node, where, sizeof where);
@@ -45,13 +47,14 @@ static lathe_status check_new_input(const lt_graph *graph, const lt_node *node, 
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, NULL, "%s has no input %u", node->op->name, slot);
     }
     if (value != NULL && !lt_value_visible(graph, value, node->region, node)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, "move the node, or compute the value earlier", "'%s' is not visible at this place",
-                       value->name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, "move the node, or compute the value earlier",
+                       "'%s' is not visible at this place", value->name);
     }
     if (lt_region_root(graph, node->region) == LT_INIT) {
         const lt_value *old = lt_node_in(graph, node, slot);
         if (value == NULL || old == NULL || !lt_values_equal(old, value)) {
-            return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, "make a new constant", "the recipe of a constant cannot read other data");
+            return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, "make a new constant",
+                           "the recipe of a constant cannot read other data");
         }
     }
     return LATHE_OK;
@@ -66,7 +69,8 @@ static lathe_status infer_from(lt_graph *graph, lt_node *node, lathe_diag *diag)
     return LATHE_OK;
 }
 
-lathe_status lt_graph_set_input_of(lt_graph *graph, lt_node_id id, uint32_t slot, lt_value_id value_id, lathe_diag *diag)
+lathe_status lt_graph_set_input_of(lt_graph *graph, lt_node_id id, uint32_t slot, lt_value_id value_id,
+                                   lathe_diag *diag)
 {
     lt_node *node = lt_node_get(graph, id);
     lt_value *value = lt_value_get(graph, value_id);
@@ -115,7 +119,8 @@ lathe_status lt_graph_set_attr(lt_graph *graph, lt_node_id id, const lathe_attr 
     bool body = attr->kind == LATHE_ATTR_GRAPH || attr->kind == LATHE_ATTR_GRAPHS ||
                 (present != NULL && (present->kind == LATHE_ATTR_GRAPH || present->kind == LATHE_ATTR_GRAPHS));
     if (body || lt_region_root(graph, node->region) == LT_INIT) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, "make a new node", "attribute '%s' cannot be changed", attr->name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, where, "make a new node", "attribute '%s' cannot be changed",
+                       attr->name);
     }
     lathe_attr *attrs = LT_ARENA_ARRAY(&graph->arena, lathe_attr, (size_t)node->n_attrs + 1);
     if (attrs == NULL) {
@@ -160,7 +165,8 @@ static bool use_stays(const lt_graph *graph, const lt_use *use, const lt_value *
 static const char *refusal(const lt_graph *graph, const lt_value *old, const lt_value *now)
 {
     const lt_type *a = &old->type, *b = &now->type;
-    if (a->cls != b->cls || a->dtype != b->dtype || (a->cls == LT_TENSOR && a->rank >= 0 && b->rank >= 0 && a->rank != b->rank)) {
+    if (a->cls != b->cls || a->dtype != b->dtype ||
+        (a->cls == LT_TENSOR && a->rank >= 0 && b->rank >= 0 && a->rank != b->rank)) {
         return "their types differ";
     }
     for (uint32_t i = 0; i < old->n_uses; i++) {
@@ -179,7 +185,8 @@ static const char *refusal(const lt_graph *graph, const lt_value *old, const lt_
         return NULL;
     }
     for (lt_region_id r = 0; r < graph->n_regions; r++) {
-        if (lt_region_slot_of(graph, r) != NULL && lt_is_output_of(graph, r, old->id) && !lt_value_visible(graph, now, r, NULL)) {
+        if (lt_region_slot_of(graph, r) != NULL && lt_is_output_of(graph, r, old->id) &&
+            !lt_value_visible(graph, now, r, NULL)) {
             return "a body that returns it cannot see the other";
         }
     }
@@ -196,7 +203,10 @@ bool lt_graph_replaceable(const lt_graph *graph, lt_value_id old_id, lt_value_id
     return old != NULL && now != NULL && (old == now || refusal(graph, old, now) == NULL);
 }
 
-/* Turns every use of `from` that moves into one of `to`, in the nodes' inputs only. `old` and `now` say which uses move. */
+/*
+ * Turns every use of `from` that moves into one of `to`, in the nodes' inputs only. `old` and `now` say which uses
+ * move.
+ */
 static void rewrite_inputs(lt_graph *graph, const lt_value *old, const lt_value *now, lt_value_id to)
 {
     for (uint32_t i = 0; i < old->n_uses; i++) {
@@ -321,7 +331,8 @@ lathe_status lt_graph_replace_value(lt_graph *graph, lt_value_id old_id, lt_valu
     }
     const char *why = refusal(graph, old, now);
     if (why != NULL) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "'%s' cannot replace '%s': %s", now->name, old->name, why);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->place, NULL, "'%s' cannot replace '%s': %s", now->name,
+                       old->name, why);
     }
     lt_scratch_enter(graph);
     lathe_status status = replace_value(graph, &(lt_replacement){ .old = old, .now = now }, diag);

@@ -101,10 +101,12 @@ lathe_status lt_graph_remove_input(lt_graph *graph, lt_value_id id, lathe_diag *
 {
     lt_value *value = lt_value_get(graph, id);
     if (value == NULL || value->kind != LT_VALUE_INPUT || (value->region != LT_MAIN && value->region != LT_INIT)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "only inputs of the network and initializers can be removed");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL,
+                       "only inputs of the network and initializers can be removed");
     }
     if (value->n_uses > 0 || value->n_region_outputs > 0) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "'%s' cannot be removed: it is still read", value->name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "'%s' cannot be removed: it is still read",
+                       value->name);
     }
     lt_region *r = lt_region_get(graph, value->region);
     lt_value_id *inputs = (lt_value_id *)r->inputs;
@@ -139,13 +141,17 @@ typedef struct move_check {
     const lt_node *moving, *before;
 } move_check;
 
-/* Does this node (the moving one or one in its bodies) read something of the region that is computed at `before` or later? */
+/*
+ * Does this node (the moving one or one in its bodies) read something of the region that is computed at `before` or
+ * later?
+ */
 static lathe_status check_moved_inputs(void *user, lt_node *node)
 {
     const move_check *c = user;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         const lt_value *value = lt_node_in(c->graph, node, i);
-        if (value != NULL && value->region == c->moving->region && !lt_value_visible(c->graph, value, c->moving->region, c->before)) {
+        if (value != NULL && value->region == c->moving->region &&
+            !lt_value_visible(c->graph, value, c->moving->region, c->before)) {
             return LATHE_INVALID_ARGUMENT;
         }
     }

@@ -16,14 +16,16 @@ static lathe_status check_value(const constant_check *c, const lt_value *value)
     if (value == NULL || value->region == LT_INIT || !lt_region_within(c->graph, c->region, value->region)) {
         return LATHE_OK;
     }
-    return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL, "it cannot be folded: it reads '%s', which is no constant", value->name);
+    return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL,
+                   "it cannot be folded: it reads '%s', which is no constant", value->name);
 }
 
 static lathe_status check_node(void *user, lt_node *node)
 {
     const constant_check *c = user;
     if (node->op->traits & LT_OP_RANDOM) {
-        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL, "it cannot be folded: %s is random", node->op->name);
+        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL, "it cannot be folded: %s is random",
+                       node->op->name);
     }
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         LT_TRY(check_value(c, lt_node_in(c->graph, node, i)));

@@ -9,8 +9,8 @@
 static lathe_status add_region_slot(lt_graph *graph, lt_region_id *out, lathe_diag *diag)
 {
     void *regions = graph->regions;
-    if (graph->n_regions == LT_NO_REGION || !lt_arena_grow(&graph->arena, &regions, &graph->cap_regions, (size_t)graph->n_regions + 1,
-                                                           sizeof(lt_region_slot *))) {
+    if (graph->n_regions == LT_NO_REGION || !lt_arena_grow(&graph->arena, &regions, &graph->cap_regions,
+                                                           (size_t)graph->n_regions + 1, sizeof(lt_region_slot *))) {
         return LT_OOM(diag);
     }
     graph->regions = regions;
@@ -135,7 +135,8 @@ lathe_status lt_reserve_nodes(lt_graph *graph, size_t count, lathe_diag *diag)
         void *chunks = graph->nodes;
         size_t n = graph->n_nodes / LT_SLOT_CHUNK;
         lt_node_slot *chunk = NULL;
-        if (graph->n_nodes <= UINT32_MAX - 2 * LT_SLOT_CHUNK && lt_arena_grow(&graph->arena, &chunks, &graph->cap_nodes, n + 1, sizeof chunk)) {
+        if (graph->n_nodes <= UINT32_MAX - 2 * LT_SLOT_CHUNK &&
+            lt_arena_grow(&graph->arena, &chunks, &graph->cap_nodes, n + 1, sizeof chunk)) {
             graph->nodes = chunks;
             chunk = LT_ARENA_ARRAY(&graph->arena, lt_node_slot, LT_SLOT_CHUNK);
         }

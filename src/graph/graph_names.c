@@ -6,7 +6,9 @@
 
 #include "graph/graph_internal.h"
 
-/* The next free base.N. The last N tried is remembered, so that a thousand nodes of one kind cost a thousand look-ups. */
+/*
+ * The next free base.N. The last N tried is remembered, so that a thousand nodes of one kind cost a thousand look-ups.
+ */
 static const char *numbered(lt_graph *graph, const char *base)
 {
     uint64_t number = 0;
@@ -77,8 +79,8 @@ lathe_status lt_graph_rename(lt_graph *graph, lt_value_id id, const char *name, 
         return LATHE_OK;
     }
     if (lt_map_get(&graph->names, name, NULL)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "choose another name", "value '%s' cannot be renamed: the name '%s' is taken",
-                       value->name, name);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "choose another name",
+                       "value '%s' cannot be renamed: the name '%s' is taken", value->name, name);
     }
     if (value->host_input) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "rename it first, then declare it a host input",

@@ -1,8 +1,9 @@
 /*
- * graph_order.c - regions, order and visibility: who may read what, bodies and their owners, the linked lists. Part of graph.
+ * graph_order.c - regions, order and visibility: who may read what, bodies and their owners, the linked lists. Part of
+ * graph.
  *
- * Order keys make "is this node before that one" one comparison. A new key is the middle of its neighbours' keys; when there is no room
- * left, the whole region is numbered anew.
+ * Order keys make "is this node before that one" one comparison. A new key is the middle of its neighbours' keys; when
+ * there is no room left, the whole region is numbered anew.
  */
 #include "graph/graph_internal.h"
 
@@ -146,10 +147,12 @@ static lathe_status check_body(attach_check *c)
 {
     const lt_region_slot *slot = lt_region_slot_of(c->graph, c->body);
     if (slot == NULL || !orphan(c->graph, c->body)) {
-        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL, "region %u cannot become a body of this node", c->body);
+        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL, "region %u cannot become a body of this node",
+                       c->body);
     }
     if (lt_region_root(c->graph, c->region) == c->body) {
-        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL, "a node cannot own the region that it stands in");
+        return LT_FAIL(c->diag, LATHE_INVALID_ARGUMENT, c->where, NULL,
+                       "a node cannot own the region that it stands in");
     }
     if (depth_of(c->graph, c->region) + 1 + slot->height >= LT_MAX_DEPTH) {
         return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "bodies are nested deeper than %d", LT_MAX_DEPTH);
@@ -161,8 +164,8 @@ static lathe_status check_body(attach_check *c)
     return LATHE_OK;
 }
 
-lathe_status lt_regions_attachable(const lt_graph *graph, const lathe_attr *attrs, size_t n_attrs, lt_region_id region, const lt_node *before,
-                                   const char *where, lathe_diag *diag)
+lathe_status lt_regions_attachable(const lt_graph *graph, const lathe_attr *attrs, size_t n_attrs, lt_region_id region,
+                                   const lt_node *before, const char *where, lathe_diag *diag)
 {
     attach_check check = { .graph = graph, .region = region, .before = before, .where = where, .diag = diag };
     for (size_t i = 0; lt_node_region(attrs, n_attrs, i, &check.body); i++) {

@@ -12,16 +12,19 @@ lathe_status lt_type_check(const lt_type *type, const char *what, lathe_diag *di
             bool fine = type->rank >= -1 && type->rank <= LATHE_MAX_RANK && (unsigned)type->dtype < LATHE_DTYPE_COUNT;
             for (int i = 0; fine && i < type->rank; i++) {
                 if (lt_dim_is_const(type->dims[i]) && type->dims[i].k < 0) {
-                    return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "dimension %d is negative: %lld", i, (long long)type->dims[i].k);
+                    return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "dimension %d is negative: %lld", i,
+                                   (long long)type->dims[i].k);
                 }
             }
             if (!fine) {
-                return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "the type has rank %d and element type %d", type->rank, (int)type->dtype);
+                return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "the type has rank %d and element type %d",
+                               type->rank, (int)type->dtype);
             }
             return LATHE_OK;
         }
         if (type->elem == NULL) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "the type of a sequence, optional or map lacks its element type");
+            return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL,
+                           "the type of a sequence, optional or map lacks its element type");
         }
         type = type->elem;
     }
@@ -116,7 +119,8 @@ static lathe_status keep_bytes(lt_arena *arena, lathe_bytes *bytes, lathe_diag *
     return bytes->data == NULL ? LT_OOM(diag) : LATHE_OK;
 }
 
-static lathe_status keep_strings(lt_arena *arena, const lathe_bytes *from, size_t count, const lathe_bytes **out, lathe_diag *diag)
+static lathe_status keep_strings(lt_arena *arena, const lathe_bytes *from, size_t count, const lathe_bytes **out,
+                                 lathe_diag *diag)
 {
     lathe_bytes *to = copy_array(arena, from, count, sizeof *to, _Alignof(lathe_bytes));
     if (to == NULL) {
@@ -134,7 +138,8 @@ static lathe_status keep_tensor(lt_arena *arena, const lathe_tensor *from, lathe
     lathe_tensor shape = { .struct_size = sizeof(lathe_tensor) };
     LT_TRY(lt_tensor_shape(&shape, from->dtype, from->rank, from->dims, "a tensor attribute", diag));
     if (shape.bytes != from->bytes || (from->data == NULL && from->bytes > 0)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, "a tensor attribute", NULL, "%zu bytes where type and shape need %zu", from->bytes, shape.bytes);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, "a tensor attribute", NULL, "%zu bytes where type and shape need %zu",
+                       from->bytes, shape.bytes);
     }
     shape.data = lt_arena_copy(arena, from->data, from->bytes, 64);
     if (shape.data == NULL) {
@@ -225,8 +230,8 @@ lathe_status lt_attr_keep(lt_arena *arena, const lathe_attr *attr, lathe_attr *o
         break;
     case LATHE_ATTR_NONE:
     default:
-        return LT_FAIL(diag, LATHE_BAD_MODEL, NULL, NULL, "attribute '%s' has the unknown kind %d", attr->name == NULL ? "" : attr->name,
-                       (int)attr->kind);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, NULL, NULL, "attribute '%s' has the unknown kind %d",
+                       attr->name == NULL ? "" : attr->name, (int)attr->kind);
     }
     if (!copied) {
         return LT_OOM(diag);

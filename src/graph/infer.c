@@ -1,8 +1,9 @@
 /*
- * infer.c - types and contents of values: one node, what follows from an edit, the whole graph. Part of graph; operators know the rules.
+ * infer.c - types and contents of values: one node, what follows from an edit, the whole graph. Part of graph;
+ * operators know the rules.
  *
- * All changes go through a journal, so that a contradiction far down undoes the edit that caused it. Work is queued at the level of the
- * outermost regions: a node inside a body is inferred with the owner of the body.
+ * All changes go through a journal, so that a contradiction far down undoes the edit that caused it. Work is queued at
+ * the level of the outermost regions: a node inside a body is inferred with the owner of the body.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,8 @@ void lt_scratch_leave(lt_graph *graph)
 
 /* ---- Journal ---- */
 
-lathe_status lt_value_retype(lt_graph *graph, lt_value *value, const lt_type *type, const lt_contents *contents, lathe_diag *diag)
+lathe_status lt_value_retype(lt_graph *graph, lt_value *value, const lt_type *type, const lt_contents *contents,
+                             lathe_diag *diag)
 {
     if (lt_type_same(&value->type, type) && lt_contents_same(&value->contents, contents)) {
         return LATHE_OK;
@@ -37,7 +39,8 @@ lathe_status lt_value_retype(lt_graph *graph, lt_value *value, const lt_type *ty
     graph->journal = journal;
     LT_TRY(lt_type_keep(&graph->arena, type, &kept, diag));
     LT_TRY(lt_contents_keep(&graph->arena, contents, &kept_contents, diag));
-    graph->journal[graph->n_journal++] = (lt_journal_entry){ .value = value, .type = value->type, .contents = value->contents };
+    graph->journal[graph->n_journal++] =
+        (lt_journal_entry){ .value = value, .type = value->type, .contents = value->contents };
     value->type = kept;
     value->contents = kept_contents;
     return LATHE_OK;
@@ -60,8 +63,8 @@ void lt_journal_rollback(lt_graph *graph)
 /* ---- Same up to the numbers of fresh unknowns ---- */
 
 /*
- * Inference that runs again makes new unknowns for the same thing. Results that differ only in unknowns that this node made, then and now, are
- * the same: the old ones stay, so that nothing downstream changes.
+ * Inference that runs again makes new unknowns for the same thing. Results that differ only in unknowns that this node
+ * made, then and now, are the same: the old ones stay, so that nothing downstream changes.
  */
 typedef struct renaming {
     const lt_graph *graph;
@@ -138,15 +141,19 @@ static bool contents_renamed(renaming *r, const lt_contents *old, const lt_conte
 
 /* ---- One node ---- */
 
-static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out, int n_out);
+static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out,
+                               int n_out);
 
-/* A body that waits for its owner may have inputs without an element type: its nodes are inferred when the owner comes. */
+/*
+ * A body that waits for its owner may have inputs without an element type: its nodes are inferred when the owner comes.
+ */
 static bool must_wait(const lt_graph *graph, const lt_node *node)
 {
     bool undefined = false;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         const lt_value *value = lt_node_in(graph, node, i);
-        undefined = undefined || (value != NULL && value->type.cls == LT_TENSOR && value->type.dtype == LATHE_DTYPE_UNDEFINED);
+        undefined =
+            undefined || (value != NULL && value->type.cls == LT_TENSOR && value->type.dtype == LATHE_DTYPE_UNDEFINED);
     }
     lt_region_id root = lt_region_root(graph, node->region);
     return undefined && root != LT_MAIN && root != LT_INIT;
@@ -185,7 +192,8 @@ static lathe_status make_arrays(lt_graph *graph, const lt_node *node, call_array
     return LATHE_OK;
 }
 
-lathe_status lt_infer_types(lt_graph *graph, const lt_node *node, lt_type **types, lt_contents **contents, lathe_diag *diag)
+lathe_status lt_infer_types(lt_graph *graph, const lt_node *node, lt_type **types, lt_contents **contents,
+                            lathe_diag *diag)
 {
     call_arrays a;
     char where[LT_WHERE_MAX];
@@ -221,13 +229,15 @@ lathe_status lt_infer_types(lt_graph *graph, const lt_node *node, lt_type **type
 }
 
 /* Did the second inference of a node say nothing new? */
-static bool outputs_renamed(const lt_graph *graph, const lt_node *node, uint32_t mark, const lt_type *types, const lt_contents *contents)
+static bool outputs_renamed(const lt_graph *graph, const lt_node *node, uint32_t mark, const lt_type *types,
+                            const lt_contents *contents)
 {
     const lt_node_slot *slot = lt_node_slot_of(node);
     renaming r = { .graph = graph, .old_begin = slot->dims_begin, .old_end = slot->dims_end, .now_begin = mark };
     for (uint32_t i = 0; i < node->n_outputs; i++) {
         const lt_value *value = lt_node_out(graph, node, i);
-        if (value != NULL && (!type_renamed(&r, &value->type, &types[i]) || !contents_renamed(&r, &value->contents, &contents[i]))) {
+        if (value != NULL &&
+            (!type_renamed(&r, &value->type, &types[i]) || !contents_renamed(&r, &value->contents, &contents[i]))) {
             return false;
         }
     }
@@ -274,15 +284,17 @@ static lathe_status set_body_inputs(lt_graph *graph, const lt_region *body, cons
     return LATHE_OK;
 }
 
-static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out, int n_out)
+static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out,
+                               int n_out)
 {
     lt_graph *graph = c->user;
     const lt_region_slot *slot = attr->kind == LATHE_ATTR_GRAPH ? lt_region_slot_of(graph, attr->graph) : NULL;
     LT_CHECK(c->diag, slot != NULL, c->where);
     const lt_region *body = &slot->region;
     if (n_in < 0 || (uint32_t)n_in != body->n_inputs || n_out < 0 || (uint32_t)n_out != body->n_outputs) {
-        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, NULL, "%s: the body '%s' has %u inputs and %u outputs; %d and %d are needed",
-                       c->op->name, attr->name, body->n_inputs, body->n_outputs, n_in, n_out);
+        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, NULL,
+                       "%s: the body '%s' has %u inputs and %u outputs; %d and %d are needed", c->op->name, attr->name,
+                       body->n_inputs, body->n_outputs, n_in, n_out);
     }
     LT_TRY(set_body_inputs(graph, body, in, c->diag));
     for (lt_node *node = lt_region_first(graph, body->id); node != NULL; node = lt_node_next(graph, node)) {
@@ -416,7 +428,8 @@ lathe_status lt_graph_infer(lt_graph *graph, lathe_diag *diag)
         if (slot == NULL || r == LT_INIT || slot->region.owner.generation != 0) {
             continue;
         }
-        for (lt_node *node = lt_region_first(graph, r); node != NULL && status == LATHE_OK; node = lt_node_next(graph, node)) {
+        for (lt_node *node = lt_region_first(graph, r); node != NULL && status == LATHE_OK;
+             node = lt_node_next(graph, node)) {
             bool changed;
             status = infer_linked(graph, node, &changed, diag);
         }
@@ -429,7 +442,8 @@ lathe_status lt_graph_infer(lt_graph *graph, lathe_diag *diag)
     return status;
 }
 
-lathe_status lt_host_contents(lt_graph *graph, const char *name, const lt_type *type, lt_contents *out, lathe_diag *diag)
+lathe_status lt_host_contents(lt_graph *graph, const char *name, const lt_type *type, lt_contents *out,
+                              lathe_diag *diag)
 {
     bool integral = type->cls == LT_TENSOR && (lt_dtype_is_integer(type->dtype) || type->dtype == LATHE_DTYPE_BOOL);
     lt_dim count = type->rank == 1 ? type->dims[0] : lt_dim_const(1);
@@ -473,7 +487,8 @@ lathe_status lt_graph_set_type(lt_graph *graph, lt_value_id id, const lt_type *t
 {
     lt_value *value = lt_value_get(graph, id);
     if (value == NULL || value->kind != LT_VALUE_INPUT || value->region == LT_INIT) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, value == NULL ? NULL : value->name, NULL, "only inputs have a type that can be set");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, value == NULL ? NULL : value->name, NULL,
+                       "only inputs have a type that can be set");
     }
     LT_TRY(lt_type_check(type, value->name, diag));
     return retype_input(graph, value, type, value->host_input, diag);

@@ -1,5 +1,6 @@
 /*
- * number_origins.c - gives an origin to every node that has none, in order: graphs from text or made node by node then count as models too. Called by api.
+ * number_origins.c - gives an origin to every node that has none, in order: graphs from text or made node by node then
+ * count as models too. Called by api.
  */
 #include "graph/graph_internal.h"
 
@@ -9,7 +10,9 @@ static lathe_status number_node(void *user, lt_node *node)
     if (node->n_origins > 0) {
         return LATHE_OK;
     }
-    lt_origin origin = {.label = node->label ? node->label : "", .op = node->op->name, .domain = lt_op_domain(node->op), .path = ""};
+    lt_origin origin = {
+        .label = node->label ? node->label : "", .op = node->op->name, .domain = lt_op_domain(node->op), .path = ""
+    };
     uint32_t *number = LT_ARENA_ARRAY(&graph->arena, uint32_t, 1);
     if (!number) {
         return LATHE_OUT_OF_MEMORY;

@@ -1,8 +1,10 @@
 /*
- * provenance.c - where nodes came from and where they went: origins, the edit log, fates, refusals. Part of graph; read by explain and plans.
+ * provenance.c - where nodes came from and where they went: origins, the edit log, fates, refusals. Part of graph; read
+ * by explain and plans.
  *
- * The log is append-only. An origin is a step while a live node outside of LT_INIT carries it, else folded while one in LT_INIT does, else
- * removed by the last edit that took a node of it away. What the importer took away were Constant nodes: folded.
+ * The log is append-only. An origin is a step while a live node outside of LT_INIT carries it, else folded while one in
+ * LT_INIT does, else removed by the last edit that took a node of it away. What the importer took away were Constant
+ * nodes: folded.
  */
 #include <string.h>
 
@@ -42,7 +44,8 @@ static bool reserve(lt_arena *arena, lt_numbers *set, size_t more)
     if (more == 0) {
         return true;
     }
-    if (more > SIZE_MAX - set->count || !lt_arena_grow(arena, &items, &set->capacity, set->count + more, sizeof *set->items)) {
+    if (more > SIZE_MAX - set->count ||
+        !lt_arena_grow(arena, &items, &set->capacity, set->count + more, sizeof *set->items)) {
         return false;
     }
     set->items = items;
@@ -64,7 +67,8 @@ lathe_status lt_graph_add_origin(lt_graph *graph, const lt_origin *origin, uint3
 {
     void *origins = graph->origins;
     lt_arena *arena = &graph->arena;
-    if (graph->n_origins >= UINT32_MAX || !lt_arena_grow(arena, &origins, &graph->cap_origins, graph->n_origins + 1, sizeof(lt_origin))) {
+    if (graph->n_origins >= UINT32_MAX ||
+        !lt_arena_grow(arena, &origins, &graph->cap_origins, graph->n_origins + 1, sizeof(lt_origin))) {
         return LT_OOM(diag);
     }
     graph->origins = origins;
@@ -106,7 +110,8 @@ static bool reserve_record(lt_graph *graph)
 lathe_status lt_edit_begin(lt_graph *graph, const char *pass, const char *rule, lathe_diag *diag)
 {
     if (graph->edit.open) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "an edit of '%s' begins while one of '%s' is open", pass, graph->edit.pass);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "an edit of '%s' begins while one of '%s' is open",
+                       pass, graph->edit.pass);
     }
     lt_edit edit = { .open = true, .note = "" };
     edit.pass = lt_arena_str(&graph->arena, pass == NULL ? "" : pass);
@@ -133,7 +138,8 @@ lathe_status lt_edit_consume(lt_graph *graph, lt_node_id id, lathe_diag *diag)
     if (node == NULL) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "the node is gone");
     }
-    return lt_numbers_add(&graph->arena, &graph->edit.consumed, node->origins, node->n_origins) ? LATHE_OK : LT_OOM(diag);
+    return lt_numbers_add(&graph->arena, &graph->edit.consumed, node->origins, node->n_origins) ? LATHE_OK
+                                                                                                : LT_OOM(diag);
 }
 
 lathe_status lt_edit_gone(lt_graph *graph, uint32_t origin, lathe_diag *diag)
@@ -235,7 +241,8 @@ static lathe_status mark_node(void *user, lt_node *node)
 static lathe_status mark_folded(const lt_graph *graph, fate_sweep *sweep)
 {
     sweep->mark = LT_FATE_FOLDED;
-    for (lt_node *node = lt_node_get(graph, graph->regions[LT_INIT]->region.last); node != NULL; node = lt_node_get(graph, node->prev)) {
+    for (lt_node *node = lt_node_get(graph, graph->regions[LT_INIT]->region.last); node != NULL;
+         node = lt_node_get(graph, node->prev)) {
         const char *folder = lt_node_slot_of(node)->folder;
         sweep->pass = folder == NULL ? "" : folder;
         lt_region_id body;
@@ -256,7 +263,8 @@ lathe_status lt_graph_fates(const lt_graph *graph, lt_fate *fates, const char **
         passes[i] = "import"; /* no edit names it: it never became a node but a constant */
     }
     for (size_t r = 0; r < graph->n_log; r++) {
-        bool folded = strcmp(graph->log[r].pass, "import") == 0; /* the importer takes Constant nodes away, and no others */
+        bool folded =
+            strcmp(graph->log[r].pass, "import") == 0; /* the importer takes Constant nodes away, and no others */
         for (uint32_t i = 0; i < graph->log[r].n_gone; i++) {
             fates[graph->log[r].gone[i]] = folded ? LT_FATE_FOLDED : LT_FATE_REMOVED;
             passes[graph->log[r].gone[i]] = graph->log[r].pass;
@@ -293,11 +301,13 @@ lathe_status lt_graph_fate(const lt_graph *graph, uint32_t origin, lt_fate *fate
 
 /* ---- Refusals ---- */
 
-lathe_status lt_graph_refuse(lt_graph *graph, lt_value_id value, lt_node_id from, lt_node_id to, const char *reason, lathe_diag *diag)
+lathe_status lt_graph_refuse(lt_graph *graph, lt_value_id value, lt_node_id from, lt_node_id to, const char *reason,
+                             lathe_diag *diag)
 {
     void *refusals = graph->refusals;
     const char *copy = lt_arena_str(&graph->arena, reason == NULL ? "" : reason);
-    if (copy == NULL || !lt_arena_grow(&graph->arena, &refusals, &graph->cap_refusals, graph->n_refusals + 1, sizeof(lt_refusal))) {
+    if (copy == NULL ||
+        !lt_arena_grow(&graph->arena, &refusals, &graph->cap_refusals, graph->n_refusals + 1, sizeof(lt_refusal))) {
         return LT_OOM(diag);
     }
     graph->refusals = refusals;

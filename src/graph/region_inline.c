@@ -1,8 +1,10 @@
 /*
- * region_inline.c - splicing the body of an If, or of any owner whose body has no inputs, in place of its owner. Part of graph.
+ * region_inline.c - splicing the body of an If, or of any owner whose body has no inputs, in place of its owner. Part
+ * of graph.
  *
- * The body's nodes are moved and its results put in place of the owner's outputs for inference to see; only when that holds are uses moved and
- * the owner removed. Where an output of the network needs its name and the body's result cannot give up its own, the body ends with an Identity.
+ * The body's nodes are moved and its results put in place of the owner's outputs for inference to see; only when that
+ * holds are uses moved and the owner removed. Where an output of the network needs its name and the body's result
+ * cannot give up its own, the body ends with an Identity.
  */
 #include "graph/graph_internal.h"
 
@@ -13,7 +15,7 @@ typedef struct splicing {
     lt_value_id *results;         /* for each output of the owner */
     lt_replacement *replacements; /* of the wanted outputs */
     uint32_t count;
-    lt_node_id first;             /* of the body */
+    lt_node_id first; /* of the body */
     lathe_diag *diag;
 } splicing;
 
@@ -21,8 +23,10 @@ static lathe_status check_spliceable(const splicing *s)
 {
     char where[LT_WHERE_MAX];
     lt_where(s->graph, s->owner, where, sizeof where);
-    if (!lt_node_same(s->body->owner, s->owner->id) || s->body->n_inputs > 0 || s->body->n_outputs != s->owner->n_outputs) {
-        return LT_FAIL(s->diag, LATHE_INVALID_ARGUMENT, where, NULL, "region %u is not a body of it without inputs", s->body->id);
+    if (!lt_node_same(s->body->owner, s->owner->id) || s->body->n_inputs > 0 ||
+        s->body->n_outputs != s->owner->n_outputs) {
+        return LT_FAIL(s->diag, LATHE_INVALID_ARGUMENT, where, NULL, "region %u is not a body of it without inputs",
+                       s->body->id);
     }
     if (lt_region_root(s->graph, s->owner->region) == LT_INIT) {
         return LT_FAIL(s->diag, LATHE_INVALID_ARGUMENT, where, NULL, "the recipe of a constant stays as it is");
@@ -39,7 +43,8 @@ static bool needs_identity(const splicing *s, uint32_t i)
     }
     bool shared = result->kind == LT_VALUE_INPUT || result->region != s->body->id;
     for (uint32_t k = 0; k < i; k++) {
-        shared = shared || (lt_value_same(s->body->outputs[k], result->id) && lt_is_output_of(s->graph, LT_MAIN, s->owner->outputs[k]));
+        shared = shared || (lt_value_same(s->body->outputs[k], result->id) &&
+                            lt_is_output_of(s->graph, LT_MAIN, s->owner->outputs[k]));
     }
     return shared;
 }
@@ -77,7 +82,8 @@ static lathe_status prepare(splicing *s)
             continue;
         }
         lt_replacement *r = &s->replacements[s->count];
-        *r = (lt_replacement){ .old = lt_value_get(graph, s->owner->outputs[i]), .now = lt_value_get(graph, s->results[i]) };
+        *r = (lt_replacement){ .old = lt_value_get(graph, s->owner->outputs[i]),
+                               .now = lt_value_get(graph, s->results[i]) };
         LT_TRY(lt_replace_prepare(graph, r, s->diag));
         size_t more = r->old->n_uses; /* one result may serve several outputs */
         for (uint32_t k = 0; k < s->count; k++) {

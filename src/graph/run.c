@@ -1,8 +1,10 @@
 /*
- * run.c - the reference executor: every node by its operator's eval. The oracle of tests and the evaluator of constants. Part of graph.
+ * run.c - the reference executor: every node by its operator's eval. The oracle of tests and the evaluator of
+ * constants. Part of graph.
  *
- * Each evaluation of a node gets a store that holds the memory of all its results; a result keeps its store alive until its last use. Results of
- * a body live until the node that ran it has run the next one or is done: operators copy what they pass on or carry along.
+ * Each evaluation of a node gets a store that holds the memory of all its results; a result keeps its store alive until
+ * its last use. Results of a body live until the node that ran it has run the next one or is done: operators copy what
+ * they pass on or carry along.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -25,7 +27,7 @@ typedef struct runner {
     lt_graph *graph; /* changed in nothing but its budget */
     const lathe_allocator *allocator;
     lt_run_options options;
-    cell **cells;    /* chunks, made when one of their values is set: constants are evaluated one by one in large graphs */
+    cell **cells; /* chunks, made when one of their values is set: constants are evaluated one by one in large graphs */
     size_t n_chunks;
     uint32_t *dying; /* for each node slot: first value (index + 1) that dies after it, chained by `chain` */
     uint32_t *chain; /* for each value slot */
@@ -87,7 +89,9 @@ enum { CELL_CHUNK = 32 };
 /* NULL: nothing was set there. */
 static cell *cell_at(cell *const *chunks, size_t n_chunks, uint32_t index)
 {
-    return index / CELL_CHUNK < n_chunks && chunks[index / CELL_CHUNK] != NULL ? &chunks[index / CELL_CHUNK][index % CELL_CHUNK] : NULL;
+    return index / CELL_CHUNK < n_chunks && chunks[index / CELL_CHUNK] != NULL
+               ? &chunks[index / CELL_CHUNK][index % CELL_CHUNK]
+               : NULL;
 }
 
 static void empty_cell(cell *c)
@@ -127,7 +131,8 @@ static lathe_status data_of(runner *r, const lt_value *value, const lt_any **out
 {
     cell *c = cell_at(r->cells, r->n_chunks, value->id.index);
     if ((c == NULL || !c->set) && value->blob != NULL) {
-        LT_TRY(set_cell(r, value->id.index, &(lt_any){ .cls = LT_TENSOR, .tensor = *lt_blob_tensor(value->blob) }, NULL));
+        LT_TRY(
+            set_cell(r, value->id.index, &(lt_any){ .cls = LT_TENSOR, .tensor = *lt_blob_tensor(value->blob) }, NULL));
         c = cell_at(r->cells, r->n_chunks, value->id.index);
     }
     LT_CHECK(r->diag, c != NULL && c->set, value->name);
@@ -181,7 +186,10 @@ static void drop_kept(evaluation *e)
     e->n_kept = e->cap_kept = 0;
 }
 
-/* The caller's evaluation holds the stores of a body's results; those of the run before may go, now that their readers ran. */
+/*
+ * The caller's evaluation holds the stores of a body's results; those of the run before may go, now that their readers
+ * ran.
+ */
 static lathe_status keep_results(lt_eval *c, const lt_region *body, lt_any *out)
 {
     evaluation *e = c->user, next = { .runner = e->runner, .cap_kept = body->n_outputs };
@@ -230,19 +238,23 @@ static void clear_region(runner *r, const lt_region *region)
     }
 }
 
-static lathe_status run_region(lt_eval *c, const lathe_attr *attr, const lt_any *const *in, int n_in, lt_any *out, int n_out)
+static lathe_status run_region(lt_eval *c, const lathe_attr *attr, const lt_any *const *in, int n_in, lt_any *out,
+                               int n_out)
 {
     evaluation *e = c->user;
     runner *r = e->runner;
-    const lt_region_slot *slot = attr != NULL && attr->kind == LATHE_ATTR_GRAPH ? lt_region_slot_of(r->graph, attr->graph) : NULL;
+    const lt_region_slot *slot =
+        attr != NULL && attr->kind == LATHE_ATTR_GRAPH ? lt_region_slot_of(r->graph, attr->graph) : NULL;
     LT_CHECK(c->diag, slot != NULL && n_in >= 0 && n_out >= 0, c->where);
     const lt_region *body = &slot->region;
     if ((uint32_t)n_in != body->n_inputs || (uint32_t)n_out != body->n_outputs) {
-        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, NULL, "body '%s' has %u inputs and %u outputs; %d and %d are needed", attr->name,
-                       body->n_inputs, body->n_outputs, n_in, n_out);
+        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, NULL,
+                       "body '%s' has %u inputs and %u outputs; %d and %d are needed", attr->name, body->n_inputs,
+                       body->n_outputs, n_in, n_out);
     }
     if (r->graph->budget != UINT64_MAX && ++r->body_runs > BODY_RUNS_MAX) {
-        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "the recipe of a constant runs bodies more than %d times", BODY_RUNS_MAX);
+        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL,
+                       "the recipe of a constant runs bodies more than %d times", BODY_RUNS_MAX);
     }
     for (int i = 0; i < n_in; i++) {
         LT_CHECK(c->diag, in[i] != NULL, c->where);
@@ -273,8 +285,10 @@ uint64_t lt_node_random_key(const lt_graph *graph, const lt_node *node)
 
 static lathe_status check_result(const lt_any *any, const char *where, uint32_t index, lathe_diag *diag)
 {
-    if (any->cls == LT_TENSOR && (any->tensor.dtype == LATHE_DTYPE_UNDEFINED || (any->tensor.data == NULL && any->tensor.bytes > 0))) {
-        return LT_FAIL(diag, LATHE_INTERNAL, where, "this is a bug in Lathe: please report it", "output %u was not computed", index);
+    if (any->cls == LT_TENSOR &&
+        (any->tensor.dtype == LATHE_DTYPE_UNDEFINED || (any->tensor.data == NULL && any->tensor.bytes > 0))) {
+        return LT_FAIL(diag, LATHE_INTERNAL, where, "this is a bug in Lathe: please report it",
+                       "output %u was not computed", index);
     }
     return LATHE_OK;
 }
@@ -498,8 +512,8 @@ static lathe_status bind_inputs(runner *r, const lt_any *const *inputs, size_t n
 
 /* ---- Entry points ---- */
 
-lathe_status lt_graph_run(const lt_graph *graph, const lt_any *const *inputs, size_t n_inputs, const lt_run_options *options, lt_run **out,
-                          lathe_diag *diag)
+lathe_status lt_graph_run(const lt_graph *graph, const lt_any *const *inputs, size_t n_inputs,
+                          const lt_run_options *options, lt_run **out, lathe_diag *diag)
 {
     runner r;
     *out = NULL;

@@ -35,26 +35,29 @@ lathe_status lt_any_copy(lt_arena *arena, const lt_any *from, lt_any *to, lathe_
     return copy_any(arena, from, to, 0, diag);
 }
 
-static lathe_status bind_dim(const lt_graph *graph, lt_imap *bound, lt_dim d, int64_t extent, const char *name, int axis, lathe_diag *diag)
+static lathe_status bind_dim(const lt_graph *graph, lt_imap *bound, lt_dim d, int64_t extent, const char *name,
+                             int axis, lathe_diag *diag)
 {
     uint64_t before = (uint64_t)extent;
     int64_t lo, hi;
     lt_dim_bounds(graph->dims, d, &lo, &hi);
     if (extent < lo || extent > hi) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, name, NULL, "dimension %d is %lld; the graph allows %lld to %lld", axis, (long long)extent,
-                       (long long)lo, (long long)hi);
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, name, NULL, "dimension %d is %lld; the graph allows %lld to %lld", axis,
+                       (long long)extent, (long long)lo, (long long)hi);
     }
     if (!lt_dim_is_const(d) && !lt_imap_get(bound, d.e, &before)) {
         return lt_imap_put(bound, d.e, (uint64_t)extent) ? LATHE_OK : LT_OOM(diag);
     }
     if (before != (uint64_t)extent) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, name, "give equal sizes to dimensions of one name",
-                       "dimension %d is %lld where another input has %lld for the same dimension", axis, (long long)extent, (long long)before);
+                       "dimension %d is %lld where another input has %lld for the same dimension", axis,
+                       (long long)extent, (long long)before);
     }
     return LATHE_OK;
 }
 
-static lathe_status check_input(const lt_graph *graph, lt_imap *bound, const lt_value *value, const lt_any *data, lathe_diag *diag)
+static lathe_status check_input(const lt_graph *graph, lt_imap *bound, const lt_value *value, const lt_any *data,
+                                lathe_diag *diag)
 {
     const lt_type *type = &value->type;
     if (data == NULL || data->cls != type->cls) {
@@ -73,7 +76,8 @@ static lathe_status check_input(const lt_graph *graph, lt_imap *bound, const lt_
                        lathe_dtype_name(type->dtype), type->rank);
     }
     if (shape.bytes != tensor->bytes || (tensor->data == NULL && shape.bytes > 0)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, value->name, NULL, "the input has %zu bytes instead of %zu", tensor->bytes, shape.bytes);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, value->name, NULL, "the input has %zu bytes instead of %zu",
+                       tensor->bytes, shape.bytes);
     }
     for (int i = 0; i < type->rank; i++) {
         LT_TRY(bind_dim(graph, bound, type->dims[i], tensor->dims[i], value->name, i, diag));
@@ -85,7 +89,8 @@ lathe_status lt_run_check_inputs(const lt_graph *graph, const lt_any *const *inp
 {
     const lt_region *net = lt_region_get(graph, LT_MAIN);
     if (n_inputs != net->n_inputs) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->name, NULL, "%zu inputs are given; the graph has %u", n_inputs, net->n_inputs);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, graph->name, NULL, "%zu inputs are given; the graph has %u",
+                       n_inputs, net->n_inputs);
     }
     lt_imap bound;
     lt_imap_init(&bound, graph->allocator);

@@ -1,5 +1,6 @@
 /*
- * text_internal.h - the text IR: the lexer's tokens and the state of the reader, shared by text_*.c. Private to src/graph.
+ * text_internal.h - the text IR: the lexer's tokens and the state of the reader, shared by text_*.c. Private to
+ * src/graph.
  */
 #ifndef LT_TEXT_INTERNAL_H
 #define LT_TEXT_INTERNAL_H
@@ -48,8 +49,8 @@ typedef struct lt_reader {
     lt_dims *written_dims; /* of types that are only compared */
     lt_written_type *written;
     size_t n_written, cap_written;
-    int depth;             /* of bodies */
-    const char *place_at;  /* where the last line number was asked for */
+    int depth;            /* of bodies */
+    const char *place_at; /* where the last line number was asked for */
     size_t place_line, place_column;
     lathe_diag *diag;
 } lt_reader;

@@ -11,7 +11,8 @@ const char *lt_text_place(lt_reader *r, const char *at)
         r->place_at = r->lexer.begin;
         r->place_line = r->place_column = 1;
     }
-    for (; r->place_at < at && r->place_at < r->lexer.end; r->place_at++) { /* from the last place on: reading stays linear */
+    for (; r->place_at < at && r->place_at < r->lexer.end;
+         r->place_at++) { /* from the last place on: reading stays linear */
         r->place_line += *r->place_at == '\n';
         r->place_column = *r->place_at == '\n' ? 1 : r->place_column + 1;
     }
@@ -32,7 +33,8 @@ lathe_status lt_unexpected(lt_reader *r, const lt_token *found, const char *what
         length = found->length + 2;
     }
     length = length > left ? left : length;
-    return LT_FAIL(r->diag, LATHE_BAD_MODEL, place, NULL, "expected %s, found '%.*s'", what, (int)(length > 40 ? 40 : length), found->start);
+    return LT_FAIL(r->diag, LATHE_BAD_MODEL, place, NULL, "expected %s, found '%.*s'", what,
+                   (int)(length > 40 ? 40 : length), found->start);
 }
 
 static bool is_space(char c)
@@ -101,8 +103,8 @@ static lathe_status lex_string(lt_reader *r, lt_token *out)
                 c = (char)(high * 16 + low);
                 lexer->at += 2;
             } else if (c != '"' && c != '\\') {
-                return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, lexer->at - 2), "the escapes are \\\" \\\\ \\xNN",
-                               "an unknown escape in a quoted text");
+                return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, lexer->at - 2),
+                               "the escapes are \\\" \\\\ \\xNN", "an unknown escape in a quoted text");
             }
         }
         *to++ = c;
@@ -123,7 +125,8 @@ static void lex_number(lt_lexer *lexer, lt_token *out)
     bool hex = lexer->end - lexer->at > 1 && lexer->at[0] == '0' && (lexer->at[1] == 'x' || lexer->at[1] == 'X');
     while (lexer->at < lexer->end) {
         char c = *lexer->at;
-        bool sign = (c == '-' || c == '+') && !hex && (lexer->at[-1] == 'e' || lexer->at[-1] == 'E') && lexer->at - start > 1;
+        bool sign =
+            (c == '-' || c == '+') && !hex && (lexer->at[-1] == 'e' || lexer->at[-1] == 'E') && lexer->at - start > 1;
         if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '.' && !sign) {
             break;
         }
@@ -163,7 +166,8 @@ static void lex_name(lt_lexer *lexer, lt_token *out)
     out->kind = LT_TOK_NAME;
     out->text = start;
     out->length = (size_t)(lexer->at - start);
-    bool nan_bits = out->length == 3 && memcmp(start, "nan", 3) == 0 && lexer->end - lexer->at > 2 && memcmp(lexer->at, "(0x", 3) == 0;
+    bool nan_bits = out->length == 3 && memcmp(start, "nan", 3) == 0 && lexer->end - lexer->at > 2 &&
+                    memcmp(lexer->at, "(0x", 3) == 0;
     if (nan_bits) {
         lexer->at = start;
         lex_number(lexer, out);

@@ -1,9 +1,9 @@
 /*
- * text_parse.c - reads the text IR (docs/ir.md): the header, the constants, the init function, assumptions. Part of graph; used by builders, tests,
- * plans.
+ * text_parse.c - reads the text IR (docs/ir.md): the header, the constants, the init function, assumptions. Part of
+ * graph; used by builders, tests, plans.
  *
- * Every message starts with file:line:column. Nothing of the text is trusted: depth, counts and sizes are bounded, names and types are checked by
- * the functions that build any graph.
+ * Every message starts with file:line:column. Nothing of the text is trusted: depth, counts and sizes are bounded,
+ * names and types are checked by the functions that build any graph.
  */
 #include <string.h>
 
@@ -22,8 +22,9 @@ static lathe_status parse_opset(lt_reader *r)
     const char *at = r->lexer.at;
     LT_TRY(lt_expect_i64(r, &version));
     if (version != LT_TEXT_OPSET) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, at), "write the operators as that opset defines them",
-                       "opset %lld; the text IR speaks opset %d", (long long)version, LT_TEXT_OPSET);
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, at),
+                       "write the operators as that opset defines them", "opset %lld; the text IR speaks opset %d",
+                       (long long)version, LT_TEXT_OPSET);
     }
     return LATHE_OK;
 }
@@ -45,8 +46,9 @@ static lathe_status parse_range(lt_reader *r)
         LT_TRY(lt_expect_i64(r, &hi));
     }
     if (name[0] == '\0' || lo < 0 || lo > hi) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "the range %lld:%lld of dimension '%s' is empty or negative",
-                       (long long)lo, (long long)hi, name);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL,
+                       "the range %lld:%lld of dimension '%s' is empty or negative", (long long)lo, (long long)hi,
+                       name);
     }
     LT_TRY(lt_dim_symbol(r->graph->dims, name, &symbol, r->diag));
     return lt_dim_range(r->graph->dims, symbol, lo, hi, r->diag);
@@ -110,8 +112,8 @@ static lathe_status parse_origin(lt_reader *r)
     }
     LT_TRY(lt_expect_u64(r, &number));
     if (number != r->graph->n_origins) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token.start), NULL, "origin %llu stands where %zu is due",
-                       (unsigned long long)number, r->graph->n_origins);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token.start), NULL,
+                       "origin %llu stands where %zu is due", (unsigned long long)number, r->graph->n_origins);
     }
     LT_TRY(lt_accept(r, '[', &there));
     if (there) {
@@ -251,7 +253,8 @@ static lathe_status parse_sample(lt_reader *r)
     return lt_check_types(r);
 }
 
-static lathe_status read_text(lt_reader *r, const char *text, size_t length, lathe_status (*parse)(lt_reader *r), lt_graph **out)
+static lathe_status read_text(lt_reader *r, const char *text, size_t length, lathe_status (*parse)(lt_reader *r),
+                              lt_graph **out)
 {
     r->lexer = (lt_lexer){ .begin = text, .at = text, .end = text + length };
     lt_arena_init(&r->arena, r->allocator);
@@ -273,14 +276,17 @@ static lathe_status read_text(lt_reader *r, const char *text, size_t length, lat
     return status;
 }
 
-lathe_status lt_graph_parse(const char *text, size_t length, const char *file_name, const lathe_allocator *allocator, lt_blob_find find, void *user,
-                            lt_graph **out, lathe_diag *diag)
+lathe_status lt_graph_parse(const char *text, size_t length, const char *file_name, const lathe_allocator *allocator,
+                            lt_blob_find find, void *user, lt_graph **out, lathe_diag *diag)
 {
-    lt_reader r = { .file = file_name == NULL ? "text" : file_name, .allocator = allocator, .find = find, .user = user, .diag = diag };
+    lt_reader r = {
+        .file = file_name == NULL ? "text" : file_name, .allocator = allocator, .find = find, .user = user, .diag = diag
+    };
     return read_text(&r, text, length, parse_graph, out);
 }
 
-lathe_status lt_graph_parse_sample(const char *text, const char *name, const lathe_allocator *allocator, lt_graph **out, lathe_diag *diag)
+lathe_status lt_graph_parse_sample(const char *text, const char *name, const lathe_allocator *allocator, lt_graph **out,
+                                   lathe_diag *diag)
 {
     lt_reader r = { .file = name == NULL ? "sample" : name, .allocator = allocator, .diag = diag };
     return read_text(&r, text, strlen(text), parse_sample, out);

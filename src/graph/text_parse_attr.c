@@ -1,5 +1,6 @@
 /*
- * text_parse_attr.c - attributes of the text IR: <axis = 1, alpha : float = 1, value = f32[1] {0.5}, then_branch = graph () => (y) {...}>. Part of graph.
+ * text_parse_attr.c - attributes of the text IR: <axis = 1, alpha : float = 1, value = f32[1] {0.5}, then_branch =
+ * graph () => (y) {...}>. Part of graph.
  */
 #include <string.h>
 
@@ -9,9 +10,10 @@ static const struct kind_word {
     const char *word;
     lathe_attr_kind kind;
 } kind_words[] = {
-    { "float", LATHE_ATTR_FLOAT },     { "int", LATHE_ATTR_INT },         { "string", LATHE_ATTR_STRING },   { "tensor", LATHE_ATTR_TENSOR },
-    { "graph", LATHE_ATTR_GRAPH },     { "floats", LATHE_ATTR_FLOATS },   { "ints", LATHE_ATTR_INTS },       { "strings", LATHE_ATTR_STRINGS },
-    { "tensors", LATHE_ATTR_TENSORS }, { "graphs", LATHE_ATTR_GRAPHS },   { "type", LATHE_ATTR_TYPE },       { "type_proto", LATHE_ATTR_TYPE },
+    { "float", LATHE_ATTR_FLOAT },   { "int", LATHE_ATTR_INT },         { "string", LATHE_ATTR_STRING },
+    { "tensor", LATHE_ATTR_TENSOR }, { "graph", LATHE_ATTR_GRAPH },     { "floats", LATHE_ATTR_FLOATS },
+    { "ints", LATHE_ATTR_INTS },     { "strings", LATHE_ATTR_STRINGS }, { "tensors", LATHE_ATTR_TENSORS },
+    { "graphs", LATHE_ATTR_GRAPHS }, { "type", LATHE_ATTR_TYPE },       { "type_proto", LATHE_ATTR_TYPE },
 };
 
 /* The items of a list while it grows, all in the reader's arena. */
@@ -82,7 +84,8 @@ static lathe_status parse_scalar(lt_reader *r, lathe_attr_kind number, lathe_att
     LT_TRY(lt_peek2(r, &token, &after));
     if (starts_number(&token)) {
         LT_TRY(lt_lex(r, &token));
-        if (number != LATHE_ATTR_FLOAT && token.kind == LT_TOK_NUMBER && lt_parse_i64(token.text, token.length, &out->i)) {
+        if (number != LATHE_ATTR_FLOAT && token.kind == LT_TOK_NUMBER &&
+            lt_parse_i64(token.text, token.length, &out->i)) {
             out->kind = LATHE_ATTR_INT;
             return LATHE_OK;
         }
@@ -122,7 +125,8 @@ static lathe_status collect(lt_reader *r, const items *in, lathe_attr_kind kind,
         const lathe_attr *item = &in->list[i];
         bool whole = item->kind == LATHE_ATTR_INT && kind == LATHE_ATTR_FLOATS;
         if (list_of(item->kind) != kind && !whole) {
-            return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "the items of a list are of different kinds");
+            return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL,
+                           "the items of a list are of different kinds");
         }
         ints[i] = item->i;
         floats[i] = whole ? (float)item->i : item->f;
@@ -170,7 +174,8 @@ static lathe_status parse_list(lt_reader *r, lathe_attr_kind wanted, lathe_attr 
         }
     }
     if (kind == LATHE_ATTR_NONE) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, start), "write its kind: name : ints = []", "the kind of this list is not known");
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, start), "write its kind: name : ints = []",
+                       "the kind of this list is not known");
     }
     return collect(r, &in, kind, start, out);
 }
@@ -230,8 +235,8 @@ static lathe_status parse_attr(lt_reader *r, const lt_op *op, lathe_attr *out)
         LT_TRY(parse_scalar(r, wanted, out));
     }
     if (written != LATHE_ATTR_NONE && out->kind != written) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token.start), NULL, "the value of attribute '%s' is not of the kind written",
-                       out->name);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token.start), NULL,
+                       "the value of attribute '%s' is not of the kind written", out->name);
     }
     return LATHE_OK;
 }

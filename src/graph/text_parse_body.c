@@ -1,5 +1,6 @@
 /*
- * text_parse_body.c - graph-valued attributes of the text IR: graph (inputs) => (outputs) captures (...) { nodes }. Part of graph.
+ * text_parse_body.c - graph-valued attributes of the text IR: graph (inputs) => (outputs) captures (...) { nodes }.
+ * Part of graph.
  */
 #include "graph/text_internal.h"
 
@@ -53,15 +54,15 @@ static lathe_status check_captures(lt_reader *r, lt_region_id body, const lt_wri
         check_capture(&c, lt_value_get(r->graph, region->outputs[i]));
     }
     if (status == LATHE_OK && c.missing != NULL) {
-        status = LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), "list it in captures(...)", "the body reads '%s', which is not listed",
-                         c.missing);
+        status = LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), "list it in captures(...)",
+                         "the body reads '%s', which is not listed", c.missing);
     }
     for (size_t i = 0; i < captures->count && status == LATHE_OK; i++) {
         uint64_t used = 0;
         lt_map_get(&c.listed, captures->items[i].name, &used);
         if (!used) {
-            status = LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, captures->items[i].at), NULL, "the body does not read '%s'",
-                             captures->items[i].name);
+            status = LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, captures->items[i].at), NULL,
+                             "the body does not read '%s'", captures->items[i].name);
         }
     }
     lt_map_free(&c.listed);
@@ -97,7 +98,8 @@ static lathe_status parse_body(lt_reader *r, lt_region_id region)
 lathe_status lt_parse_body(lt_reader *r, lt_region_id *out)
 {
     if (r->depth >= LT_MAX_DEPTH - 1) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, r->lexer.at), NULL, "bodies are nested deeper than %d", LT_MAX_DEPTH);
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, r->lexer.at), NULL,
+                       "bodies are nested deeper than %d", LT_MAX_DEPTH);
     }
     LT_TRY(lt_graph_add_region(r->graph, out, r->diag));
     r->depth++;

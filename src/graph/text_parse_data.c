@@ -83,8 +83,8 @@ static lathe_status store_integer(lt_reader *r, const lt_token *token, lathe_dty
         return bad_element(r, token, dtype);
     }
     if (value < lt_dtype_min_i64(dtype) || (value > 0 && (uint64_t)value > lt_dtype_max_u64(dtype))) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token->start), NULL, "%lld does not fit %s", (long long)value,
-                       lathe_dtype_name(dtype));
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token->start), NULL, "%lld does not fit %s",
+                       (long long)value, lathe_dtype_name(dtype));
     }
     lt_store_i64(dtype, data, index, value);
     return LATHE_OK;
@@ -99,7 +99,8 @@ static lathe_status store_bits(lt_reader *r, lathe_dtype dtype, void *data, int6
     const char *at = r->lexer.at;
     LT_TRY(lt_expect_u64(r, &bits));
     if (size == 0 || size > sizeof bits || (size < sizeof bits && bits >> (8 * size) != 0)) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "these bits do not fit %s", lathe_dtype_name(dtype));
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "these bits do not fit %s",
+                       lathe_dtype_name(dtype));
     }
     for (size_t i = 0; i < size; i++) {
         ((unsigned char *)data)[(size_t)index * size + i] = (unsigned char)(bits >> (8 * i));
@@ -173,14 +174,16 @@ static lathe_status shape_of(lt_reader *r, const lt_type *type, lt_tensor *out)
     if (lt_tensor_shape(out, type->dtype, rank, dims, NULL, NULL) == LATHE_OK) {
         return LATHE_OK;
     }
-    return lt_tensor_shape(out, type->dtype, rank, dims, lt_text_place(r, r->lexer.at), r->diag); /* again, for its message */
+    return lt_tensor_shape(out, type->dtype, rank, dims, lt_text_place(r, r->lexer.at),
+                           r->diag); /* again, for its message */
 }
 
 /* Takes bytes from what the text may still make. */
 static lathe_status spend(lt_reader *r, uint64_t bytes)
 {
     if (bytes > r->graph->budget) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, r->lexer.at), "make it smaller, or keep the data beside the text",
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, r->lexer.at),
+                       "make it smaller, or keep the data beside the text",
                        "the text makes more than 1 GiB of constants");
     }
     r->graph->budget -= bytes;
@@ -194,8 +197,8 @@ lathe_status lt_parse_elements(lt_reader *r, const lt_type *type, lt_tensor *out
     const char *start = r->lexer.at;
     LT_TRY(lt_expect(r, '{'));
     if (count > r->lexer.end - r->lexer.at) { /* each element takes a character at least */
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, start), NULL, "a list of %lld elements does not fit into the text",
-                       (long long)count);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, start), NULL,
+                       "a list of %lld elements does not fit into the text", (long long)count);
     }
     LT_TRY(spend(r, out->bytes));
     out->data = lt_arena_zero(&r->arena, 1, out->bytes, 64);
@@ -264,8 +267,8 @@ static lathe_status parse_generator(lt_reader *r, const lt_token *name, const lt
     LT_TRY(shape_of(r, type, &shape));
     lt_dtype_kind kind = lt_dtype_get(shape.dtype)->kind;
     if (kind == LT_KIND_STRING || (lt_tok_word(name, "iota") && (kind == LT_KIND_BOOL || kind == LT_KIND_COMPLEX))) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, name->start), "list the elements", "%.*s does not make %s",
-                       (int)name->length, name->text, lathe_dtype_name(shape.dtype));
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, name->start), "list the elements",
+                       "%.*s does not make %s", (int)name->length, name->text, lathe_dtype_name(shape.dtype));
     }
     LT_TRY(spend(r, shape.bytes));
     lt_blob *blob;
@@ -294,18 +297,20 @@ static lathe_status find_blob(lt_reader *r, const lt_type *type, lt_blob **out)
     LT_TRY(lt_expect(r, ')'));
     lt_blob *blob = r->find == NULL ? NULL : r->find(r->user, hash);
     if (blob == NULL) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), "read the text together with the file that holds its constants",
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at),
+                       "read the text together with the file that holds its constants",
                        "the constant blob(0x%016llx) is not at hand", (unsigned long long)hash);
     }
     lt_type_of_tensor(lt_blob_tensor(blob), &real);
     if (real.rank != shape.rank || real.dtype != shape.dtype || (type->rank > 0 && !lt_type_same(&real, type))) {
         lt_blob_release(blob);
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "the constant blob(0x%016llx) has another type than written",
-                       (unsigned long long)hash);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL,
+                       "the constant blob(0x%016llx) has another type than written", (unsigned long long)hash);
     }
     /* Recipes over data that is really there may make more than a text out of nothing. */
     uint64_t more;
-    bool fits = !__builtin_mul_overflow((uint64_t)shape.bytes, (uint64_t)RECIPE_FACTOR, &more) && r->graph->budget <= UINT64_MAX - 1 - more;
+    bool fits = !__builtin_mul_overflow((uint64_t)shape.bytes, (uint64_t)RECIPE_FACTOR, &more) &&
+                r->graph->budget <= UINT64_MAX - 1 - more;
     r->graph->budget += fits ? more : 0;
     *out = blob;
     return LATHE_OK;
@@ -328,7 +333,8 @@ lathe_status lt_parse_data(lt_reader *r, const lt_type *type, lt_blob **out)
         LT_TRY(lt_lex(r, &token));
         return parse_generator(r, &token, type, out);
     }
-    if (type->cls == LT_TENSOR && type->rank <= 0 && type->dtype != LATHE_DTYPE_UNDEFINED) { /* a scalar without braces */
+    if (type->cls == LT_TENSOR && type->rank <= 0 &&
+        type->dtype != LATHE_DTYPE_UNDEFINED) { /* a scalar without braces */
         uint64_t one[2] = { 0 };
         LT_TRY(shape_of(r, type, &tensor));
         tensor.data = one;

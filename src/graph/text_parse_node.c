@@ -50,7 +50,8 @@ static lathe_status parse_op(lt_reader *r, written_node *node)
         if (near[0] != '\0') {
             snprintf(advice, sizeof advice, "did you mean '%s'?", near);
         }
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, node->op_at), advice, "there is no operator '%s'", name);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, node->op_at), advice, "there is no operator '%s'",
+                       name);
     }
     return LATHE_OK;
 }
@@ -76,7 +77,8 @@ static lathe_status parse_group(lt_reader *r, int64_t *out)
     lt_token token;
     LT_TRY(lt_expect(r, '@'));
     LT_TRY(lt_lex(r, &token));
-    bool fine = token.kind == LT_TOK_NAME && token.text[0] == 'g' && lt_parse_i64(token.text + 1, token.length - 1, out);
+    bool fine =
+        token.kind == LT_TOK_NAME && token.text[0] == 'g' && lt_parse_i64(token.text + 1, token.length - 1, out);
     return fine && *out > 0 && *out <= UINT32_MAX ? LATHE_OK : lt_unexpected(r, &token, "a group such as g3");
 }
 
@@ -90,7 +92,8 @@ static lathe_status parse_origins(lt_reader *r, lt_numbers *out)
         LT_TRY(lt_expect_u64(r, &number));
         uint32_t origin = number >= r->graph->n_origins ? UINT32_MAX : (uint32_t)number;
         if (origin == UINT32_MAX) {
-            return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token.start), NULL, "there is no origin %llu", (unsigned long long)number);
+            return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, token.start), NULL, "there is no origin %llu",
+                           (unsigned long long)number);
         }
         if (!lt_numbers_add(&r->arena, out, &origin, 1)) {
             return LT_OOM(r->diag);
@@ -183,7 +186,8 @@ static lathe_status resolve(lt_reader *r, const written_node *node, lt_value_id 
         LT_TRY(lt_check_new_name(r, value->name, value->at));
         for (size_t k = 0; k < i; k++) {
             if (strcmp((*names)[k], value->name) == 0) {
-                return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, value->at), NULL, "the name '%s' is taken", value->name);
+                return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, value->at), NULL, "the name '%s' is taken",
+                               value->name);
             }
         }
     }

@@ -84,7 +84,8 @@ static lathe_status parse_dim(lt_reader *r, lt_dims *dims, lt_dim *out)
         status = LATHE_BAD_MODEL;
     }
     if (status != LATHE_OK && status != LATHE_OUT_OF_MEMORY) {
-        return LT_FAIL(r->diag, status, lt_text_place(r, start), NULL, "expected a dimension: a size, a name, an expression or ?");
+        return LT_FAIL(r->diag, status, lt_text_place(r, start), NULL,
+                       "expected a dimension: a size, a name, an expression or ?");
     }
     return status;
 }
@@ -96,7 +97,8 @@ static lathe_status parse_dims(lt_reader *r, lt_dims *dims, lt_type *out)
     out->rank = 0;
     while (!there) {
         if (out->rank == LATHE_MAX_RANK) {
-            return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, r->lexer.at), NULL, "a type has more than %d dimensions", LATHE_MAX_RANK);
+            return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, r->lexer.at), NULL,
+                           "a type has more than %d dimensions", LATHE_MAX_RANK);
         }
         LT_TRY(parse_dim(r, dims, &out->dims[out->rank++]));
         LT_TRY(lt_accept(r, ',', &there));
@@ -113,7 +115,8 @@ static lathe_status parse_key(lt_reader *r, lathe_dtype *out)
     lt_token token;
     LT_TRY(lt_lex(r, &token));
     *out = dtype_of(&token);
-    return *out == LATHE_DTYPE_UNDEFINED ? lt_unexpected(r, &token, "an element type for the keys of a map") : lt_expect(r, ',');
+    return *out == LATHE_DTYPE_UNDEFINED ? lt_unexpected(r, &token, "an element type for the keys of a map")
+                                         : lt_expect(r, ',');
 }
 
 lathe_status lt_parse_type(lt_reader *r, lt_dims *dims, lt_type *out)
@@ -125,7 +128,8 @@ lathe_status lt_parse_type(lt_reader *r, lt_dims *dims, lt_type *out)
     LT_TRY(lt_lex(r, &token));
     while (container_of(&token, &cls)) {
         if (++depth >= LT_MAX_DEPTH) {
-            return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, token.start), NULL, "a type is nested deeper than %d", LT_MAX_DEPTH);
+            return LT_FAIL(r->diag, LATHE_UNSUPPORTED, lt_text_place(r, token.start), NULL,
+                           "a type is nested deeper than %d", LT_MAX_DEPTH);
         }
         lt_type *elem = LT_ARENA_NEW(&r->arena, lt_type);
         if (elem == NULL) {
@@ -176,7 +180,10 @@ typedef struct type_match {
     bool failed; /* out of memory */
 } type_match;
 
-/* Expressions share parts: a small table may stand for a huge tree. Beyond this many steps the answer is the lenient one. */
+/*
+ * Expressions share parts: a small table may stand for a huge tree. Beyond this many steps the answer is the lenient
+ * one.
+ */
 enum { STEPS_MAX = 4096 };
 
 static bool has_fresh(const lt_dims *dims, lt_dim d, int *steps)
@@ -197,7 +204,8 @@ static bool fresh_matches(type_match *m, lt_dim written, lt_dim inferred)
         return lt_dim_same(m->dims[index], inferred);
     }
     void *dims = m->dims;
-    if (!lt_arena_grow(m->arena, &dims, &m->capacity, m->count + 1, sizeof(lt_dim)) || !lt_imap_put(&m->bound, written.e, m->count)) {
+    if (!lt_arena_grow(m->arena, &dims, &m->capacity, m->count + 1, sizeof(lt_dim)) ||
+        !lt_imap_put(&m->bound, written.e, m->count)) {
         m->failed = true;
         return true;
     }
@@ -253,7 +261,8 @@ static bool type_matches(type_match *m, const lt_type *written, const lt_type *i
         if (written->dtype == LATHE_DTYPE_UNDEFINED || inferred->dtype == LATHE_DTYPE_UNDEFINED) {
             return true;
         }
-        if (written->dtype != inferred->dtype || (written->rank >= 0 && inferred->rank >= 0 && written->rank != inferred->rank)) {
+        if (written->dtype != inferred->dtype ||
+            (written->rank >= 0 && inferred->rank >= 0 && written->rank != inferred->rank)) {
             return false;
         }
         for (int i = 0; i < written->rank && i < inferred->rank; i++) {
@@ -273,8 +282,9 @@ static lathe_status mismatch(lt_reader *r, const lt_written_type *written, const
     lt_buf_init(&b, r->allocator);
     lt_type_print(r->written_dims, &written->type, &a);
     lt_type_print(r->graph->dims, &value->type, &b);
-    lathe_status status = LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, written->place), "correct the type or leave it out",
-                                  "'%s' is written as %s but is %s", value->name, lt_buf_str(&a), lt_buf_str(&b));
+    lathe_status status =
+        LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, written->place), "correct the type or leave it out",
+                "'%s' is written as %s but is %s", value->name, lt_buf_str(&a), lt_buf_str(&b));
     lt_buf_free(&a);
     lt_buf_free(&b);
     return status;

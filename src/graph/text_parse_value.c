@@ -63,7 +63,8 @@ lathe_status lt_check_new_name(lt_reader *r, const char *name, const char *at)
         return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "a value has an empty name");
     }
     if (!lt_value_none(lt_graph_find(r->graph, name))) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), "names are unique in the whole text", "the name '%s' is taken", name);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), "names are unique in the whole text",
+                       "the name '%s' is taken", name);
     }
     return LATHE_OK;
 }
@@ -72,7 +73,8 @@ lathe_status lt_find_value(lt_reader *r, const char *name, const char *at, lt_va
 {
     *out = lt_graph_find(r->graph, name);
     if (lt_value_none(*out)) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "there is no value '%s' before this place", name);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, at), NULL, "there is no value '%s' before this place",
+                       name);
     }
     return LATHE_OK;
 }
@@ -85,8 +87,10 @@ lathe_status lt_parse_inputs(lt_reader *r, lt_region_id region, const lt_written
         LT_TRY(lt_check_new_name(r, value->name, value->at));
         lt_type unknown = { .cls = LT_TENSOR, .rank = -1 };
         r->graph->place = lt_text_place(r, value->at);
-        if (region == LT_MAIN && (!value->typed || (value->type.cls == LT_TENSOR && value->type.dtype == LATHE_DTYPE_UNDEFINED))) {
-            return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->graph->place, "write it as: f32[N,3] name", "the input '%s' has no type", value->name);
+        if (region == LT_MAIN &&
+            (!value->typed || (value->type.cls == LT_TENSOR && value->type.dtype == LATHE_DTYPE_UNDEFINED))) {
+            return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->graph->place, "write it as: f32[N,3] name",
+                           "the input '%s' has no type", value->name);
         }
         LT_TRY(lt_graph_add_input(r->graph, region, value->name, value->typed ? &value->type : &unknown, &id, r->diag));
         if (value->host) {
@@ -104,8 +108,8 @@ lathe_status lt_parse_outputs(lt_reader *r, lt_region_id region, const lt_writte
         LT_TRY(lt_find_value(r, value->name, value->at, &id));
         lathe_status status = lt_graph_add_output(r->graph, region, id, r->diag);
         if (status != LATHE_OK) {
-            return LT_FAIL(r->diag, status == LATHE_OUT_OF_MEMORY ? status : LATHE_BAD_MODEL, lt_text_place(r, value->at), NULL,
-                           "'%s' cannot be an output here", value->name);
+            return LT_FAIL(r->diag, status == LATHE_OUT_OF_MEMORY ? status : LATHE_BAD_MODEL,
+                           lt_text_place(r, value->at), NULL, "'%s' cannot be an output here", value->name);
         }
         if (value->typed) {
             LT_TRY(lt_remember_type(r, id, &value->type, value->at));
@@ -125,8 +129,8 @@ static lathe_status parse_initializer(lt_reader *r)
         return LATHE_OK;
     }
     if (!value.typed) {
-        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, value.at), "write it as: f32[4] name = ...", "the constant '%s' has no type",
-                       value.name);
+        return LT_FAIL(r->diag, LATHE_BAD_MODEL, lt_text_place(r, value.at), "write it as: f32[4] name = ...",
+                       "the constant '%s' has no type", value.name);
     }
     lt_blob *blob = NULL;
     LT_TRY(lt_check_new_name(r, value.name, value.at));

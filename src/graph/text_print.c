@@ -1,7 +1,8 @@
 /*
  * text_print.c - the canonical text of a graph. Part of graph; what it prints, the reader reads back to the same text.
  *
- * Unknown dims are numbered in the order in which they are printed: the dims of each type go through a table of the printer's own.
+ * Unknown dims are numbered in the order in which they are printed: the dims of each type go through a table of the
+ * printer's own.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static void import_dims(printer *p, const lt_type *from, lt_type *to)
 static void print_type(printer *p, const lt_type *type)
 {
     enum { LEVELS = 8 };
-    lt_type chain[LEVELS]; /* deeper ones are printed as they are: containers of containers hold no symbols in practice */
+    lt_type
+        chain[LEVELS]; /* deeper ones are printed as they are: containers of containers hold no symbols in practice */
     const lt_type *at = type;
     int n = 0;
     for (; at != NULL && n < LEVELS && p->status == LATHE_OK; at = at->elem, n++) {

@@ -116,7 +116,8 @@ static bool is_splat(const lt_tensor *tensor, int64_t count)
 {
     size_t size = lathe_dtype_bits(tensor->dtype) / 8;
     if (size > 0) {
-        return count >= GENERATOR_MIN && memcmp(tensor->data, (const char *)tensor->data + size, tensor->bytes - size) == 0;
+        return count >= GENERATOR_MIN &&
+               memcmp(tensor->data, (const char *)tensor->data + size, tensor->bytes - size) == 0;
     }
     bool same = count >= GENERATOR_MIN && lathe_dtype_bits(tensor->dtype) > 0;
     int64_t first = same ? lt_load_i64(tensor->dtype, tensor->data, 0) : 0;
@@ -134,7 +135,8 @@ static bool is_iota(const lt_tensor *tensor, int64_t count)
     lt_dtype_kind kind = lt_dtype_get(tensor->dtype)->kind;
     bool floating = kind == LT_KIND_FLOAT;
     bool same = count >= GENERATOR_MIN && (floating || kind == LT_KIND_SIGNED || kind == LT_KIND_UNSIGNED);
-    same = same && (floating || (uint64_t)count - 1 <= lt_dtype_max_u64(tensor->dtype)); /* not where it would wrap around */
+    same = same &&
+           (floating || (uint64_t)count - 1 <= lt_dtype_max_u64(tensor->dtype)); /* not where it would wrap around */
     uint64_t wanted = 0;
     for (int64_t i = 0; same && i < count; i++) {
         size_t size = lathe_dtype_bits(tensor->dtype) / 8;

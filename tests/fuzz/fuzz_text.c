@@ -1,7 +1,7 @@
 /*
- * fuzz_text.c - fuzz target for the text IR. What can be read must verify, print, read back and print the same; nothing else may happen than a named
- * error. Memory comes from a small purse, so that a text that asks for a gigabyte ends soon. A mutator of its own changes words, not bytes, most of
- * the time: blind bytes seldom give another graph.
+ * fuzz_text.c - fuzz target for the text IR. What can be read must verify, print, read back and print the same; nothing
+ * else may happen than a named error. Memory comes from a small purse, so that a text that asks for a gigabyte ends
+ * soon. A mutator of its own changes words, not bytes, most of the time: blind bytes seldom give another graph.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -72,7 +72,8 @@ static void round_trip(const lt_graph *graph, const lathe_allocator *allocator)
     require(status == LATHE_OK || status == LATHE_OUT_OF_MEMORY, "it does not print", &first);
     if (status == LATHE_OK) {
         lathe_diag *diag = lathe_diag_create(NULL);
-        status = lt_graph_parse(lt_buf_str(&first), first.length, "again", allocator, find_blob, (void *)graph, &again, diag);
+        status = lt_graph_parse(lt_buf_str(&first), first.length, "again", allocator, find_blob, (void *)graph, &again,
+                                diag);
         if (status != LATHE_OK && status != LATHE_OUT_OF_MEMORY) {
             lathe_diag_print(diag, stderr);
         }
@@ -82,7 +83,8 @@ static void round_trip(const lt_graph *graph, const lathe_allocator *allocator)
     if (status == LATHE_OK && lt_graph_print(again, &options, &second, NULL) == LATHE_OK) {
         require(strcmp(lt_buf_str(&first), lt_buf_str(&second)) == 0, "the second print differs from this one", &first);
         status = lt_graph_verify(again, NULL);
-        require(status == LATHE_OK || status == LATHE_OUT_OF_MEMORY, "its print reads back as a graph that does not verify", &first);
+        require(status == LATHE_OK || status == LATHE_OUT_OF_MEMORY,
+                "its print reads back as a graph that does not verify", &first);
     }
     lt_graph_destroy(again);
     lt_buf_free(&first);
@@ -111,12 +113,86 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* ---- Mutation by words ---- */
 
 static const char *const words[] = {
-    "f32",   "i64",  "bool",  "string", "f16",      "i4",   "u8",     "c64",  "[N]",     "[2,3]",  "[?,2]", "[?0]",   "[N*2+1]",  "[]",
-    "seq(",  "opt(", "map(",  "host ",  "captures", "init", "assume", "on ",  "@g2",     "#0",     "dims",  "opset",  "origins",  "by ",
-    "{",     "}",    "(",     ")",      "<",        ">",    "[",      "]",    ",",       "=",      "=>",    "\"\"",   "graph",    "removed",
-    "rand(", "iota", "splat", "blob(",  "bits(",    "0",    "1",      "-1",   "2",       "0.5",    "nan",   "inf",    "0x10",     "1e300",
-    "axis",  "perm", "axes",  "value",  "to",       "body", ": ints", ": floats", "then_branch", "else_branch", "splat 1.0", "sign 0", "bytes 0x1",
-    "9223372036854775807", "min(N,3)", "floordiv(N,2)", "mod(M,3)", "bcast(N,M)", "select(lt(N,3),N,M)", "true", "x", "y", "a", "w",
+    "f32",
+    "i64",
+    "bool",
+    "string",
+    "f16",
+    "i4",
+    "u8",
+    "c64",
+    "[N]",
+    "[2,3]",
+    "[?,2]",
+    "[?0]",
+    "[N*2+1]",
+    "[]",
+    "seq(",
+    "opt(",
+    "map(",
+    "host ",
+    "captures",
+    "init",
+    "assume",
+    "on ",
+    "@g2",
+    "#0",
+    "dims",
+    "opset",
+    "origins",
+    "by ",
+    "{",
+    "}",
+    "(",
+    ")",
+    "<",
+    ">",
+    "[",
+    "]",
+    ",",
+    "=",
+    "=>",
+    "\"\"",
+    "graph",
+    "removed",
+    "rand(",
+    "iota",
+    "splat",
+    "blob(",
+    "bits(",
+    "0",
+    "1",
+    "-1",
+    "2",
+    "0.5",
+    "nan",
+    "inf",
+    "0x10",
+    "1e300",
+    "axis",
+    "perm",
+    "axes",
+    "value",
+    "to",
+    "body",
+    ": ints",
+    ": floats",
+    "then_branch",
+    "else_branch",
+    "splat 1.0",
+    "sign 0",
+    "bytes 0x1",
+    "9223372036854775807",
+    "min(N,3)",
+    "floordiv(N,2)",
+    "mod(M,3)",
+    "bcast(N,M)",
+    "select(lt(N,3),N,M)",
+    "true",
+    "x",
+    "y",
+    "a",
+    "w",
 };
 
 static uint32_t draw(uint64_t *random, size_t below)
@@ -127,7 +203,11 @@ static uint32_t draw(uint64_t *random, size_t below)
 
 static int kind_of(uint8_t c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '/' ? 1 : c <= ' ' ? 2 : 0;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+                   c == '/'
+               ? 1
+           : c <= ' ' ? 2
+                      : 0;
 }
 
 /* Start and length of a word near a random place. */
@@ -144,7 +224,8 @@ static size_t pick_word(const uint8_t *data, size_t size, uint64_t *random, size
 }
 
 /* data[at, at + gone) becomes the `length` bytes of `text`; unchanged when they do not fit. */
-static size_t splice(uint8_t *data, size_t size, size_t max_size, size_t at, size_t gone, const uint8_t *text, size_t length)
+static size_t splice(uint8_t *data, size_t size, size_t max_size, size_t at, size_t gone, const uint8_t *text,
+                     size_t length)
 {
     if (size - gone + length > max_size) {
         return size;
@@ -161,7 +242,8 @@ static size_t put_word(uint8_t *data, size_t size, size_t max_size, size_t at, s
     while (lt_op_at(ops) != NULL) {
         ops++;
     }
-    const char *word = draw(random, 4) == 0 && ops > 0 ? lt_op_at(draw(random, ops))->name : words[draw(random, LT_COUNT(words))];
+    const char *word =
+        draw(random, 4) == 0 && ops > 0 ? lt_op_at(draw(random, ops))->name : words[draw(random, LT_COUNT(words))];
     int length = snprintf(text, sizeof text, " %s ", word);
     return splice(data, size, max_size, at, gone, (const uint8_t *)text, (size_t)length);
 }

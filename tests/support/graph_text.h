@@ -1,5 +1,6 @@
 /*
- * graph_text.h - graphs from text and back, for tests: failures end the test with the diagnostics. Header only; include it behind cmocka.h.
+ * graph_text.h - graphs from text and back, for tests: failures end the test with the diagnostics. Header only; include
+ * it behind cmocka.h.
  */
 #ifndef LT_TEST_GRAPH_TEXT_H
 #define LT_TEST_GRAPH_TEXT_H
@@ -15,15 +16,15 @@ static inline void show_diag(const lathe_diag *diag)
 }
 
 /* Fails the test when the call did; prints why. */
-#define MUST(call)                                                        \
-    do {                                                                  \
-        lathe_diag *diag = lathe_diag_create(NULL);                       \
-        lathe_status must_ = (call);                                      \
-        if (must_ != LATHE_OK) {                                          \
-            show_diag(diag);                                              \
-        }                                                                 \
-        lathe_diag_destroy(diag);                                         \
-        assert_int_equal(must_, LATHE_OK);                                \
+#define MUST(call)                                                                                                     \
+    do {                                                                                                               \
+        lathe_diag *diag = lathe_diag_create(NULL);                                                                    \
+        lathe_status must_ = (call);                                                                                   \
+        if (must_ != LATHE_OK) {                                                                                       \
+            show_diag(diag);                                                                                           \
+        }                                                                                                              \
+        lathe_diag_destroy(diag);                                                                                      \
+        assert_int_equal(must_, LATHE_OK);                                                                             \
     } while (0)
 
 static inline lt_graph *parse_text(const char *text)

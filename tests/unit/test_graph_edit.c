@@ -1,5 +1,6 @@
 /*
- * test_graph_edit.c - building and changing graphs: nodes, names, order, replacing, removing, folding, splicing bodies; refused edits change nothing.
+ * test_graph_edit.c - building and changing graphs: nodes, names, order, replacing, removing, folding, splicing bodies;
+ * refused edits change nothing.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -18,15 +19,15 @@ static const char chain_text[] = "net (f32[N,3] x) => (f32[N,3] y)\n"
                                  "}\n";
 
 /* Runs an edit that must be refused, and checks that the graph did not change. */
-#define REFUSED(graph, expected, call)                   \
-    do {                                                 \
-        char *before_ = print_text(graph);               \
-        assert_int_equal((call), (expected));            \
-        char *after_ = print_text(graph);                \
-        assert_string_equal(before_, after_);            \
-        free(before_);                                   \
-        free(after_);                                    \
-        MUST(lt_graph_verify((graph), diag));            \
+#define REFUSED(graph, expected, call)                                                                                 \
+    do {                                                                                                               \
+        char *before_ = print_text(graph);                                                                             \
+        assert_int_equal((call), (expected));                                                                          \
+        char *after_ = print_text(graph);                                                                              \
+        assert_string_equal(before_, after_);                                                                          \
+        free(before_);                                                                                                 \
+        free(after_);                                                                                                  \
+        MUST(lt_graph_verify((graph), diag));                                                                          \
     } while (0)
 
 static lt_value_id find(const lt_graph *graph, const char *name)
@@ -37,7 +38,12 @@ static lt_value_id find(const lt_graph *graph, const char *name)
 static lt_value_id add_unary(lt_graph *graph, const char *op, lt_value_id input, const char *name, lt_node_id before)
 {
     lt_value_id out = { 0 };
-    lt_node_spec spec = { .op = op, .inputs = &input, .n_inputs = 1, .n_outputs = 1, .output_names = name == NULL ? NULL : &name, .before = before };
+    lt_node_spec spec = { .op = op,
+                          .inputs = &input,
+                          .n_inputs = 1,
+                          .n_outputs = 1,
+                          .output_names = name == NULL ? NULL : &name,
+                          .before = before };
     MUST(lt_graph_add_node(graph, LT_MAIN, &spec, NULL, &out, diag));
     return out;
 }
@@ -76,8 +82,11 @@ static void test_refused_nodes(void **state)
     (void)state;
     lt_graph *graph = parse_text(chain_text);
     lt_value_id b = find(graph, "b"), none = { 0 };
-    lt_node_spec spec = { .op = "Relu", .inputs = &b, .n_inputs = 1, .n_outputs = 1, .before = node_of(graph, "a")->id };
-    REFUSED(graph, LATHE_BAD_MODEL, lt_graph_add_node(graph, LT_MAIN, &spec, NULL, NULL, NULL)); /* reads what comes later */
+    lt_node_spec spec = {
+        .op = "Relu", .inputs = &b, .n_inputs = 1, .n_outputs = 1, .before = node_of(graph, "a")->id
+    };
+    REFUSED(graph, LATHE_BAD_MODEL,
+            lt_graph_add_node(graph, LT_MAIN, &spec, NULL, NULL, NULL)); /* reads what comes later */
     spec.before = (lt_node_id){ 0 };
     spec.op = "Relux";
     REFUSED(graph, LATHE_UNSUPPORTED, lt_graph_add_node(graph, LT_MAIN, &spec, NULL, NULL, NULL));
@@ -88,10 +97,14 @@ static void test_refused_nodes(void **state)
     REFUSED(graph, LATHE_BAD_MODEL, lt_graph_add_node(graph, LT_MAIN, &spec, NULL, NULL, NULL));
     REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_remove_node(graph, node_of(graph, "a")->id, NULL));
     REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_remove_input(graph, find(graph, "x"), NULL));
-    REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_move_before(graph, node_of(graph, "b")->id, node_of(graph, "a")->id, NULL));
-    REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_move_before(graph, node_of(graph, "a")->id, (lt_node_id){ 0 }, NULL));
-    REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_set_input_of(graph, node_of(graph, "a")->id, 0, find(graph, "b"), NULL));
-    REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_set_input_of(graph, node_of(graph, "a")->id, 1, find(graph, "x"), NULL));
+    REFUSED(graph, LATHE_INVALID_ARGUMENT,
+            lt_graph_move_before(graph, node_of(graph, "b")->id, node_of(graph, "a")->id, NULL));
+    REFUSED(graph, LATHE_INVALID_ARGUMENT,
+            lt_graph_move_before(graph, node_of(graph, "a")->id, (lt_node_id){ 0 }, NULL));
+    REFUSED(graph, LATHE_INVALID_ARGUMENT,
+            lt_graph_set_input_of(graph, node_of(graph, "a")->id, 0, find(graph, "b"), NULL));
+    REFUSED(graph, LATHE_INVALID_ARGUMENT,
+            lt_graph_set_input_of(graph, node_of(graph, "a")->id, 1, find(graph, "x"), NULL));
     REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_rename(graph, find(graph, "a"), "y", NULL));
     REFUSED(graph, LATHE_BAD_MODEL, lt_graph_add_output(graph, LT_MAIN, find(graph, "y"), NULL));
     lt_node_id stale = node_of(graph, "y")->id;
@@ -170,9 +183,10 @@ static void test_types_follow(void **state)
 static void test_unknowns(void **state)
 {
     (void)state;
-    lt_graph *graph = parse_text("net (f32[N] x, f32[4] z) => (y, w)\n"
-                                 "<i64[1] minus = {-1}, i64[1] axis = {0}>\n"
-                                 "{ i = NonZero (x)  j = NonZero (z)  f = Reshape (i, minus)  y = Gather (x, f)  w = Squeeze (j, axis) }");
+    lt_graph *graph = parse_text(
+        "net (f32[N] x, f32[4] z) => (y, w)\n"
+        "<i64[1] minus = {-1}, i64[1] axis = {0}>\n"
+        "{ i = NonZero (x)  j = NonZero (z)  f = Reshape (i, minus)  y = Gather (x, f)  w = Squeeze (j, axis) }");
     lt_dim before = value_named(graph, "y")->type.dims[0], other = value_named(graph, "w")->type.dims[0];
     assert_false(lt_dim_same(before, other));
     MUST(lt_graph_infer(graph, diag));
@@ -199,7 +213,8 @@ static void test_move(void **state)
     MUST(lt_graph_verify(graph, diag));
     /* Many insertions at one place use up the room between two keys. */
     for (int i = 0; i < 200; i++) {
-        MUST(lt_graph_move_before(graph, node_of(graph, i % 2 ? "a" : "b")->id, node_of(graph, i % 2 ? "b" : "a")->id, diag));
+        MUST(lt_graph_move_before(graph, node_of(graph, i % 2 ? "a" : "b")->id, node_of(graph, i % 2 ? "b" : "a")->id,
+                                  diag));
     }
     for (int i = 0; i < 200; i++) {
         add_unary(graph, "Relu", find(graph, "x"), NULL, node_of(graph, "d")->id);
@@ -214,7 +229,9 @@ static void test_constants(void **state)
     (void)state;
     lt_graph *graph = parse_text(chain_text);
     float ones[2] = { 1, 1 };
-    lt_tensor tensor = { .struct_size = sizeof tensor, .dtype = LATHE_DTYPE_F32, .rank = 1, .dims = { 2 }, .data = ones, .bytes = 8 };
+    lt_tensor tensor = {
+        .struct_size = sizeof tensor, .dtype = LATHE_DTYPE_F32, .rank = 1, .dims = { 2 }, .data = ones, .bytes = 8
+    };
     lt_value_id a, b, c, d;
     MUST(lt_graph_add_constant(graph, NULL, &tensor, &a, diag));
     MUST(lt_graph_add_constant(graph, NULL, &tensor, &b, diag));
@@ -258,17 +275,19 @@ static void test_fold(void **state)
     const lt_tensor *t = lt_value_tensor(value_named(graph, "t"));
     assert_int_equal(lt_load_i64(t->dtype, t->data, 1), 2);
     /* A recipe reads what it read, or the same bytes. */
-    REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_set_input_of(graph, node_of(graph, "t")->id, 0, find(graph, "o"), NULL));
+    REFUSED(graph, LATHE_INVALID_ARGUMENT,
+            lt_graph_set_input_of(graph, node_of(graph, "t")->id, 0, find(graph, "o"), NULL));
     REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_fold_node(graph, node_of(graph, "t")->id, NULL));
     lt_graph_destroy(graph);
 }
 
-static const char branch_text[] = "net (f32[N,3] x, bool[] c) => (y, z)\n"
-                                  "{\n"
-                                  "  a = Relu (x)\n"
-                                  "  y, z = If <then_branch = graph () => (p, q) captures (a) { p = Neg (a)  q = Abs (p) },\n"
-                                  "    else_branch = graph () => (a, s) captures (a) { s = Neg (a) }> (c)\n"
-                                  "}\n";
+static const char branch_text[] =
+    "net (f32[N,3] x, bool[] c) => (y, z)\n"
+    "{\n"
+    "  a = Relu (x)\n"
+    "  y, z = If <then_branch = graph () => (p, q) captures (a) { p = Neg (a)  q = Abs (p) },\n"
+    "    else_branch = graph () => (a, s) captures (a) { s = Neg (a) }> (c)\n"
+    "}\n";
 
 static void test_inline(void **state)
 {
@@ -316,13 +335,21 @@ static void test_body_visibility(void **state)
     lt_graph *graph = parse_text(branch_text);
     lt_value_id p = find(graph, "p");
     lt_node_spec spec = { .op = "Relu", .inputs = &p, .n_inputs = 1, .n_outputs = 1 };
-    REFUSED(graph, LATHE_BAD_MODEL, lt_graph_add_node(graph, LT_MAIN, &spec, NULL, NULL, NULL)); /* a body's value outside */
+    REFUSED(graph, LATHE_BAD_MODEL,
+            lt_graph_add_node(graph, LT_MAIN, &spec, NULL, NULL, NULL)); /* a body's value outside */
     REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_replace_value(graph, find(graph, "a"), p, NULL));
-    REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_move_before(graph, node_of(graph, "y")->id, node_of(graph, "a")->id, NULL)); /* a capture */
-    REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_set_input_of(graph, node_of(graph, "p")->id, 0, find(graph, "z"), NULL)); /* its own owner */
+    REFUSED(graph, LATHE_INVALID_ARGUMENT,
+            lt_graph_move_before(graph, node_of(graph, "y")->id, node_of(graph, "a")->id, NULL)); /* a capture */
+    REFUSED(graph, LATHE_INVALID_ARGUMENT,
+            lt_graph_set_input_of(graph, node_of(graph, "p")->id, 0, find(graph, "z"), NULL)); /* its own owner */
     /* A body is given to one node only. */
     lt_node *owner = node_of(graph, "y");
-    spec = (lt_node_spec){ .op = "If", .attrs = owner->attrs, .n_attrs = owner->n_attrs, .inputs = owner->inputs, .n_inputs = 1, .n_outputs = 2 };
+    spec = (lt_node_spec){ .op = "If",
+                           .attrs = owner->attrs,
+                           .n_attrs = owner->n_attrs,
+                           .inputs = owner->inputs,
+                           .n_inputs = 1,
+                           .n_outputs = 2 };
     REFUSED(graph, LATHE_INVALID_ARGUMENT, lt_graph_add_node(graph, LT_MAIN, &spec, NULL, NULL, NULL));
     lt_graph_destroy(graph);
 }
@@ -338,7 +365,13 @@ static void test_body_types_follow(void **state)
     lt_value_id cast;
     lt_value_id a = find(graph, "a");
     lathe_attr to = { .name = "to", .kind = LATHE_ATTR_INT, .i = LATHE_DTYPE_F64 };
-    lt_node_spec spec = { .op = "Cast", .attrs = &to, .n_attrs = 1, .inputs = &a, .n_inputs = 1, .n_outputs = 1, .before = node_of(graph, "y")->id };
+    lt_node_spec spec = { .op = "Cast",
+                          .attrs = &to,
+                          .n_attrs = 1,
+                          .inputs = &a,
+                          .n_inputs = 1,
+                          .n_outputs = 1,
+                          .before = node_of(graph, "y")->id };
     MUST(lt_graph_add_node(graph, LT_MAIN, &spec, NULL, &cast, diag));
     /* One branch alone cannot change its type: the owner would contradict itself. */
     REFUSED(graph, LATHE_BAD_MODEL, lt_graph_set_input_of(graph, node_of(graph, "s")->id, 0, cast, NULL));
@@ -348,7 +381,8 @@ static void test_body_types_follow(void **state)
 static void test_clone_and_copy(void **state)
 {
     (void)state;
-    lt_graph *graph = parse_text(branch_text), *clone, *other = parse_text("other (f32[N,3] x, bool[] c) => (a) { a = Relu (x) }");
+    lt_graph *graph = parse_text(branch_text), *clone,
+             *other = parse_text("other (f32[N,3] x, bool[] c) => (a) { a = Relu (x) }");
     MUST(lt_graph_remove_output(graph, 1, diag));
     add_unary(graph, "Neg", find(graph, "a"), "dead", (lt_node_id){ 0 });
     MUST(lt_graph_remove_node(graph, node_of(graph, "dead")->id, diag));
@@ -364,7 +398,8 @@ static void test_clone_and_copy(void **state)
     assert_int_equal(lt_graph_regions(other), 4);
     lt_graph *empty = parse_text("other (bool[] c) => (c) { }");
     c = find(empty, "c");
-    assert_int_equal(lt_graph_copy_node(empty, LT_MAIN, graph, node_of(graph, "y")->id, &c, &copy, NULL), LATHE_INVALID_ARGUMENT);
+    assert_int_equal(lt_graph_copy_node(empty, LT_MAIN, graph, node_of(graph, "y")->id, &c, &copy, NULL),
+                     LATHE_INVALID_ARGUMENT);
     MUST(lt_graph_verify(empty, diag)); /* half a body is freed again */
     lt_graph_destroy(empty);
     lt_graph_destroy(other);

@@ -1,6 +1,6 @@
 /*
- * test_graph_memory.c - every allocation may fail: reading, changing, printing, cloning and running graphs then ends in a clean status, with the
- * graph whole and nothing leaked.
+ * test_graph_memory.c - every allocation may fail: reading, changing, printing, cloning and running graphs then ends in
+ * a clean status, with the graph whole and nothing leaked.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -23,11 +23,13 @@ static const char *const nets[] = {
     "assume step bytes 0x0123456789abcdef by me\n"
     "{ last, all = Loop <body = graph (i64[] i, bool[] c, f32[N,4] v) => (c2, w, w2) captures (x) { c2 = Identity (c)\n"
     "    odd = Cast <to = 9> (i)\n"
-    "    w = If <then_branch = graph () => (v) { }, else_branch = graph () => (t) { u = Add (v, s2) #1  t = Add (u, x) }> (odd)\n"
+    "    w = If <then_branch = graph () => (v) { }, else_branch = graph () => (t) { u = Add (v, s2) #1  t = Add (u, x) "
+    "}> (odd)\n"
     "    w2 = Identity (w) }> (n, yes, x) @g2 on twin #0 }",
     "net (f32[2,3] x, string[2] s) => (y, t, q)\n"
     "<string[2] words = {\"alpha\", \"beta\"}, i64[1] one = {1}, i64 at = 0, f16[3] h = {1, 2, nan}>\n"
-    "{ seq = SequenceConstruct (s, words)  t = SequenceAt (seq, at)  at2 = NonZero (x)  y = Transpose <perm = [1, 0]> (at2)\n"
+    "{ seq = SequenceConstruct (s, words)  t = SequenceAt (seq, at)  at2 = NonZero (x)  y = Transpose <perm = [1, 0]> "
+    "(at2)\n"
     "  k = Constant <value_strings = [\"a\", \"b\"]> ()  q = Cast <to = 1> (h) }",
 };
 
@@ -49,7 +51,9 @@ static lathe_status change(lt_graph *graph)
     LT_TRY(lt_graph_replace_value(graph, wrapped, out, NULL));
     LT_TRY(lt_graph_remove_node(graph, lt_value_get(graph, wrapped)->def, NULL));
     float ones[2] = { 1, 1 };
-    lt_tensor tensor = { .struct_size = sizeof tensor, .dtype = LATHE_DTYPE_F32, .rank = 1, .dims = { 2 }, .data = ones, .bytes = 8 };
+    lt_tensor tensor = {
+        .struct_size = sizeof tensor, .dtype = LATHE_DTYPE_F32, .rank = 1, .dims = { 2 }, .data = ones, .bytes = 8
+    };
     lt_value_id constant, sum;
     LT_TRY(lt_graph_add_constant(graph, NULL, &tensor, &constant, NULL));
     lt_value_id twice[] = { constant, constant };
@@ -98,7 +102,9 @@ static lathe_status with_graph(lt_graph *graph, const lathe_allocator *allocator
     options.inline_bytes = 4096;
     lt_buf_init(&text, allocator);
     lathe_status status = lt_graph_print(graph, &options, &text, NULL);
-    status = status == LATHE_OK ? lt_graph_parse(lt_buf_str(&text), text.length, "again", allocator, NULL, NULL, &again, NULL) : status;
+    status = status == LATHE_OK
+                 ? lt_graph_parse(lt_buf_str(&text), text.length, "again", allocator, NULL, NULL, &again, NULL)
+                 : status;
     status = status == LATHE_OK ? lt_graph_hash(graph, &hash, NULL) : status;
     status = status == LATHE_OK ? lt_graph_clone(graph, allocator, &clone, NULL) : status;
     status = status == LATHE_OK ? lt_graph_verify(clone, NULL) : status;

@@ -1,5 +1,6 @@
 /*
- * test_graph_provenance.c - origins, the edit log and fates; assumptions on constants; refusals. All of it survives cloning and text.
+ * test_graph_provenance.c - origins, the edit log and fates; assumptions on constants; refusals. All of it survives
+ * cloning and text.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -76,7 +77,9 @@ static void test_fates(void **state)
     MUST(lt_edit_consume(graph, relu->id, diag));
     MUST(lt_edit_consume(graph, mul->id, diag));
     lt_value_id inputs[] = { mul->inputs[1], mul->inputs[0] }, fused;
-    lt_node_spec spec = { .op = "PRelu", .inputs = (lt_value_id[]){ inputs[1], inputs[0] }, .n_inputs = 2, .n_outputs = 1 };
+    lt_node_spec spec = {
+        .op = "PRelu", .inputs = (lt_value_id[]){ inputs[1], inputs[0] }, .n_inputs = 2, .n_outputs = 1
+    };
     MUST(lt_graph_add_node(graph, LT_MAIN, &spec, NULL, &fused, diag));
     MUST(lt_graph_replace_value(graph, relu->outputs[0], fused, diag));
     MUST(lt_graph_remove_node(graph, relu->id, diag));
@@ -122,16 +125,19 @@ static void test_fates(void **state)
 static void test_fates_of_bodies(void **state)
 {
     (void)state;
-    static const char text[] = "net (f32[2] x) => (y)\n"
-                               "<bool[] c = {true}, f32[2] w = {1, 2}>\n"
-                               "origins { #0 [if] If  #1 [t] Relu in \"if/then_branch\"  #2 [e] Neg in \"if/else_branch\"  #3 [add] Add }\n"
-                               "{ z = If <then_branch = graph () => (t) { t = Relu (w) #1 }, else_branch = graph () => (e) { e = Neg (w) #2 }> (c) #0\n"
-                               "  y = Add (x, z) #3 }";
+    static const char text[] =
+        "net (f32[2] x) => (y)\n"
+        "<bool[] c = {true}, f32[2] w = {1, 2}>\n"
+        "origins { #0 [if] If  #1 [t] Relu in \"if/then_branch\"  #2 [e] Neg in \"if/else_branch\"  #3 [add] Add }\n"
+        "{ z = If <then_branch = graph () => (t) { t = Relu (w) #1 }, else_branch = graph () => (e) { e = Neg (w) #2 "
+        "}> (c) #0\n"
+        "  y = Add (x, z) #3 }";
     lt_graph *graph = parse_text(text);
     assert_fate(graph, 1, LT_FATE_STEP, "");
     MUST(lt_edit_begin(graph, "take-branch", "", diag));
     lt_node *owner = node_of(graph, "z");
-    MUST(lt_graph_inline_region(graph, owner->id, lt_attr_find(owner->attrs, owner->n_attrs, "then_branch")->graph, diag));
+    MUST(lt_graph_inline_region(graph, owner->id, lt_attr_find(owner->attrs, owner->n_attrs, "then_branch")->graph,
+                                diag));
     lt_edit_end(graph);
     assert_fate(graph, 0, LT_FATE_REMOVED, "take-branch");
     assert_fate(graph, 1, LT_FATE_STEP, "");
@@ -152,7 +158,8 @@ static void test_assumptions(void **state)
 {
     (void)state;
     lt_graph *graph = parse_text("net (f32[2,3] x) => (y)\n"
-                                 "<f32[3] w = {1, 2, 3}, f32[3] s = {2, 2, 2}, i64[2] shape = {3, 2}, f32[] third = 0.33333334, i64[2] other = {1, 1}>\n"
+                                 "<f32[3] w = {1, 2, 3}, f32[3] s = {2, 2, 2}, i64[2] shape = {3, 2}, f32[] third = "
+                                 "0.33333334, i64[2] other = {1, 1}>\n"
                                  "init { p = Mul (w, s)  q = Shape (w)  r = Add (shape, other) }\n"
                                  "{ m = Mul (x, p)  y = Reshape (m, shape) }");
     const lt_assumption *list;
@@ -187,7 +194,8 @@ static void test_assumptions(void **state)
     MUST(lt_graph_rename(graph, lt_graph_find(graph, "s"), "scale", diag));
     lt_graph_assumptions(graph, &list);
     assert_string_equal(list[0].initializer, "scale");
-    assert_int_equal(lt_graph_assume(graph, lt_graph_find(graph, "x"), LT_ASSUME_BYTES, 0, NULL), LATHE_INVALID_ARGUMENT);
+    assert_int_equal(lt_graph_assume(graph, lt_graph_find(graph, "x"), LT_ASSUME_BYTES, 0, NULL),
+                     LATHE_INVALID_ARGUMENT);
     MUST(lt_graph_assume(graph, lt_graph_find(graph, "w"), LT_ASSUME_SIGN, 1, diag));
     char *text = print_with(graph, &full);
     lt_graph *again = parse_text(text);
@@ -205,7 +213,8 @@ static void test_refusals(void **state)
     (void)state;
     lt_graph *graph = parse_text(net_text), *clone;
     const lt_refusal *list;
-    MUST(lt_graph_refuse(graph, lt_graph_find(graph, "b"), node_of(graph, "b")->id, node_of(graph, "c")->id, "two readers", diag));
+    MUST(lt_graph_refuse(graph, lt_graph_find(graph, "b"), node_of(graph, "b")->id, node_of(graph, "c")->id,
+                         "two readers", diag));
     MUST(lt_graph_clone(graph, NULL, &clone, diag));
     assert_int_equal(lt_graph_refusals(clone, &list), 1);
     assert_string_equal(list[0].reason, "two readers");

@@ -1,5 +1,6 @@
 /*
- * test_graph_run.c - the reference executor: results, bodies, lives of values, refused inputs, constants by recipe; what inference promises holds.
+ * test_graph_run.c - the reference executor: results, bodies, lives of values, refused inputs, constants by recipe;
+ * what inference promises holds.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -32,7 +33,8 @@ static void assert_floats(const lt_any *any, size_t count, const float *expected
 static void test_simple(void **state)
 {
     (void)state;
-    lt_graph *graph = parse_text("net (f32[N,2] x) => (y, x, w) <f32[2] w = {10, 20}> { a = Relu (x)  y = Add (a, w) }");
+    lt_graph *graph =
+        parse_text("net (f32[N,2] x) => (y, x, w) <f32[2] w = {10, 20}> { a = Relu (x)  y = Add (a, w) }");
     float data[] = { -1, 2, 3, -4 };
     lt_any x = tensor_of(LATHE_DTYPE_F32, 2, (int64_t[]){ 2, 2 }, data);
     const lt_any *inputs[] = { &x };
@@ -57,7 +59,8 @@ static lathe_status visit(void *user, const lt_graph *graph, lt_value_id value, 
     visits *v = user;
     strcat(v->names, lt_value_get(graph, value)->name);
     assert_non_null(data->tensor.data);
-    return strcmp(lt_value_get(graph, value)->name, "stop") == 0 ? LT_FAIL(diag, LATHE_CANCELLED, NULL, NULL, "stop") : LATHE_OK;
+    return strcmp(lt_value_get(graph, value)->name, "stop") == 0 ? LT_FAIL(diag, LATHE_CANCELLED, NULL, NULL, "stop")
+                                                                 : LATHE_OK;
 }
 
 static void test_visit(void **state)
@@ -90,13 +93,15 @@ static void test_bodies(void **state)
                                  "  last, all = Loop <body = graph (i64[] i, bool[] c, f32[N,2] v) => (c2, w, w2) {\n"
                                  "      c2 = Identity (c)\n"
                                  "      odd = Cast <to = 9> (i)\n"
-                                 "      w = If <then_branch = graph () => (v) { }, else_branch = graph () => (t) { u = Add (v, step)  t = Add (u, x) }> (odd)\n"
+                                 "      w = If <then_branch = graph () => (v) { }, else_branch = graph () => (t) { u = "
+                                 "Add (v, step)  t = Add (u, x) }> (odd)\n"
                                  "      w2 = Identity (w)\n"
                                  "    }> (n, yes, x)\n"
                                  "}\n");
     float data[] = { 1, 2 };
     int64_t count = 3;
-    lt_any x = tensor_of(LATHE_DTYPE_F32, 2, (int64_t[]){ 1, 2 }, data), n = tensor_of(LATHE_DTYPE_I64, 0, NULL, &count);
+    lt_any x = tensor_of(LATHE_DTYPE_F32, 2, (int64_t[]){ 1, 2 }, data),
+           n = tensor_of(LATHE_DTYPE_I64, 0, NULL, &count);
     const lt_any *inputs[] = { &x, &n };
     lt_run *run;
     MUST(lt_graph_run(graph, inputs, 2, NULL, &run, diag));
@@ -121,9 +126,10 @@ static void test_lives(void **state)
     counting_allocator counter;
     counting_init(&counter);
     counter.api.alloc = limited_alloc;
-    const char *text = "loop (i64[] n) => (last)\n"
-                       "<bool[] yes = {true}, f32[1000] zero = splat(0), f32[1000] one = splat(1)>\n"
-                       "{ last = Loop <body = graph (i64[] i, bool[] c, f32[1000] v) => (c, w) { w = Add (v, one) }> (n, yes, zero) }";
+    const char *text =
+        "loop (i64[] n) => (last)\n"
+        "<bool[] yes = {true}, f32[1000] zero = splat(0), f32[1000] one = splat(1)>\n"
+        "{ last = Loop <body = graph (i64[] i, bool[] c, f32[1000] v) => (c, w) { w = Add (v, one) }> (n, yes, zero) }";
     lt_graph *graph;
     MUST(lt_graph_parse(text, strlen(text), "t", &counter.api, NULL, NULL, &graph, diag));
     size_t before = counter.live;
@@ -152,7 +158,8 @@ static void test_refused_inputs(void **state)
     (void)state;
     lt_graph *graph = parse_text("dims <N = 1:3> net (f32[N,2] x, f32[N] z) => (y) { y = Relu (x)  q = Relu (z) }");
     float data[16] = { 0 };
-    lt_any x = tensor_of(LATHE_DTYPE_F32, 2, (int64_t[]){ 2, 2 }, data), z = tensor_of(LATHE_DTYPE_F32, 1, (int64_t[]){ 2 }, data);
+    lt_any x = tensor_of(LATHE_DTYPE_F32, 2, (int64_t[]){ 2, 2 }, data),
+           z = tensor_of(LATHE_DTYPE_F32, 1, (int64_t[]){ 2 }, data);
     const lt_any *inputs[] = { &x, &z };
     lt_run *run;
     MUST(lt_graph_run(graph, inputs, 2, NULL, &run, diag));
@@ -179,7 +186,8 @@ static void test_refused_inputs(void **state)
 static void test_recipes(void **state)
 {
     (void)state;
-    lt_graph *graph = parse_text("net () => (y, z) <f32[64,64] a = rand(1), f32[64,64] b = rand(2)> { y = MatMul (a, b)  z = Exp (y)  s = Shape (z) }");
+    lt_graph *graph = parse_text("net () => (y, z) <f32[64,64] a = rand(1), f32[64,64] b = rand(2)> { y = MatMul (a, "
+                                 "b)  z = Exp (y)  s = Shape (z) }");
     lt_run *before, *after;
     MUST(lt_graph_run(graph, NULL, 0, NULL, &before, diag));
     while (lt_graph_node_count(graph, LT_MAIN) > 0) {
@@ -203,9 +211,10 @@ static void test_recipes(void **state)
 static void test_folded_body(void **state)
 {
     (void)state;
-    lt_graph *graph = parse_text("loop () => (y)\n"
-                                 "<bool[] yes = {true}, f32[2] x = {1, 2}, i64[] n = 5>\n"
-                                 "{ y = Loop <body = graph (i64[] i, bool[] c, f32[2] v) => (c, w) { w = Add (v, x) }> (n, yes, x) }");
+    lt_graph *graph = parse_text(
+        "loop () => (y)\n"
+        "<bool[] yes = {true}, f32[2] x = {1, 2}, i64[] n = 5>\n"
+        "{ y = Loop <body = graph (i64[] i, bool[] c, f32[2] v) => (c, w) { w = Add (v, x) }> (n, yes, x) }");
     MUST(lt_graph_fold_node(graph, node_of(graph, "y")->id, diag));
     MUST(lt_graph_verify(graph, diag));
     char *text = print_text(graph);
@@ -217,15 +226,16 @@ static void test_folded_body(void **state)
     lt_graph_destroy(graph);
     /* Text that would run for ever is refused. */
     const char *endless = "loop () => (y) <bool[] yes = {true}, f32[2] x = {1, 2}>\n"
-                          "init { y = Loop <body = graph (i64[] i, bool[] c, f32[2] v) => (c, w) { w = Add (v, x) }> (\"\", yes, x) } { }";
+                          "init { y = Loop <body = graph (i64[] i, bool[] c, f32[2] v) => (c, w) { w = Add (v, x) }> "
+                          "(\"\", yes, x) } { }";
     assert_int_equal(lt_graph_parse(endless, strlen(endless), "t", NULL, NULL, NULL, &again, NULL), LATHE_UNSUPPORTED);
     const char *huge = "net () => (y) <i64[2] s = {100000, 100000}, f32[1] one = {1}> init { y = Expand (one, s) } { }";
     assert_int_equal(lt_graph_parse(huge, strlen(huge), "t", NULL, NULL, NULL, &again, NULL), LATHE_UNSUPPORTED);
 }
 
-
 /* What was inferred is what comes out: class, element type, rank, constant extents, bounds of the others. */
-static lathe_status check_promise(void *user, const lt_graph *graph, lt_value_id id, const lt_any *data, lathe_diag *diag)
+static lathe_status check_promise(void *user, const lt_graph *graph, lt_value_id id, const lt_any *data,
+                                  lathe_diag *diag)
 {
     const lt_value *value = lt_value_get(graph, id);
     const lt_type *type = &value->type;
@@ -272,7 +282,8 @@ static void test_promises(void **state)
             /* Folded, the values are the same. */
             lt_node *last = lt_node_get(graph, lt_region_get(graph, LT_MAIN)->last);
             const lt_value *first = lt_node_out(graph, last, 0);
-            if (lt_graph_node_count(graph, LT_MAIN) == 1 && first != NULL && lt_graph_fold_node(graph, last->id, NULL) == LATHE_OK) {
+            if (lt_graph_node_count(graph, LT_MAIN) == 1 && first != NULL &&
+                lt_graph_fold_node(graph, last->id, NULL) == LATHE_OK) {
                 assert_true(lt_tensor_equal(lt_value_tensor(first), &lt_run_output(run, 0)->tensor));
                 MUST(lt_graph_verify(graph, diag));
             }
@@ -285,8 +296,8 @@ static void test_promises(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_simple),  cmocka_unit_test(test_visit),          cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_lives),   cmocka_unit_test(test_refused_inputs), cmocka_unit_test(test_recipes),
+        cmocka_unit_test(test_simple),      cmocka_unit_test(test_visit),          cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_lives),       cmocka_unit_test(test_refused_inputs), cmocka_unit_test(test_recipes),
         cmocka_unit_test(test_folded_body), cmocka_unit_test(test_promises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

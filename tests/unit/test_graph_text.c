@@ -1,6 +1,6 @@
 /*
- * test_graph_text.c - the text IR: the files of tests/golden/ir print as they are and read back, odd spellings, elements of every type, and what is
- * refused, with its place.
+ * test_graph_text.c - the text IR: the files of tests/golden/ir print as they are and read back, odd spellings,
+ * elements of every type, and what is refused, with its place.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -119,9 +119,11 @@ static void test_names(void **state)
 {
     (void)state;
     prints_as("\"my net\" (f32[\"batch size\"] f32, f32[2] \"in put\") => (\"a\\\"b\\\\\\x07\", host, /x/y:0$a-b)\n"
-              "{ [f32] \"a\\\"b\\\\\\x07\" = Relu(f32)  [\"a b\"] f32[2] host = Relu(\"in put\") on host /x/y:0$a-b = Neg (host) on twin\n"
+              "{ [f32] \"a\\\"b\\\\\\x07\" = Relu(f32)  [\"a b\"] f32[2] host = Relu(\"in put\") on host /x/y:0$a-b = "
+              "Neg (host) on twin\n"
               "  on = Abs(host) @g4294967295 }",
-              "\"my net\" (f32[\"batch size\"] f32, f32[2] \"in put\") => (f32[\"batch size\"] \"a\\\"b\\\\\\x07\", f32[2] host, f32[2] /x/y:0$a-b)\n"
+              "\"my net\" (f32[\"batch size\"] f32, f32[2] \"in put\") => (f32[\"batch size\"] \"a\\\"b\\\\\\x07\", "
+              "f32[2] host, f32[2] /x/y:0$a-b)\n"
               "{\n"
               "  [f32] f32[\"batch size\"] \"a\\\"b\\\\\\x07\" = Relu (f32)\n"
               "  [\"a b\"] f32[2] host = Relu (\"in put\")\n"
@@ -178,10 +180,14 @@ static void test_elements(void **state)
 {
     (void)state;
     prints_as("net () => (a)\n"
-              "<f32[4] a = {1, -0.0, 1e-5, inf}, f32[3] b = {nan, -inf, nan(0x7fc00001)}, f64[2] c = {0.1, 1e300}, f16[3] d = {0.1, 65504, nan},\n"
-              " bf16[1] e = {3.14159}, i8[2] f = {-128, 127}, u64[1] g = {18446744073709551615}, i64[1] h = {-9223372036854775808},\n"
-              " bool[3] i = {true, 0, 1}, string[2] j = {\"a\", \"\\x00\\xff\"}, c64[1] k = {(1, -0.5)}, i4[3] l = {-8, 7, 1}, u2[5] m = {0,1,2,3,0},\n"
-              " f32 n = 2.5, i64[] o = {7}, f8e4m3fn[2] p = {1, 448}, f16[1] q = {bits(0x7c01)}, i32[0] r = {}, f4e2m1[2] s = {0.5, 6}>\n"
+              "<f32[4] a = {1, -0.0, 1e-5, inf}, f32[3] b = {nan, -inf, nan(0x7fc00001)}, f64[2] c = {0.1, 1e300}, "
+              "f16[3] d = {0.1, 65504, nan},\n"
+              " bf16[1] e = {3.14159}, i8[2] f = {-128, 127}, u64[1] g = {18446744073709551615}, i64[1] h = "
+              "{-9223372036854775808},\n"
+              " bool[3] i = {true, 0, 1}, string[2] j = {\"a\", \"\\x00\\xff\"}, c64[1] k = {(1, -0.5)}, i4[3] l = "
+              "{-8, 7, 1}, u2[5] m = {0,1,2,3,0},\n"
+              " f32 n = 2.5, i64[] o = {7}, f8e4m3fn[2] p = {1, 448}, f16[1] q = {bits(0x7c01)}, i32[0] r = {}, "
+              "f4e2m1[2] s = {0.5, 6}>\n"
               "{ }",
               "net () => (f32[4] a)\n"
               "<\n"
@@ -212,7 +218,8 @@ static void test_elements(void **state)
 static void test_generators(void **state)
 {
     (void)state;
-    lt_graph *graph = parse_text("net () => (c) <f32[3,5] a = rand(12), f32[2,3] b = {2,2,2,2,2,2}, i64[100] c = iota, f64[20] d = splat(-0.5), i4[7] e = splat(3),\n"
+    lt_graph *graph = parse_text("net () => (c) <f32[3,5] a = rand(12), f32[2,3] b = {2,2,2,2,2,2}, i64[100] c = iota, "
+                                 "f64[20] d = splat(-0.5), i4[7] e = splat(3),\n"
                                  " u8[200] f = rand(3), bool[70] g = splat(true), f16[9] h = iota>\n{ }");
     assert_prints(graph, "net () => (i64[100] c)\n"
                          "<\n"
@@ -280,7 +287,8 @@ static void test_attributes(void **state)
 static void test_optional_values(void **state)
 {
     (void)state;
-    prints_as("net (f32[4] x, f32[] hi, i64[1] k, f32[1,1,4] z) => (y) { y = Clip (x, , hi)  \"\", idx = TopK (x, k)  m, \"\" = MaxPool <kernel_shape = [2]> (z) }",
+    prints_as("net (f32[4] x, f32[] hi, i64[1] k, f32[1,1,4] z) => (y) { y = Clip (x, , hi)  \"\", idx = TopK (x, k)  "
+              "m, \"\" = MaxPool <kernel_shape = [2]> (z) }",
               "net (f32[4] x, f32[] hi, i64[1] k, f32[1,1,4] z) => (f32[4] y)\n"
               "{\n"
               "  f32[4] y = Clip (x, \"\", hi)\n"
@@ -320,16 +328,20 @@ static void test_errors(void **state)
     check_error("net (f32[2] x) => (y)\n{ y = Relu (y) }", LATHE_BAD_MODEL, "f:2:13", "there is no value 'y'");
     check_error("net (f32[2] x) => (z)\n{ y = Relu (x) }", LATHE_BAD_MODEL, "f:1:20", "there is no value 'z'");
     check_error("net (f32[2] x) => (y)\n{ x = Relu (x) }", LATHE_BAD_MODEL, "f:2:3", "the name 'x' is taken");
-    check_error("net (f32[2] x) => (y)\n{ y, y = Split <num_outputs = 2> (x) }", LATHE_BAD_MODEL, "f:2:6", "the name 'y' is taken");
-    check_error("net (f32[2] x) => (y)\n{\n  f32[3] y = Relu (x) }", LATHE_BAD_MODEL, "f:3:3", "'y' is written as f32[3] but is f32[2]");
-    check_error("net (f32[N] x) => (f32[M] y)\n{ y = Relu (x) }", LATHE_BAD_MODEL, "f:1:20", "is written as f32[M] but is f32[N]");
+    check_error("net (f32[2] x) => (y)\n{ y, y = Split <num_outputs = 2> (x) }", LATHE_BAD_MODEL, "f:2:6",
+                "the name 'y' is taken");
+    check_error("net (f32[2] x) => (y)\n{\n  f32[3] y = Relu (x) }", LATHE_BAD_MODEL, "f:3:3",
+                "'y' is written as f32[3] but is f32[2]");
+    check_error("net (f32[N] x) => (f32[M] y)\n{ y = Relu (x) }", LATHE_BAD_MODEL, "f:1:20",
+                "is written as f32[M] but is f32[N]");
     check_error("net (f32[2] x) => (y)\n{ y = Relu (x }", LATHE_BAD_MODEL, "f:2:15", "expected ')', found '}'");
     check_error("net (f32[2] x) => (y)\n{ y = Relu (x)", LATHE_BAD_MODEL, "f:2:15", "end of the text");
     check_error("net (f32[2] x) => (y)\n{ y = Relu (x) } z", LATHE_BAD_MODEL, "f:2:18", "expected the end of the text");
     check_error("net (x) => (x) { }", LATHE_BAD_MODEL, "f:1:6", "has no type");
     check_error("net (f32[-2] x) => (x) { }", LATHE_BAD_MODEL, "f:1:10", "expected a dimension");
     check_error("net (f32[2 x) => (x) { }", LATHE_BAD_MODEL, "f:1:12", "expected ']'");
-    check_error("net (f32[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1] x) => (x) { }", LATHE_UNSUPPORTED, "f:1", "more than 16 dimensions");
+    check_error("net (f32[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1] x) => (x) { }", LATHE_UNSUPPORTED, "f:1",
+                "more than 16 dimensions");
     check_error("net () => (a) <f32[2] a = {1}> { }", LATHE_BAD_MODEL, "f:1:29", "expected ','");
     check_error("net () => (a) <f32[2] a = {1, 2, 3}> { }", LATHE_BAD_MODEL, "f:1:32", "expected '}'");
     check_error("net () => (a) <i8[1] a = {128}> { }", LATHE_BAD_MODEL, "f:1:27", "128 does not fit i8");
@@ -340,32 +352,42 @@ static void test_errors(void **state)
     check_error("net () => (a) <f32[1000000000] a = rand(1)> { }", LATHE_UNSUPPORTED, "f:1", "more than 1 GiB");
     check_error("net () => (a) <f32[9223372036854775807,2] a = splat(1)> { }", LATHE_OVERFLOW, "f:1", "overflows");
     check_error("net () => (a) <string[2] a = rand(1)> { }", LATHE_UNSUPPORTED, "f:1:30", "does not make string");
-    check_error("net () => (a) <f32[2] a = blob(0x12)> { }", LATHE_BAD_MODEL, "f:1", "blob(0x0000000000000012) is not at hand");
+    check_error("net () => (a) <f32[2] a = blob(0x12)> { }", LATHE_BAD_MODEL, "f:1",
+                "blob(0x0000000000000012) is not at hand");
     check_error("net (f32[2] x) => (\"a) { }", LATHE_BAD_MODEL, "f:1:20", "does not end");
     check_error("net (f32[2] x) => (\"\\q\") { }", LATHE_BAD_MODEL, "f:1:21", "unknown escape");
     check_error("net (f32[2] \"\\x00\") => () { }", LATHE_BAD_MODEL, "f:1:13", "zero byte");
     check_error("opset 12 net (f32[2] x) => (x) { }", LATHE_UNSUPPORTED, "f:1:6", "opset 12");
     check_error("dims <N = 5:2> net (f32[N] x) => (x) { }", LATHE_BAD_MODEL, "f:1", "the range 5:2");
-    check_error("net (f32[2] x) => (y) { y = LeakyRelu <alpha = \"a\"> (x) }", LATHE_BAD_MODEL, "f:1:25: node 'y'", "attribute 'alpha'");
-    check_error("net (f32[2] x) => (y) { y = LeakyRelu <alpha : blob = 1> (x) }", LATHE_BAD_MODEL, "f:1:48", "the kind of an attribute");
-    check_error("net (f32[2] x) => (y) { y = LeakyRelu <beta = 1> (x) }", LATHE_BAD_MODEL, "f:1:25: node 'y'", "no attribute 'beta'");
+    check_error("net (f32[2] x) => (y) { y = LeakyRelu <alpha = \"a\"> (x) }", LATHE_BAD_MODEL, "f:1:25: node 'y'",
+                "attribute 'alpha'");
+    check_error("net (f32[2] x) => (y) { y = LeakyRelu <alpha : blob = 1> (x) }", LATHE_BAD_MODEL, "f:1:48",
+                "the kind of an attribute");
+    check_error("net (f32[2] x) => (y) { y = LeakyRelu <beta = 1> (x) }", LATHE_BAD_MODEL, "f:1:25: node 'y'",
+                "no attribute 'beta'");
     check_error("net (f32[2] x) => (y) { y = Foo <a = []> (x) }", LATHE_BAD_MODEL, "f:1:29", "no operator 'Foo'");
-    check_error("net (f32[2] x) => (y) { y = Transpose <perm = [1, \"a\"]> (x) }", LATHE_BAD_MODEL, "f:1", "different kinds");
+    check_error("net (f32[2] x) => (y) { y = Transpose <perm = [1, \"a\"]> (x) }", LATHE_BAD_MODEL, "f:1",
+                "different kinds");
     check_error("net (f32[2] x) => (y) { y = Relu (x) @h }", LATHE_BAD_MODEL, "f:1:39", "a group such as g3");
     check_error("net (f32[2] x) => (y) { y = Relu (x) on mars }", LATHE_BAD_MODEL, "f:1:41", "a device");
     check_error("net (f32[2] x) => (y) { y = Relu (x) #3 }", LATHE_BAD_MODEL, "f:1:38", "there is no origin 3");
-    check_error("net (f32[2] x) => (y) origins { #1 Relu } { y = Relu (x) }", LATHE_BAD_MODEL, "f:1:33", "origin 1 stands where 0 is due");
-    check_error("net (f32[2] x) => (y) init { y = Relu (x) } { }", LATHE_BAD_MODEL, "f:1:30: node 'y'", "is not visible");
+    check_error("net (f32[2] x) => (y) origins { #1 Relu } { y = Relu (x) }", LATHE_BAD_MODEL, "f:1:33",
+                "origin 1 stands where 0 is due");
+    check_error("net (f32[2] x) => (y) init { y = Relu (x) } { }", LATHE_BAD_MODEL, "f:1:30: node 'y'",
+                "is not visible");
     check_error("net (f32[2] x) => (y, ) { y = Relu (x) }", LATHE_BAD_MODEL, "f:1:23", "there is no value ''");
     check_error("net (f32[2] x, ) => (y) { y = Relu (x) }", LATHE_BAD_MODEL, "f:1:16", "has an empty name");
-    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) captures (c) { a = Relu (x) }, else_branch = g () => (x) { }> (c) }",
+    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) captures (c) { a = Relu (x) }, "
+                "else_branch = g () => (x) { }> (c) }",
                 LATHE_BAD_MODEL, "f:1", "the body reads 'x', which is not listed");
-    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) captures (c, x) { a = Relu (x) }, else_branch = g () => (x) { }> (c) }",
+    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) captures (c, x) { a = Relu (x) }, "
+                "else_branch = g () => (x) { }> (c) }",
                 LATHE_BAD_MODEL, "f:1:79", "the body does not read 'c'");
-    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) { a = Relu (x) }, else_branch = g () => (b) { b = Relu (a) }> (c) }",
+    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) { a = Relu (x) }, else_branch = g "
+                "() => (b) { b = Relu (a) }> (c) }",
                 LATHE_BAD_MODEL, "f:1:35: node 'y'", "a body reads 'a'");
-    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) { a = Relu (x) }> (c) }", LATHE_BAD_MODEL, "f:1:35: node 'y'",
-                "else_branch");
+    check_error("net (bool[] c, f32[2] x) => (y) { y = If <then_branch = g () => (a) { a = Relu (x) }> (c) }",
+                LATHE_BAD_MODEL, "f:1:35: node 'y'", "else_branch");
 }
 
 /* Nesting of every kind ends in a named error, and soon. */
@@ -435,7 +457,8 @@ static void test_all_samples(void **state)
 static void test_hash(void **state)
 {
     (void)state;
-    lt_graph *a = parse_text("net (f32[2] x) => (y) { y = Relu (x) }"), *b = parse_text("# same\nnet(f32[2]x)=>(y){ y=Relu(x) }"),
+    lt_graph *a = parse_text("net (f32[2] x) => (y) { y = Relu (x) }"),
+             *b = parse_text("# same\nnet(f32[2]x)=>(y){ y=Relu(x) }"),
              *c = parse_text("net (f32[2] x) => (y) { y = Neg (x) }");
     uint64_t ha, hb, hc;
     MUST(lt_graph_hash(a, &ha, diag));
@@ -450,11 +473,11 @@ static void test_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pages),      cmocka_unit_test(test_onnx_spelling), cmocka_unit_test(test_names),         cmocka_unit_test(test_words),
-        cmocka_unit_test(test_dims),       cmocka_unit_test(test_elements),      cmocka_unit_test(test_generators),
-        cmocka_unit_test(test_blobs),      cmocka_unit_test(test_attributes),    cmocka_unit_test(test_optional_values),
-        cmocka_unit_test(test_errors),     cmocka_unit_test(test_deep),          cmocka_unit_test(test_sample),
-        cmocka_unit_test(test_all_samples), cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_pages),           cmocka_unit_test(test_onnx_spelling), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_words),           cmocka_unit_test(test_dims),          cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_generators),      cmocka_unit_test(test_blobs),         cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_optional_values), cmocka_unit_test(test_errors),        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_sample),          cmocka_unit_test(test_all_samples),   cmocka_unit_test(test_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
