@@ -205,8 +205,9 @@ int lt_depthwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
         fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
     }
     lt_tile_formats(problem, config == 1 ? channels_last : NULL, fit);
-    double rate = isa->gflops * (config == 1 ? 0.1 : 0.06);
-    fit->cost = 500 + 2 * points * taps / rate + lt_problem_bytes(problem) * 0.08 + points * lt_tile_cost(problem);
+    double width = (double)y->dims[y->rank - 1].opt, rows = points / (width > 1 ? width : 1), rate = isa->nr >= 32 ? 18 : isa->nr >= 16 ? 14 : 9;
+    double sums = config == 1 ? 2 * points * taps / rate : rows * taps * 9 + 2 * points * taps / 40; /* plain: each row of each tap is a call */
+    fit->cost = 500 + sums + lt_problem_bytes(problem) * 0.03 + points * lt_tile_cost(isa, problem);
     return 1;
 }
 

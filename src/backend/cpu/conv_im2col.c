@@ -133,7 +133,7 @@ int lt_im2col_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
         n *= opt(y, i);
     }
     double products = opt(x, 0) * groups, limit = 512.0 * 1024 / (4 * isa->nr) / (k > 0 ? k : 1);
-    double once = lt_product_cost(isa, problem, m, n, k, n * k * 1.5), memory = lt_problem_bytes(problem) * 0.08; /* counted once, not per product */
+    double once = lt_product_cost(isa, problem, m, n, k, n * k * 2.2), memory = lt_problem_bytes(problem) * 0.03; /* counted once, not per product */
     fit->cost = 500 + products * (once - 500 - memory) + memory + products * (limit < 1 ? n * k * 0.1 : 0);
     return 1;
 }

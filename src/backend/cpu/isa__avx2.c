@@ -9,6 +9,7 @@
 #define GEMM_MR                6
 #define GEMM_NR                16
 #define MULTIPLY_ADD(a, b, c)  ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define SQUARE_ROOT(x)         ((vf)_mm256_sqrt_ps((__m256)(x)))
 #define MULTIPLY_ADD_ONE(a, b, c) __builtin_fmaf(a, b, c)
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
@@ -25,7 +26,7 @@ static const lt_cpu_isa avx2 = {
     .name = "avx2",
     .mr = GEMM_MR,
     .nr = GEMM_NR,
-    .gflops = 50,
+    .gflops = 95,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4, gemm_5, gemm_6},
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,

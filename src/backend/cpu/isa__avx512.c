@@ -9,6 +9,7 @@
 #define GEMM_MR                14
 #define GEMM_NR                32
 #define MULTIPLY_ADD(a, b, c)  ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define SQUARE_ROOT(x)         ((vf)_mm512_sqrt_ps((__m512)(x)))
 #define MULTIPLY_ADD_ONE(a, b, c) __builtin_fmaf(a, b, c)
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
@@ -33,7 +34,7 @@ static const lt_cpu_isa avx512 = {
     .name = "avx512",
     .mr = GEMM_MR,
     .nr = GEMM_NR,
-    .gflops = 110,
+    .gflops = 155,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4, gemm_5, gemm_6, gemm_7, gemm_8, gemm_9, gemm_10, gemm_11, gemm_12, gemm_13, gemm_14},
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,

@@ -8,6 +8,10 @@
 #define GEMM_MR                4
 #define GEMM_NR                8
 #define MULTIPLY_ADD(a, b, c)  ((c) + (a) * (b))
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#define SQUARE_ROOT(x)         ((vf)_mm_sqrt_ps((__m128)(x)))
+#endif
 #define MULTIPLY_ADD_ONE(a, b, c) ((c) + (a) * (b))
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
@@ -22,7 +26,7 @@ const lt_cpu_isa lt_isa_base = {
     .name = "base",
     .mr = GEMM_MR,
     .nr = GEMM_NR,
-    .gflops = 12,
+    .gflops = 28,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4},
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,

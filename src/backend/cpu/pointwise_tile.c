@@ -34,11 +34,11 @@ int lt_pointwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
         return lt_no(fit, "no operand of rank 4 to keep channels last");
     }
     lt_tile_formats(problem, config == 1 ? channels_last : NULL, fit);
-    double points = 1, vector = isa == &lt_isa_base ? 2.0 : 1.0;
+    double points = 1;
     for (int i = 0; i < problem->space_rank; i++) {
         points *= (double)problem->space[i].opt;
     }
-    fit->cost = 300 + points * lt_tile_cost(problem) * vector * (isa->nr == 32 ? 0.9 : 1.0);
+    fit->cost = 300 + points * lt_tile_cost(isa, problem);
     return 1;
 }
 

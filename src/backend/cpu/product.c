@@ -56,8 +56,8 @@ double lt_product_cost(const lt_cpu_isa *isa, const lathe_problem *problem, doub
 {
     double rows = (double)(int64_t)((m + isa->mr - 1) / isa->mr) * isa->mr, cols = (double)(int64_t)((n + isa->nr - 1) / isa->nr) * isa->nr;
     double small = m < isa->mr ? m : rows; /* few rows: as many as there are, but each waits for memory */
-    double sums = 2 * small * cols * k / isa->gflops, memory = lt_problem_bytes(problem) * 0.08, waits = m < 4 ? cols * k * 0.12 : 0;
-    return 500 + (sums > waits ? sums : waits) + memory + built * 0.25 + m * n * lt_tile_cost(problem);
+    double sums = 2 * small * cols * k / isa->gflops, memory = lt_problem_bytes(problem) * 0.03, waits = m < 4 ? cols * k * 0.1 : 0;
+    return 500 + (sums > waits ? sums : waits) + memory + built * 0.25 + m * n * lt_tile_cost(isa, problem);
 }
 
 /* ---- Running ---- */
@@ -95,10 +95,7 @@ static void finish(const lt_product *p, float *tile, int64_t batch, int64_t row,
     }
     const float *base = p->addend + batch % p->addend_period * p->addend_batch + row * p->addend_row + col * p->addend_col;
     for (int i = 0; i < rows; i++, base += p->addend_row) {
-        for (int j = 0; j < cols; j++) {
-            float v = base[j * p->addend_col];
-            tile[i * pitch + j] += p->beta == 1.0f ? v : p->beta * v;
-        }
+        p->isa->scaled_add(tile + i * pitch, base, p->addend_col, p->beta, cols);
     }
 }
 

@@ -73,7 +73,7 @@ void lt_tile_formats(const lathe_problem *problem, const int8_t *order, lathe_fi
 /* Bytes of scratch that one thread's program needs, a multiple of 64. */
 size_t lt_tile_scratch(const lathe_problem *problem);
 /* Nanoseconds for one point, roughly. */
-double lt_tile_cost(const lathe_problem *problem);
+double lt_tile_cost(const struct lt_cpu_isa *isa, const lathe_problem *problem);
 
 /*
  * scratch: this thread's own. root: where the root's results will lie, rows * pitch of them for each block, 64-byte aligned, readable up to LT_TILE; never

@@ -238,13 +238,11 @@ void lt_tile_formats(const lathe_problem *problem, const int8_t *order, lathe_fi
     }
 }
 
-/* Rough nanoseconds for one point of one instruction, with vectors. */
-static double instruction_cost(lathe_pw_op op)
+/* Rough nanoseconds for one point of one instruction with vectors of 64 bytes; *scalar: one by one at any level. */
+static double instruction_cost(lathe_pw_op op, bool *scalar)
 {
+    *scalar = false;
     switch (op) {
-    case LATHE_PW_LOAD:
-    case LATHE_PW_STORE:
-        return 0.1;
     case LATHE_PW_CONST:
     case LATHE_PW_ROOT:
         return 0;
@@ -253,29 +251,36 @@ static double instruction_cost(lathe_pw_op op)
     case LATHE_PW_COS:
     case LATHE_PW_MOD:
     case LATHE_PW_FMOD:
+        *scalar = true;
         return 12;
     case LATHE_PW_EXP:
     case LATHE_PW_LOG:
-    case LATHE_PW_ERF:
     case LATHE_PW_TANH:
     case LATHE_PW_SIGMOID:
+        return 0.8;
+    case LATHE_PW_ERF:
     case LATHE_PW_ELU:
     case LATHE_PW_SOFTPLUS:
     case LATHE_PW_GELU:
     case LATHE_PW_GELU_TANH:
-        return 0.8;
+        return 1.6;
+    case LATHE_PW_HARD_SIGMOID:
+    case LATHE_PW_HARD_SWISH:
+        return 0.25;
     default:
-        return 0.1;
+        return 0.04;
     }
 }
 
-double lt_tile_cost(const lathe_problem *problem)
+double lt_tile_cost(const lt_cpu_isa *isa, const lathe_problem *problem)
 {
     const lathe_pw_instr *first;
     int count = lt_problem_epilogue(problem, &first);
-    double cost = count == 0 ? 0.2 : 0;
+    double cost = count == 0 ? 0.08 : 0, slower = isa->nr >= 32 ? 1 : isa->nr >= 16 ? 1.4 : 2.8;
     for (int i = 0; i < count; i++) {
-        cost += instruction_cost(first[i].op) * (lt_lane_of(first[i].dtype) == LT_LANE_F32 || first[i].op == LATHE_PW_STORE ? 1 : 2);
+        bool scalar, vectors = lt_lane_of(first[i].dtype) == LT_LANE_F32 || first[i].op == LATHE_PW_STORE || first[i].op == LATHE_PW_QUANT;
+        double one = instruction_cost(first[i].op, &scalar);
+        cost += scalar ? one : vectors ? one * slower : one + 1;
     }
     return cost;
 }

@@ -1,5 +1,5 @@
 /*
- * gemm.c - driver of gemm.f32: MatMul with broadcast batches and Gemm with its transpositions and factors, f32, any epilogue. A constant right matrix
+ * gemm_tactics.c - driver of gemm.f32: MatMul with broadcast batches and Gemm with its transpositions and factors, f32, any epilogue. A constant right matrix
  * comes packed in panels ("gemm.b.f32"); others are packed as they are reached.
  */
 #include "backend/cpu/drivers.h"
