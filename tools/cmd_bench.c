@@ -117,6 +117,12 @@ static lathe_status run_for(bench *b, double seconds, bool record)
     return LATHE_OK;
 }
 
+/* As planned; a plan without an upper bound has the context's, made when shapes were bound. */
+static uint64_t arena_bytes(const bench *b, const lathe_engine_info *info)
+{
+    return info->arena_bytes ? info->arena_bytes : lathe_context_bytes(b->context);
+}
+
 static void print_text(bench *b, summary *s, const lathe_engine_info *info, const step_table *steps,
                        const step_table *classes)
 {
@@ -129,7 +135,7 @@ static void print_text(bench *b, summary *s, const lathe_engine_info *info, cons
         printf("build %.1f ms, ", b->o.build_ms);
     }
     printf("load %.2f ms; arena %.1f KB, context %.1f KB, plan %.1f KB\n", b->o.load_ms,
-           (double)info->arena_bytes / 1e3, (double)lathe_context_bytes(b->context) / 1e3,
+           (double)arena_bytes(b, info) / 1e3, (double)lathe_context_bytes(b->context) / 1e3,
            (double)info->plan_bytes / 1e3);
     if (steps && args_int(b->t->args, OPT_TOP, 1, 1000000, 0, &top)) {
         printf("\nby class:\n");
@@ -167,7 +173,7 @@ static int print_json(bench *b, const summary *s, const lathe_engine_info *info,
     } numbers[] = { { "throughput", (double)b->count / b->total_s },
                     { "build_ms", b->o.build_ms },
                     { "load_ms", b->o.load_ms },
-                    { "arena_bytes", (double)info->arena_bytes },
+                    { "arena_bytes", (double)arena_bytes(b, info) },
                     { "context_bytes", (double)lathe_context_bytes(b->context) },
                     { "plan_bytes", (double)info->plan_bytes },
                     { "runs", (double)b->count },

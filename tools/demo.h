@@ -37,7 +37,7 @@ lathe_status demo_text(const demo *d, demo_model *m);
 
 /* Twice the size by Catmull-Rom's cubic (a = -0.5), weights at the border normalised; planes of floats in 0..1. */
 lathe_status bicubic_x2(lt_arena *arena, const lathe_tensor *low, lathe_tensor *out, lathe_diag *diag);
-/* 10 log10(1 / mean squared difference), values clipped to 0..1. */
+/* 10 log10(1 / mean squared difference). */
 double psnr_of(const lathe_tensor *a, const lathe_tensor *truth);
 
 #endif

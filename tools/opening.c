@@ -1,8 +1,10 @@
 /*
  * opening.c - models and plans from files, and lathe_build's options from the command line. For all verbs.
  */
+#define _GNU_SOURCE
 #include "tool.h"
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- Shapes ---- */
 
@@ -147,6 +149,9 @@ int build_options(tool *t, lathe_build_options *out)
                                   .log = log_line,
                                   .log_user = t };
     read_environment(out);
+    if (out->dump_dir) {
+        (void)mkdir(out->dump_dir, 0777); /* if it is neither there nor made, the first dump says why */
+    }
     if (outputs) {
         out->outputs = split_names(t, outputs, &out->n_outputs);
     }

@@ -19,8 +19,10 @@ expect 0 "$lathe" inspect d.plan --all
 expect 0 "$lathe" explain d.plan
 has out "33 nodes:"
 expect 0 "$lathe" explain d.plan --json
-expect 0 "$lathe" explain d.plan --node 'BatchNormalization'
-has out "by fold-bn-into-conv"
+expect 0 "$lathe" explain d.plan --node Identity_0
+has out "folded by fold-constants"
+expect 0 "$lathe" explain d.plan --node '/stem/*'
+has out "/stem/stem.0/Conv + /stem/stem.2/Relu"
 expect 1 "$lathe" explain d.plan --node nobody
 expect 0 "$lathe" build "$digits" -o e.plan --explain
 has out "takes "
