@@ -5,7 +5,9 @@
 
 For each model: fill the weights, build a plan, load and run it twice on different random inputs, run ONNX Runtime on the same inputs, compare
 (mean_rel = sum|a-b| / sum|b| over all outputs), and check that the two inputs give different outputs. Detection models are compared on the tensors
-before non-maximum suppression. Prints one row per model; the last line is "N passed, N failed". Exit code 1 when a model fails.
+before non-maximum suppression. Some of these random networks amplify rounding so much that the peer with its optimizations on and off differs from
+itself by more than the limit: such a model counts as "noisy" when Lathe is within NOISE times that difference. Prints one row per model; the last
+line is "N passed, N failed" (noisy ones are named above it and are not counted as passed). Exit code 1 when a model fails.
 """
 import argparse
 import fnmatch
@@ -20,7 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-LIMIT, LIMIT_QUANTIZED = 1e-5, 2e-2
+LIMIT, LIMIT_QUANTIZED, NOISE = 1e-5, 2e-2, 4
 SHAPES = {  # of symbolic inputs; batch is 1
     "bert_base": [1, 128], "t5_small_encoder": [1, 128], "lstm_tagger": [1, 32], "conformer_asr": [1, 256, 80], "edsr_x2": [1, 3, 180, 320],
     "whisper_tiny_encoder": [1, 80, 3000],
@@ -96,7 +98,15 @@ def mean_rel(a, b):
     return top / max(bottom, 1e-30) if same_nan else float("nan")
 
 
+def own_difference(path, names, feeds, with_optimizations):
+    """How far the peer is from itself without its optimizations."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return mean_rel(ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(names, feeds), with_optimizations)
+
+
 def check(lathe, models, name, cache, threads):
+    """"pass", "noisy" or "FAIL"."""
     path = fill(models, name, cache)
     with tempfile.TemporaryDirectory() as folder:
         names = before_nms(onnx.load(path, load_external_data=False))
@@ -114,13 +124,17 @@ def check(lathe, models, name, cache, threads):
             ours.append(run_lathe(lathe, plan, feeds, names, folder, threads))
             theirs.append(peer.run(names, feeds))
         ran = time.time() - start
-    error = max(mean_rel(a, b) for a, b in zip(ours, theirs))
-    moved = mean_rel(ours[0], ours[1])
-    limit = LIMIT_QUANTIZED if "qat" in name else LIMIT
-    good = error <= limit and moved > 0
-    print(f"{'pass' if good else 'FAIL'}  {name:34s} mean_rel {error:8.1e} (limit {limit:.0e})  inputs move outputs by {moved:8.1e}  build {built:6.1f} s, "
-          f"runs {ran:6.1f} s", flush=True)
-    return good
+        error = max(mean_rel(a, b) for a, b in zip(ours, theirs))
+        moved = mean_rel(ours[0], ours[1])
+        limit = LIMIT_QUANTIZED if "qat" in name else LIMIT
+        verdict, note = "pass", ""
+        if not error <= limit or not moved > 0:
+            own = max(own_difference(path, names, inputs_of(model, name, seed), theirs[i]) for i, seed in enumerate((1, 2)))
+            verdict = "noisy" if own > limit and error <= NOISE * own and moved > 0 else "FAIL"
+            note = f"  the peer differs from itself by {own:.1e}"
+    print(f"{verdict:5s} {name:34s} mean_rel {error:8.1e} (limit {limit:.0e})  inputs move outputs by {moved:8.1e}  build {built:6.1f} s, "
+          f"runs {ran:6.1f} s{note}", flush=True)
+    return verdict
 
 
 def main():
@@ -137,21 +151,24 @@ def main():
     if not names:
         print(f"no models under {args.models}: set LATHE_MODELS")
         return 2
-    passed = failed = 0
+    passed, failed, noisy = 0, 0, []
     with tempfile.TemporaryDirectory() as temporary:
         for name in names:
             try:
-                good = check(args.lathe, args.models, name, args.cache or temporary, args.threads)
+                verdict = check(args.lathe, args.models, name, args.cache or temporary, args.threads)
             except subprocess.CalledProcessError as e:
                 print(f"FAIL  {name:34s} {' '.join(e.cmd[:2])}: {(e.stderr or '').strip()[:600]}", flush=True)
-                good = False
+                verdict = "FAIL"
             except Exception as e:  # one bad model must not hide the others
                 print(f"FAIL  {name:34s} {type(e).__name__}: {e}", flush=True)
-                good = False
-            passed, failed = passed + good, failed + (not good)
+                verdict = "FAIL"
+            passed, failed = passed + (verdict == "pass"), failed + (verdict == "FAIL")
+            noisy += [name] if verdict == "noisy" else []
             if not args.cache:
                 for f in os.listdir(temporary):
                     os.unlink(os.path.join(temporary, f))
+    if noisy:
+        print(f"beyond the limit, but within {NOISE} times what the peer differs from itself: {', '.join(noisy)}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
