@@ -1,6 +1,10 @@
 #!/bin/sh
-# What `make check-peers` runs inside the virtual environment: exported models before ONNX's checker, real architectures against ONNX Runtime.
+# What `make check-peers` runs inside the virtual environment: stored outputs of samples as the peers give them today, exported models before ONNX's
+# checker, real architectures against ONNX Runtime.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-"${LATHE_PEERS_PYTHON:-python3}" "$here/exports.py" "$here/../../build/release/onnx-roundtrip"
-"${LATHE_PEERS_PYTHON:-python3}" "$here/skeletons.py" "${LATHE:-$here/../../build/release/lathe}" "$@"
+build=${LATHE_BUILD_DIR:-$here/../../build/release}
+python=${LATHE_PEERS_PYTHON:-python3}
+"$python" "$here/samples.py" "$build/lathe-samples" --check
+"$python" "$here/exports.py" "$build/onnx-roundtrip"
+"$python" "$here/skeletons.py" "${LATHE:-$build/lathe}" "$@"

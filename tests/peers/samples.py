@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Expected outputs of every operator's samples, from ONNX's reference evaluator and ONNX Runtime, as data for the test unit/ops_samples.
+
+    samples.py LATHE-SAMPLES [--only OP-GLOB]...            write tests/data/samples/OP.txt
+    samples.py LATHE-SAMPLES --check [--only OP-GLOB]...    compute them again and compare with what is stored
+
+Needs: onnx, onnxruntime, numpy (tests/peers/requirements.txt). Lathe itself only writes the models: no result of its own enters the data.
+
+A file holds blocks "sample TEXT" followed by lines "PEER NAME TYPE = {elements}" in the spelling of the text IR, "PEER NAME seq COUNT" and
+"PEER NAME absent" for containers (items are NAME[i]), or "PEER none: reason" when the peer cannot compute the sample.
+"""
+import argparse
+import concurrent.futures
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import ml_dtypes
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STORE = os.path.join(ROOT, "data", "samples")
+NAMES = "? f32 u8 i8 u16 i16 i32 i64 string bool f16 f64 u32 u64 c64 c128 bf16 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz u4 i4 f4e2m1 f8e8m0 u2 i2".split()
+# Two units in the last place of a result, about; f32 sums of a few hundred terms stay below 1e-6. Only for --check: the same peer on another machine.
+TOLERANCE = {"f32": 1e-6, "f64": 1e-12, "f16": 2e-3, "bf16": 1.6e-2, "c64": 1e-6, "c128": 1e-12}
+# Types that ONNX Runtime's Python binding cannot hand out: they leave the model as f32, which holds each of their numbers exactly.
+CARRIED = {TensorProto.BFLOAT16: ml_dtypes.bfloat16, TensorProto.FLOAT8E4M3FN: ml_dtypes.float8_e4m3fn, TensorProto.FLOAT8E4M3FNUZ: ml_dtypes.float8_e4m3fnuz,
+           TensorProto.FLOAT8E5M2: ml_dtypes.float8_e5m2, TensorProto.FLOAT8E5M2FNUZ: ml_dtypes.float8_e5m2fnuz}
+FOR_ORT = range(27, 12, -1)  # opsets to try: the newest that it takes
+
+
+# ---- The peers ----
+
+def run_reference(path):
+    from onnx.reference import ReferenceEvaluator
+    model = onnx.load(path)
+    with np.errstate(all="ignore"):
+        outs = ReferenceEvaluator(model).run(None, {})
+    return [(o.name, v) for o, v in zip(model.graph.output, outs)]
+
+
+def carry(model):
+    """Casts of outputs whose type the binding lacks; returns {name: numpy type}."""
+    carried = {}
+    for out in model.graph.output:
+        kind = out.type.tensor_type.elem_type if out.type.HasField("tensor_type") else 0
+        if kind in CARRIED:
+            carried[out.name] = CARRIED[kind]
+            model.graph.node.append(helper.make_node("Cast", [out.name], [out.name + "__f32"], to=TensorProto.FLOAT))
+            out.name += "__f32"
+            out.type.tensor_type.elem_type = TensorProto.FLOAT
+    return carried
+
+
+def schema_of(node, version):
+    try:
+        return onnx.defs.get_schema(node.op_type, version, node.domain).since_version
+    except onnx.defs.SchemaError:
+        return None
+
+
+def run_runtime(path):
+    import onnxruntime as ort
+    ort.set_default_logger_severity(4)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    model = onnx.load(path)
+    names = [o.name for o in model.graph.output]
+    carried = carry(model)
+    model.ir_version = min(model.ir_version, 11)
+    session = error = None
+    for version in FOR_ORT:
+        model.opset_import[0].version = version
+        try:
+            session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            break
+        except Exception as e:  # the reason at the newest opset that it speaks says most
+            error = error if error is not None and "till opset" not in str(error) else e
+    if session is None:
+        raise error
+    outs = session.run(None, {})
+    return [(n, v.astype(carried[n]) if n in carried else v) for n, v in zip(names, outs)]
+
+
+PEERS = (("onnx", run_reference), ("ort", run_runtime))
+
+
+def reason_of(error):
+    text = re.sub(r"\s+", " ", re.sub(r"0x[0-9a-f]+|/\S*/", "", str(error))).strip()
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : ", "", text)
+    return f"none: {type(error).__name__}: {text[:160]}".rstrip()
+
+
+# ---- Values as text ----
+
+def dtype_name(dtype):
+    return "string" if dtype.kind in "OUS" else NAMES[helper.np_dtype_to_tensor_dtype(dtype)]
+
+
+def number(value):
+    f = float(value)
+    if f != f:
+        return "nan"
+    if f in (float("inf"), float("-inf")):
+        return "inf" if f > 0 else "-inf"
+    return str(value) if value.dtype.kind == "f" and value.dtype.itemsize >= 4 else repr(f)
+
+
+def quoted(value):
+    data = value if isinstance(value, bytes) else str(value).encode()
+    return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in data) + '"'
+
+
+def element(value, name):
+    if name == "string":
+        return quoted(value)
+    if name == "bool":
+        return "true" if value else "false"
+    if name in ("c64", "c128"):
+        return f"({number(value.real)}, {number(value.imag)})"
+    return str(int(value)) if name[0] in "iu" else number(value)
+
+
+def lines_of(peer, name, value):
+    if value is None:
+        return [f"{peer} {name} absent"]
+    if isinstance(value, (list, tuple)):
+        return [f"{peer} {name} seq {len(value)}"] + [line for i, v in enumerate(value) for line in lines_of(peer, f"{name}[{i}]", v)]
+    if isinstance(value, dict):
+        raise TypeError("a map")
+    array = np.asarray(value)
+    kind = dtype_name(array.dtype)
+    dims = ",".join(str(d) for d in array.shape)
+    return [f"{peer} {name} {kind}[{dims}] = {{{', '.join(element(v, kind) for v in array.reshape(-1))}}}"]
+
+
+def compute(path, which):
+    """In a process of its own: some peers crash on some samples."""
+    peer, run = PEERS[which]
+    try:
+        return [line for name, value in run(path) for line in lines_of(peer, name, value)]
+    except Exception as e:
+        return [f"{peer} {reason_of(e)}"]
+
+
+class Worker:
+    """One process that computes; a crash costs one sample."""
+
+    def __init__(self):
+        self.pool = None
+
+    def __call__(self, path, which):
+        if self.pool is None:
+            self.pool = concurrent.futures.ProcessPoolExecutor(1)
+        try:
+            return self.pool.submit(compute, path, which).result(timeout=120)
+        except (concurrent.futures.process.BrokenProcessPool, TimeoutError) as e:
+            self.pool.shutdown(wait=False, cancel_futures=True)
+            self.pool = None
+            return [f"{PEERS[which][0]} none: {'it crashes' if not isinstance(e, TimeoutError) else 'it does not end'}"]
+
+
+# ---- Files ----
+
+def file_of(domain, op):
+    return f"{domain}.{op}.txt" if domain else f"{op}.txt"
+
+
+def samples_of(tool, folder):
+    """{file: [(path, sample)]}"""
+    listing = subprocess.run([tool, folder], check=True, capture_output=True, text=True).stdout
+    files = {}
+    for line in listing.splitlines():
+        model, domain, op, sample = line.split("\t")
+        files.setdefault(file_of(domain, op), []).append((os.path.join(folder, model), sample))
+    return files
+
+
+def page(name, blocks):
+    head = f"# {name[:-4]}: what other implementations give for its samples. Written by tests/peers/samples.py: edits are lost.\n"
+    return head + "".join("\nsample " + sample + "\n" + "".join(line + "\n" for line in lines) for sample, lines in blocks)
+
+
+def close(a, b, kind):
+    if kind not in TOLERANCE:
+        return False
+    x, y = (np.array([float(t) for t in re.split(r"[(),\s]+", text.strip("{}")) if t]) for text in (a, b))
+    if x.shape != y.shape or not (np.isnan(x) == np.isnan(y)).all():
+        return False
+    largest = np.abs(y[np.isfinite(y)]).max(initial=0)
+    return bool(np.isclose(x, y, rtol=TOLERANCE[kind], atol=TOLERANCE[kind] * largest, equal_nan=True).all())
+
+
+def same_line(a, b):
+    if a == b or (" none: " in a and " none: " in b):
+        return True
+    (head, _, x), (other, _, y) = a.partition(" = "), b.partition(" = ")
+    return head == other and x != "" and close(x, y, head.split()[2].partition("[")[0])
+
+
+def differences(old, new):
+    old, new = ([line for line in text.splitlines() if not line.startswith("#")] for text in (old, new))
+    if len(old) != len(new):
+        return ["other samples or results"]
+    return [f"stored {a[:120]}\n    now    {b[:120]}" for a, b in zip(old, new) if not same_line(a, b)]
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("tool")
+    ap.add_argument("--check", action="store_true")
+    ap.add_argument("--only", action="append")
+    args = ap.parse_args()
+    worker, bad, count = Worker(), 0, 0
+    os.makedirs(STORE, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        files = samples_of(args.tool, folder)
+        for name, samples in sorted(files.items()):
+            if args.only and not any(fnmatch.fnmatch(name[:-4], g) for g in args.only):
+                continue
+            text = page(name, [(sample, [line for k in range(len(PEERS)) for line in worker(path, k)]) for path, sample in samples])
+            path = os.path.join(STORE, name)
+            count += len(samples)
+            if args.check:
+                found = differences(open(path).read(), text) if os.path.exists(path) else ["there is no such file"]
+                bad += len(found)
+                for line in found:
+                    print(f"{name}: {line}")
+            else:
+                with open(path, "w") as out:
+                    out.write(text)
+    if not args.only and not args.check:
+        for name in set(os.listdir(STORE)) - set(files) - {"deviations.txt"}:
+            os.unlink(os.path.join(STORE, name))
+    print(f"samples: {count} {'checked' if args.check else 'written'}, {bad} lines differ")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
