@@ -155,14 +155,20 @@ class Worker:
     def __init__(self):
         self.pool = None
 
+    def close(self):
+        if self.pool is not None:
+            for process in list((self.pool._processes or {}).values()):
+                process.kill()
+            self.pool.shutdown()
+            self.pool = None
+
     def __call__(self, path, which):
         if self.pool is None:
             self.pool = concurrent.futures.ProcessPoolExecutor(1)
         try:
             return self.pool.submit(compute, path, which).result(timeout=120)
         except (concurrent.futures.process.BrokenProcessPool, TimeoutError) as e:
-            self.pool.shutdown(wait=False, cancel_futures=True)
-            self.pool = None
+            self.close()
             return [f"{PEERS[which][0]} none: {'it crashes' if not isinstance(e, TimeoutError) else 'it does not end'}"]
 
 
@@ -235,6 +241,7 @@ def main():
             else:
                 with open(path, "w") as out:
                     out.write(text)
+    worker.close()
     if not args.only and not args.check:
         for name in set(os.listdir(STORE)) - set(files) - {"deviations.txt"}:
             os.unlink(os.path.join(STORE, name))
