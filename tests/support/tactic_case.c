@@ -128,7 +128,7 @@ void tc_ints(tc_case *c, const char *name, size_t count, const int64_t *values)
 {
     lathe_attr *a = attribute(c, name, LATHE_ATTR_INTS);
     a->count = count;
-    a->ints = lt_arena_copy(&c->arena, values, (count + 1) * sizeof *values, _Alignof(int64_t));
+    a->ints = lt_arena_copy(&c->arena, values, count * sizeof *values, _Alignof(int64_t));
     assert_non_null(a->ints);
 }
 
