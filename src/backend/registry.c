@@ -108,8 +108,8 @@ static bool preset(const lathe_tactic *tactic, const lathe_problem *problem, lt_
     fit->pack_param = lt_arena_zero(arena, n_in + 1, sizeof *fit->pack_param, _Alignof(int64_t));
     fit->in_place = LT_ARENA_ARRAY(arena, int8_t, n_out + 1);
     if (!fit->in || !fit->out || !fit->pack || !fit->pack_param || !fit->in_place) {
-        lt_no(fit, "out of memory");
-        return false;
+        fit->in = NULL;
+        return lt_no(fit, "out of memory");
     }
     for (size_t i = 0; i < n_in; i++) {
         bool host = problem->in[i].flags & (LATHE_OPERAND_HOST | LATHE_OPERAND_MANAGED);

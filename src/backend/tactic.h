@@ -21,7 +21,7 @@ const lathe_pack *lt_pack_at(size_t index);
 
 /*
  * Asks one tactic about one problem: device, cpu features (features: what the machine or the target has), op list, configs, then fits.
- * fit's arrays (n_in, n_out entries) come from the arena and are preset. false: fit->why says why.
+ * fit's arrays (n_in, n_out entries) come from the arena and are preset. false: fit->why says why; fit->in is NULL when memory ran out.
  */
 bool lt_tactic_ask(const lathe_tactic *tactic, uint32_t config, const lathe_problem *problem, uint64_t features, lt_arena *arena, lathe_fit *fit);
 /* Writes a formatted reason and returns 0, for use as `return lt_no(fit, "...")` in fits functions. */

@@ -89,7 +89,7 @@ static lathe_status check_fit(lathe_engine *engine, const lt_ready_step *step, l
 {
     const char *name = step->plan->name;
     if (!lt_tactic_ask(step->tactic, step->plan->config, step->problem, lt_runtime_features(engine->runtime), &engine->arena, fit)) {
-        return LT_FAIL(diag, LATHE_NEEDS_RETUNE, name, "re-tune the plan on this machine: lathe retune", "tactic %s does not fit: %s",
+        return !fit->in ? LT_OOM(diag) : LT_FAIL(diag, LATHE_NEEDS_RETUNE, name, "re-tune the plan on this machine: lathe retune", "tactic %s does not fit: %s",
                        step->tactic->name, fit->why);
     }
     for (size_t i = 0; i < step->problem->n_in + step->problem->n_out; i++) {

@@ -175,8 +175,14 @@ static lathe_status reformat_tactic(emitter *e, const lt_value *v, const lathe_f
     u->problem = p;
     for (size_t i = 0; (tactic = lt_tactic_at(i)); i++) {
         lathe_fit answer;
-        if (tactic->device == from->space && lt_tactic_lists(tactic, "Reformat", "lathe") &&
-            lt_tactic_ask(tactic, 0, p, e->t->options->features, arena, &answer) && (!u->tactic || answer.cost < u->cost_ns)) {
+        if (tactic->device != from->space || !lt_tactic_lists(tactic, "Reformat", "lathe")) {
+            continue;
+        }
+        bool fits = lt_tactic_ask(tactic, 0, p, e->t->options->features, arena, &answer);
+        if (!answer.in) {
+            return LT_OOM(e->t->diag);
+        }
+        if (fits && (!u->tactic || answer.cost < u->cost_ns)) {
             *fit = answer;
             u->tactic = tactic;
             u->fit = fit;

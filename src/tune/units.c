@@ -34,13 +34,22 @@ static bool forced(const char *force, const char *op, const char *tactic, bool *
     return false;
 }
 
-static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *tactic, uint32_t config, size_t *capacity)
+/* Room of the growing tables of a draft. */
+typedef struct draft_room {
+    size_t candidates, fits, order;
+    uint32_t *candidate_of; /* of each fit */
+} draft_room;
+
+static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *tactic, uint32_t config, draft_room *room)
 {
     lathe_fit fit;
     lt_candidate c = {.tactic = tactic, .config = config};
     const lathe_pw_instr *first;
     int epilogue = lt_problem_epilogue(d->problem, &first);
     c.fits = lt_tactic_ask(tactic, config, d->problem, t->options->features, t->arena, &fit);
+    if (!c.fits && !fit.in) {
+        return LT_OOM(t->diag);
+    }
     if (c.fits && fit.absorbed < epilogue) {
         c.fits = false;
         lt_no(&fit, "absorbs %d of %d instructions", fit.absorbed, epilogue);
@@ -56,39 +65,44 @@ static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *
     }
     c.why = c.fits ? "" : lt_arena_str(t->arena, fit.why);
     c.cost_ns = fit.cost;
-    if (!lt_arena_grow(t->arena, (void **)&d->candidates, capacity, d->n_candidates + 1u, sizeof c)) {
+    if (!c.why || !lt_arena_grow(t->arena, (void **)&d->candidates, &room->candidates, d->n_candidates + 1u, sizeof c)) {
         return LT_OOM(t->diag);
     }
     ((lt_candidate *)d->candidates)[d->n_candidates++] = c;
+    if (!c.fits) {
+        return LATHE_OK;
+    }
+    if (!lt_arena_grow(t->arena, (void **)&d->fits, &room->fits, d->n_states + 1u, sizeof fit) ||
+        !lt_arena_grow(t->arena, (void **)&room->candidate_of, &room->order, d->n_states + 1u, sizeof *room->candidate_of)) {
+        return LT_OOM(t->diag);
+    }
+    d->fits[d->n_states] = fit;
+    room->candidate_of[d->n_states++] = d->n_candidates - 1;
     return LATHE_OK;
 }
 
 /* Asks every tactic of the space; the states of the choice are those that fit. */
 static lathe_status ask_all(lt_tuner *t, lt_draft *d, lathe_space space)
 {
-    size_t capacity = 0;
+    draft_room room = {0};
     const lathe_tactic *tactic;
     d->candidates = NULL;
+    d->fits = NULL;
     d->n_candidates = d->n_states = 0;
     for (size_t i = 0; (tactic = lt_tactic_at(i)); i++) {
         if (tactic->device != space || !lt_tactic_lists(tactic, d->problem->op, d->problem->domain)) {
             continue;
         }
         for (uint32_t config = 0; config < tactic->configs; config++) {
-            LT_TRY(add_candidate(t, d, tactic, config, &capacity));
+            LT_TRY(add_candidate(t, d, tactic, config, &room));
         }
     }
-    d->fits = LT_ARENA_ARRAY(t->arena, lathe_fit, d->n_candidates + 1u);
-    d->states = lt_arena_zero(t->arena, d->n_candidates + 1u, sizeof *d->states, _Alignof(void *));
-    if (!d->fits || !d->states) {
+    d->states = lt_arena_zero(t->arena, d->n_states + 1u, sizeof *d->states, _Alignof(void *));
+    if (!d->states) {
         return LT_OOM(t->diag);
     }
-    for (uint32_t i = 0; i < d->n_candidates; i++) {
-        const lt_candidate *c = &d->candidates[i];
-        if (c->fits) {
-            LT_CHECK(t->diag, lt_tactic_ask(c->tactic, c->config, d->problem, t->options->features, t->arena, &d->fits[d->n_states]), c->tactic->name);
-            d->states[d->n_states++] = c;
-        }
+    for (uint32_t i = 0; i < d->n_states; i++) {
+        d->states[i] = &d->candidates[room.candidate_of[i]];
     }
     return LATHE_OK;
 }
