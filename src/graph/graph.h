@@ -274,6 +274,7 @@ typedef struct lt_text_options {
     bool labels;     /* [label] */
     bool origins;    /* origin numbers, for plans */
     size_t inline_bytes; /* constants up to this size are printed with their elements; default 64 */
+    bool contents;       /* constants by their elements alone, no rand(seed): the same text whichever way a network came */
 } lt_text_options;
 /* What plans, golden tests and hashes use: types, labels, no origins, 64 bytes. */
 extern const lt_text_options lt_text_canonical;

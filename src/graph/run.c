@@ -293,6 +293,19 @@ static lathe_status check_result(const lt_any *any, const char *where, uint32_t 
     return LATHE_OK;
 }
 
+/* Loops that run no iteration ask the output for its type: what inference says, unknown extents as -1. */
+static void preset_type(const lt_value *value, lt_any *result)
+{
+    const lt_type *type = &value->type;
+    if (type->cls != LT_TENSOR || type->rank < 0) {
+        return;
+    }
+    result->tensor = (lt_tensor){ .struct_size = sizeof(lt_tensor), .dtype = type->dtype, .rank = type->rank };
+    for (int k = 0; k < type->rank; k++) {
+        result->tensor.dims[k] = lt_dim_is_const(type->dims[k]) ? type->dims[k].k : -1;
+    }
+}
+
 static lathe_status call_eval(runner *r, const lt_node *node, lt_any *results, evaluation *e, const char *where)
 {
     lt_arena *scratch = &r->scratch[r->depth];
@@ -309,6 +322,9 @@ static lathe_status call_eval(runner *r, const lt_node *node, lt_any *results, e
     }
     for (uint32_t i = 0; i < node->n_outputs; i++) {
         out[i] = lt_value_none(node->outputs[i]) ? NULL : &results[i];
+        if (out[i] != NULL && (node->op->traits & LT_OP_REGIONS) != 0) {
+            preset_type(lt_node_out(r->graph, node, i), out[i]);
+        }
     }
     lt_eval call = {
         .op = node->op,

@@ -127,6 +127,6 @@ lathe_status lt_parse_body(lt_reader *r, lt_region_id *out);
 
 /* ---- text_print_data.c ---- */
 void lt_print_elements(const lt_tensor *tensor, lt_buf *out); /* {1.0, 2.0} */
-void lt_print_data(const lt_blob *blob, size_t inline_bytes, lt_buf *out);
+void lt_print_data(const lt_blob *blob, const lt_text_options *options, lt_buf *out);
 
 #endif

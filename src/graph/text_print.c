@@ -355,7 +355,7 @@ static void print_initializers(printer *p)
         lt_buf_puts(p->out, i == 0 ? "<\n  " : ",\n  ");
         print_value(p, value, true);
         lt_buf_puts(p->out, " = ");
-        lt_print_data(value->blob, p->options.inline_bytes, p->out);
+        lt_print_data(value->blob, &p->options, p->out);
     }
     lt_buf_puts(p->out, init->n_inputs > 0 ? "\n>\n" : "");
 }

@@ -156,12 +156,12 @@ static bool is_iota(const lt_tensor *tensor, int64_t count)
 }
 
 /* Padding bits of sub-byte tensors are not elements: lists and generators do not keep them. */
-void lt_print_data(const lt_blob *blob, size_t inline_bytes, lt_buf *out)
+void lt_print_data(const lt_blob *blob, const lt_text_options *options, lt_buf *out)
 {
     const lt_tensor *tensor = lt_blob_tensor(blob);
     int64_t count = lt_tensor_count(tensor);
     uint64_t seed;
-    if (lt_blob_generator(blob, &seed) == LT_GENERATOR_RAND) {
+    if (!options->contents && lt_blob_generator(blob, &seed) == LT_GENERATOR_RAND) {
         lt_buf_printf(out, "rand(%" PRIu64 ")", seed);
     } else if (is_splat(tensor, count)) {
         lt_buf_puts(out, "splat(");
@@ -169,7 +169,7 @@ void lt_print_data(const lt_blob *blob, size_t inline_bytes, lt_buf *out)
         lt_buf_putc(out, ')');
     } else if (is_iota(tensor, count)) {
         lt_buf_puts(out, "iota");
-    } else if (tensor->bytes <= inline_bytes) {
+    } else if (tensor->bytes <= options->inline_bytes) {
         lt_print_elements(tensor, out);
     } else {
         lt_buf_printf(out, "blob(0x%016" PRIx64 ")", lt_blob_hash(blob));

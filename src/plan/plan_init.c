@@ -393,7 +393,8 @@ static lathe_status print_graph(lt_planner *p, lt_graph *graph)
     lt_buf text;
     lt_buf_init(&text, p->arena->allocator);
     lt_text_options options = lt_text_canonical;
-    options.origins = true; /* a re-tuned plan tells of the same nodes */
+    options.origins = true;  /* a re-tuned plan tells of the same nodes */
+    options.contents = true; /* the same plan whichever way the network came */
     lathe_status status = lt_graph_print(graph, &options, &text, p->diag);
     p->plan.graph = status == LATHE_OK ? lt_arena_strn(p->arena, lt_buf_str(&text), text.length) : NULL;
     lt_buf_free(&text);

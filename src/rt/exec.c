@@ -271,8 +271,9 @@ static lathe_status join_scan(run *r, lt_arena *heap, const scan_list *list, uin
         return LT_FAIL(r->diag, LATHE_UNSUPPORTED, v->name, NULL, "scan output of rank %d", rank + 1);
     }
     dims[0] = (int64_t)list->count;
-    for (int i = 0; i < rank && list->count; i++) {
-        dims[i + 1] = list->items[0].tensor.dims[i];
+    for (int i = 0; i < rank; i++) { /* without an iteration: what is fixed, 0 for what only iterations tell */
+        const lt_plan_expr *fixed = list->count || v->rank < 0 ? NULL : &r->state->program->plan->exprs[v->dims[i]];
+        dims[i + 1] = list->count ? list->items[0].tensor.dims[i] : fixed && fixed->kind == LT_EXPR_CONST ? fixed->k : 0;
     }
     *out = (lt_any){.cls = LT_TENSOR};
     LT_TRY(lt_tensor_alloc(heap, &out->tensor, v->dtype, rank + 1, dims, v->name, r->diag));
