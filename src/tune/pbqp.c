@@ -185,7 +185,7 @@ static void push(lt_pbqp *p, removal r)
 /* R1: the best that node n can do for each state of its one neighbour moves into the neighbour's costs. */
 static void reduce_one(lt_pbqp *p, uint32_t n)
 {
-    uint32_t number;
+    uint32_t number = 0;
     alive_edges(p, n, &number, 1);
     edge *e = &p->edges[number];
     node *at = &p->nodes[n], *to = &p->nodes[other_end(e, n)];
