@@ -36,6 +36,7 @@ typedef struct tc_case {
     lathe_attr attrs[TC_ATTRS];
     double root_tolerance; /* relative to the root's result on absolute values (products) or to the largest result; 0: exact */
     bool root_absolute;    /* the former */
+    const lathe_tensor *expected; /* output 0 by other means, to the bit; NULL: the oracle works it out */
 } tc_case;
 
 void tc_begin(tc_case *c, uint64_t seed, const char *op, const char *domain);
@@ -57,17 +58,12 @@ void tc_epilogue(tc_case *c, uint16_t value, int rank, const int64_t *dims, int 
 
 /* ---- Checking ---- */
 
-typedef struct tc_tally { /* per tactic and configuration */
-    const lathe_tactic *tactic;
-    int asked, fitted;
-    char why[LATHE_WHY_MAX]; /* the last refusal */
-} tc_tally;
-
 /* Asks every tactic that lists the problem's operator; runs those that fit. Fails the test with the problem's text on any difference. */
 void tc_check_all(tc_case *c);
 void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config);
 /* After many problems: each tactic for this operator that the machine can run was fitted at least once in each configuration. */
 void tc_all_fitted(const char *op, const char *domain);
+void tc_must_have_fitted(const lathe_tactic *tactic); /* since tc_reset, unless this machine cannot run it */
 void tc_reset(void);
 
 #endif

@@ -20,63 +20,10 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
     return o->w + (batch % o->c.groups * p->m + first) * p->k;
 }
 
-/* Consecutive pixels of one output row that belong to one panel. */
-typedef struct run {
-    int at, count;          /* columns of the panel */
-    int64_t z, y, x;        /* input coordinates of the first pixel's first tap */
-} run;
-
-static int cut_runs(const lt_conv *c, int64_t first, int cols, run *runs)
-{
-    int n = 0;
-    for (int at = 0; at < cols; n++) {
-        int64_t p[3];
-        lt_conv_pixel(c, first + at, p);
-        int64_t left = c->out[2] - p[2];
-        int count = left < cols - at ? (int)left : cols - at;
-        runs[n] = (run){.at = at, .count = count, .z = p[0] * c->stride[0] - c->begin[0], .y = p[1] * c->stride[1] - c->begin[1],
-                        .x = p[2] * c->stride[2] - c->begin[2]};
-        at += count;
-    }
-    return n;
-}
-
-/* count elements row[x], row[x + stride], ...; 0 outside 0 .. width. */
-static void gather(float *dst, const float *row, int64_t x, int64_t stride, int64_t width, int count)
-{
-    if (stride == 1) {
-        int64_t low = x < 0 ? -x : 0, high = width - x;
-        low = low < count ? low : count;
-        high = high < low ? low : high < count ? high : count;
-        memset(dst, 0, (size_t)low * sizeof *dst);
-        if (high > low) {
-            memcpy(dst + low, row + x + low, (size_t)(high - low) * sizeof *dst);
-        }
-        memset(dst + high, 0, (size_t)(count - high) * sizeof *dst);
-        return;
-    }
-    for (int i = 0; i < count; i++, x += stride) {
-        dst[i] = x >= 0 && x < width ? row[x] : 0.0f;
-    }
-}
-
-/* One line of a panel: the element of each pixel under one tap of one channel. */
-static void fill_line(const lt_conv *c, const float *plane, const run *runs, int n, const int64_t tap[3], float *line)
-{
-    for (int r = 0; r < n; r++) {
-        int64_t z = runs[r].z + tap[0] * c->dilation[0], y = runs[r].y + tap[1] * c->dilation[1], x = runs[r].x + tap[2] * c->dilation[2];
-        if (z < 0 || z >= c->in[0] || y < 0 || y >= c->in[1]) {
-            memset(line + runs[r].at, 0, (size_t)runs[r].count * sizeof *line);
-        } else {
-            gather(line + runs[r].at, plane + (z * c->in[1] + y) * c->in[2], x, c->stride[2], c->in[2], runs[r].count);
-        }
-    }
-}
-
 static void fill_panel(const lt_conv *c, const float *image, int64_t channels, int64_t first, int cols, int nr, float *dst)
 {
-    run runs[LT_GEMM_NR];
-    int n = cut_runs(c, first, cols, runs);
+    lt_conv_run runs[LT_GEMM_NR];
+    int n = lt_conv_runs(c, first, cols, runs);
     bool whole = lt_conv_pointwise(c);
     for (int64_t i = 0; i < channels; i++) {
         const float *plane = image + i * c->plane;
@@ -87,7 +34,7 @@ static void fill_panel(const lt_conv *c, const float *image, int64_t channels, i
                     if (whole) {
                         memcpy(dst, plane + first, (size_t)cols * sizeof *dst);
                     } else {
-                        fill_line(c, plane, runs, n, tap, dst);
+                        lt_conv_line(c, plane, sizeof *dst, runs, n, tap, 0, dst);
                     }
                     memset(dst + cols, 0, (size_t)(nr - cols) * sizeof *dst);
                 }

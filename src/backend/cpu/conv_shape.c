@@ -1,5 +1,5 @@
 /*
- * conv_shape.c - reads a convolution's numbers. Used by the conv_*.c drivers.
+ * conv_shape.c - reads a convolution's numbers, gathers pixels under a tap. Used by the conv_*.c drivers.
  */
 #include "backend/cpu/conv_shape.h"
 #include <string.h>
@@ -64,4 +64,57 @@ lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, c
                        (long long)out->filters, (long long)g);
     }
     return LATHE_OK;
+}
+
+int lt_conv_runs(const lt_conv *c, int64_t first, int cols, lt_conv_run *runs)
+{
+    int n = 0;
+    for (int at = 0; at < cols; n++) {
+        int64_t p[3];
+        lt_conv_pixel(c, first + at, p);
+        int64_t left = c->out[2] - p[2];
+        int count = left < cols - at ? (int)left : cols - at;
+        runs[n] = (lt_conv_run){.at = at, .count = count, .z = p[0] * c->stride[0] - c->begin[0], .y = p[1] * c->stride[1] - c->begin[1],
+                                .x = p[2] * c->stride[2] - c->begin[2]};
+        at += count;
+    }
+    return n;
+}
+
+/* Elements row[x], row[x + stride], ...; pads outside 0 .. width. */
+static void gather(char *dst, const char *row, size_t size, int64_t x, int64_t stride, int64_t width, int count, int pad)
+{
+    if (stride == 1) {
+        int64_t low = x < 0 ? -x : 0, high = width - x;
+        low = low < count ? low : count;
+        high = high < low ? low : high < count ? high : count;
+        memset(dst, pad, (size_t)low * size);
+        if (high > low) {
+            memcpy(dst + (size_t)low * size, row + (size_t)(x + low) * size, (size_t)(high - low) * size);
+        }
+        memset(dst + (size_t)high * size, pad, (size_t)(count - high) * size);
+        return;
+    }
+    for (int i = 0; i < count; i++, x += stride, dst += size) {
+        if (x < 0 || x >= width) {
+            memset(dst, pad, size);
+        } else if (size == 1) {
+            *dst = row[x];
+        } else {
+            memcpy(dst, row + (size_t)x * 4, 4);
+        }
+    }
+}
+
+void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n, const int64_t tap[3], int pad, void *line)
+{
+    for (int r = 0; r < n; r++) {
+        int64_t z = runs[r].z + tap[0] * c->dilation[0], y = runs[r].y + tap[1] * c->dilation[1], x = runs[r].x + tap[2] * c->dilation[2];
+        char *dst = (char *)line + (size_t)runs[r].at * size;
+        if (z < 0 || z >= c->in[0] || y < 0 || y >= c->in[1]) {
+            memset(dst, pad, (size_t)runs[r].count * size);
+        } else {
+            gather(dst, (const char *)plane + (size_t)((z * c->in[1] + y) * c->in[2]) * size, size, x, c->stride[2], c->in[2], runs[r].count, pad);
+        }
+    }
 }

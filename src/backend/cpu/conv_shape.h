@@ -24,6 +24,16 @@ bool lt_conv_pointwise(const lt_conv *c);
 /* The operands of Conv: those of slots 0 and 1, whether loaded by a prologue or not. */
 int64_t lt_conv_groups(const lathe_problem *problem);
 
+/* Consecutive pixels of one output row that belong to one panel of a product. */
+typedef struct lt_conv_run {
+    int at, count;   /* columns of the panel */
+    int64_t z, y, x; /* input coordinates under the first pixel's first tap */
+} lt_conv_run;
+/* Cuts `cols` pixels from `first` on; runs has room for cols. */
+int lt_conv_runs(const lt_conv *c, int64_t first, int cols, lt_conv_run *runs);
+/* The element of each pixel under one tap of the plane; `pad` (a byte, repeated) outside. size: bytes of an element, 1 or 4. */
+void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n, const int64_t tap[3], int pad, void *line);
+
 /* Coordinates of an output pixel. */
 static inline void lt_conv_pixel(const lt_conv *c, int64_t pixel, int64_t at[3])
 {

@@ -15,10 +15,13 @@
                                int threads);                                                                                                      \
     lathe_status lt_##name##_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 
-LT_DRIVER(pointwise); /* pointwise_tile.c */
-LT_DRIVER(gemm);      /* gemm.c */
-LT_DRIVER(im2col);    /* conv_im2col.c */
-LT_DRIVER(nhwc);      /* conv_nhwc.c */
-LT_DRIVER(depthwise); /* conv_depthwise.c */
+LT_DRIVER(pointwise);   /* pointwise_tile.c */
+LT_DRIVER(gemm);        /* gemm_tactics.c */
+LT_DRIVER(gemv);        /* gemv_tactics.c */
+LT_DRIVER(im2col);      /* conv_im2col.c */
+LT_DRIVER(nhwc);        /* conv_nhwc.c */
+LT_DRIVER(depthwise);   /* conv_depthwise.c */
+LT_DRIVER(gemm_q8);     /* gemm_q8.c */
+LT_DRIVER(conv_q8);     /* conv_q8.c */
 
 #endif

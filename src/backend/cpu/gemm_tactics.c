@@ -3,36 +3,30 @@
  * comes packed in panels ("gemm.b.f32"); others are packed as they are reached.
  */
 #include "backend/cpu/drivers.h"
+#include "backend/cpu/matmul_shape.h"
 #include "backend/cpu/product.h"
 #include <string.h>
 
-/* The matrices of a MatMul or Gemm, with strides in elements. */
-typedef struct shapes {
-    int64_t m, n, k;
-    int64_t a_row, a_col, b_row, b_col;
-    int rank; /* of the batch axes */
-    int64_t batch[LATHE_MAX_RANK], a_step[LATHE_MAX_RANK], b_step[LATHE_MAX_RANK]; /* steps count matrices */
-    int64_t batches, b_matrices;
-} shapes;
-
 typedef struct operands {
-    shapes s;
+    lt_matmul s;
     const float *a, *b;
     bool packed;
 } operands;
 
-static bool is_gemm(const lathe_problem *p)
+/* ---- Shapes ---- */
+
+bool lt_is_gemm(const lathe_problem *p)
 {
     return strcmp(p->op, "Gemm") == 0;
 }
 
-static bool flag(const lathe_problem *p, const char *name)
+bool lt_gemm_flag(const lathe_problem *p, const char *name)
 {
-    return is_gemm(p) && lt_attr_i(p->attrs, p->n_attrs, name, 0) != 0;
+    return lt_is_gemm(p) && lt_attr_i(p->attrs, p->n_attrs, name, 0) != 0;
 }
 
 /* Batch axes of a and b broadcast; false when they do not match. */
-static bool read_batches(int ra, const int64_t *a, int rb, const int64_t *b, shapes *s)
+static bool read_batches(int ra, const int64_t *a, int rb, const int64_t *b, lt_matmul *s)
 {
     int64_t na = 1, nb = 1;
     s->rank = ra > rb ? ra : rb;
@@ -54,10 +48,10 @@ static bool read_batches(int ra, const int64_t *a, int rb, const int64_t *b, sha
 }
 
 /* false: the extents do not go together. */
-static bool read_shapes(const lathe_problem *p, int ra, const int64_t *a, int rb, const int64_t *b, shapes *s)
+bool lt_matmul_read(const lathe_problem *p, int ra, const int64_t *a, int rb, const int64_t *b, lt_matmul *s)
 {
-    bool ta = flag(p, "transA"), tb = flag(p, "transB");
-    if (ra < 1 || rb < 1 || (is_gemm(p) && (ra != 2 || rb != 2))) {
+    bool ta = lt_gemm_flag(p, "transA"), tb = lt_gemm_flag(p, "transB");
+    if (ra < 1 || rb < 1 || (lt_is_gemm(p) && (ra != 2 || rb != 2))) {
         return false;
     }
     int64_t a_rows = ra > 1 ? a[ra - 2] : 1, a_cols = a[ra - 1], b_rows = rb > 1 ? b[rb - 2] : b[0], b_cols = rb > 1 ? b[rb - 1] : 1;
@@ -85,7 +79,7 @@ static bool read_shapes(const lathe_problem *p, int ra, const int64_t *a, int rb
     return true;
 }
 
-static void matrices_of(const shapes *s, int64_t batch, int64_t *a, int64_t *b)
+void lt_matmul_at(const lt_matmul *s, int64_t batch, int64_t *a, int64_t *b)
 {
     *a = *b = 0;
     for (int i = s->rank; i-- > 0;) {
@@ -96,11 +90,38 @@ static void matrices_of(const shapes *s, int64_t batch, int64_t *a, int64_t *b)
     }
 }
 
+static double opt_of(const lathe_operand *o, int axis)
+{
+    return axis >= 0 && axis < o->rank ? (double)o->dims[axis].opt : 1;
+}
+
+void lt_matmul_opt(const lathe_problem *problem, const lathe_operand *a, const lathe_operand *b, double *m, double *n, double *k)
+{
+    bool ta = lt_gemm_flag(problem, "transA"), tb = lt_gemm_flag(problem, "transB");
+    *k = ta ? opt_of(a, 0) : opt_of(a, a->rank - 1);
+    *n = b->rank == 1 ? 1 : tb ? opt_of(b, 0) : opt_of(b, b->rank - 1);
+    *m = 1;
+    for (int i = 0; i < problem->out[0].rank; i++) {
+        *m *= (double)problem->out[0].dims[i].opt;
+    }
+    *m = *n > 0 ? *m / *n : 0;
+}
+
+bool lt_gemm_addend(const lathe_buffer *c, int64_t m, int64_t n, int64_t *row, int64_t *col)
+{
+    int64_t cols = c->rank > 0 ? c->dims[c->rank - 1] : 1, rows_of = c->rank > 1 ? c->dims[0] : 1;
+    *col = cols != 1;
+    *row = rows_of != 1 ? cols : 0;
+    return c->rank <= 2 && (cols == 1 || cols == n) && (rows_of == 1 || rows_of == m);
+}
+
+/* ---- Rows and panels ---- */
+
 static const float *rows(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda)
 {
     const operands *o = p->user;
     int64_t at, unused;
-    matrices_of(&o->s, batch, &at, &unused);
+    lt_matmul_at(&o->s, batch, &at, &unused);
     const float *a = o->a + at * p->m * p->k + first * o->s.a_row;
     if (o->s.a_col == 1) {
         *lda = o->s.a_row;
@@ -119,7 +140,7 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
 {
     const operands *o = p->user;
     int64_t unused, at, nr = p->isa->nr;
-    matrices_of(&o->s, batch, &unused, &at);
+    lt_matmul_at(&o->s, batch, &unused, &at);
     if (o->packed) {
         return o->b + (at * ((p->n + nr - 1) / nr) + first) * p->k * nr;
     }
@@ -189,16 +210,11 @@ LT_PACKS(gemm) = {
 
 /* ---- The driver ---- */
 
-static double opt_of(const lathe_operand *o, int axis)
-{
-    return axis >= 0 && axis < o->rank ? (double)o->dims[axis].opt : 1;
-}
-
 /* Addend of a Gemm: f32 of rank 0 to 2. */
 static bool addend_ok(const lathe_problem *p)
 {
     const lathe_operand *c = lt_root_operand(p, 2, NULL);
-    return !c || (is_gemm(p) && c->rank <= 2);
+    return !c || (lt_is_gemm(p) && c->rank <= 2);
 }
 
 int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
@@ -209,15 +225,12 @@ int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
         return 0;
     }
     const lathe_operand *a = lt_root_operand(problem, 0, NULL), *b = lt_root_operand(problem, 1, &b_number);
-    if (a->rank < 1 || b->rank < 1 || (is_gemm(problem) && (a->rank != 2 || b->rank != 2)) || !addend_ok(problem)) {
+    if (a->rank < 1 || b->rank < 1 || (lt_is_gemm(problem) && (a->rank != 2 || b->rank != 2)) || !addend_ok(problem)) {
         return lt_no(fit, "ranks %d and %d", a->rank, b->rank);
     }
-    bool ta = flag(problem, "transA"), tb = flag(problem, "transB"), packed = lt_root_packable(problem, 1);
-    double k = ta ? opt_of(a, 0) : opt_of(a, a->rank - 1), n = b->rank == 1 ? 1 : tb ? opt_of(b, 0) : opt_of(b, b->rank - 1), m = 1;
-    for (int i = 0; i < problem->out[0].rank; i++) {
-        m *= (double)problem->out[0].dims[i].opt;
-    }
-    m = n > 0 ? m / n : 0;
+    bool ta = lt_gemm_flag(problem, "transA"), tb = lt_gemm_flag(problem, "transB"), packed = lt_root_packable(problem, 1);
+    double m, n, k;
+    lt_matmul_opt(problem, a, b, &m, &n, &k);
     if (packed) {
         fit->pack[b_number] = "gemm.b.f32";
         fit->pack_param[b_number][0] = isa->nr;
@@ -237,7 +250,7 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     uint16_t na, nb;
     (void)lt_root_operand(problem, 0, &na);
     (void)lt_root_operand(problem, 1, &nb);
-    if (!read_shapes(problem, in[na].rank, in[na].dims, in[nb].rank, in[nb].dims, &o->s)) {
+    if (!lt_matmul_read(problem, in[na].rank, in[na].dims, in[nb].rank, in[nb].dims, &o->s)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "the matrices do not go together");
     }
     o->a = in[na].data;
@@ -260,7 +273,7 @@ static lathe_status describe_addend(const lathe_call *call, lt_product *p, lathe
 {
     const lathe_problem *problem = call->problem;
     uint16_t number;
-    if (!is_gemm(problem)) {
+    if (!lt_is_gemm(problem)) {
         return LATHE_OK;
     }
     p->alpha = lt_attr_f(problem->attrs, problem->n_attrs, "alpha", 1.0f);
@@ -269,13 +282,10 @@ static lathe_status describe_addend(const lathe_call *call, lt_product *p, lathe
         return LATHE_OK;
     }
     const lathe_buffer *c = &call->in[number];
-    int64_t cols = c->rank > 0 ? c->dims[c->rank - 1] : 1, rows_of = c->rank > 1 ? c->dims[0] : 1;
-    if ((cols != 1 && cols != p->n) || (rows_of != 1 && rows_of != p->m)) {
+    if (!lt_gemm_addend(c, p->m, p->n, &p->addend_row, &p->addend_col)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, "Gemm", NULL, "C does not broadcast to the product");
     }
     p->addend = c->data;
-    p->addend_col = cols != 1;
-    p->addend_row = rows_of != 1 ? cols : 0;
     return LATHE_OK;
 }
 

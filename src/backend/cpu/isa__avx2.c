@@ -10,17 +10,19 @@
 #define GEMM_NR                16
 #define MULTIPLY_ADD(a, b, c)  ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define SQUARE_ROOT(x)         ((vf)_mm256_sqrt_ps((__m256)(x)))
+#define PAIR_PRODUCT(a, b)     ((vi)_mm256_madd_epi16((__m256i)(a), (__m256i)(b)))
 #define MULTIPLY_ADD_ONE(a, b, c) __builtin_fmaf(a, b, c)
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
 #include "backend/cpu/gemm_kernel.inc"
+#include "backend/cpu/q8_kernel.inc"
 
-GEMM_KERNEL(1)
-GEMM_KERNEL(2)
-GEMM_KERNEL(3)
-GEMM_KERNEL(4)
-GEMM_KERNEL(5)
-GEMM_KERNEL(6)
+GEMM_KERNEL(1) GEMM16_KERNEL(1)
+GEMM_KERNEL(2) GEMM16_KERNEL(2)
+GEMM_KERNEL(3) GEMM16_KERNEL(3)
+GEMM_KERNEL(4) GEMM16_KERNEL(4)
+GEMM_KERNEL(5) GEMM16_KERNEL(5)
+GEMM_KERNEL(6) GEMM16_KERNEL(6)
 
 static const lt_cpu_isa avx2 = {
     .name = "avx2",
@@ -28,6 +30,12 @@ static const lt_cpu_isa avx2 = {
     .nr = GEMM_NR,
     .gflops = 95,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4, gemm_5, gemm_6},
+    .gemm16 = {NULL, gemm16_1, gemm16_2, gemm16_3, gemm16_4, gemm16_5, gemm16_6},
+    .widen8 = widen8,
+    .pair8 = pair8,
+    .rescale = rescale,
+    .panel_rows = panel_rows,
+    .dot = dot,
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,
     .product_add = product_add,

@@ -10,25 +10,27 @@
 #define GEMM_NR                32
 #define MULTIPLY_ADD(a, b, c)  ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define SQUARE_ROOT(x)         ((vf)_mm512_sqrt_ps((__m512)(x)))
+#define PAIR_PRODUCT(a, b)     ((vi)_mm512_madd_epi16((__m512i)(a), (__m512i)(b)))
 #define MULTIPLY_ADD_ONE(a, b, c) __builtin_fmaf(a, b, c)
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
 #include "backend/cpu/gemm_kernel.inc"
+#include "backend/cpu/q8_kernel.inc"
 
-GEMM_KERNEL(1)
-GEMM_KERNEL(2)
-GEMM_KERNEL(3)
-GEMM_KERNEL(4)
-GEMM_KERNEL(5)
-GEMM_KERNEL(6)
-GEMM_KERNEL(7)
-GEMM_KERNEL(8)
-GEMM_KERNEL(9)
-GEMM_KERNEL(10)
-GEMM_KERNEL(11)
-GEMM_KERNEL(12)
-GEMM_KERNEL(13)
-GEMM_KERNEL(14)
+GEMM_KERNEL(1) GEMM16_KERNEL(1)
+GEMM_KERNEL(2) GEMM16_KERNEL(2)
+GEMM_KERNEL(3) GEMM16_KERNEL(3)
+GEMM_KERNEL(4) GEMM16_KERNEL(4)
+GEMM_KERNEL(5) GEMM16_KERNEL(5)
+GEMM_KERNEL(6) GEMM16_KERNEL(6)
+GEMM_KERNEL(7) GEMM16_KERNEL(7)
+GEMM_KERNEL(8) GEMM16_KERNEL(8)
+GEMM_KERNEL(9) GEMM16_KERNEL(9)
+GEMM_KERNEL(10) GEMM16_KERNEL(10)
+GEMM_KERNEL(11) GEMM16_KERNEL(11)
+GEMM_KERNEL(12) GEMM16_KERNEL(12)
+GEMM_KERNEL(13) GEMM16_KERNEL(13)
+GEMM_KERNEL(14) GEMM16_KERNEL(14)
 
 static const lt_cpu_isa avx512 = {
     .name = "avx512",
@@ -36,6 +38,12 @@ static const lt_cpu_isa avx512 = {
     .nr = GEMM_NR,
     .gflops = 155,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4, gemm_5, gemm_6, gemm_7, gemm_8, gemm_9, gemm_10, gemm_11, gemm_12, gemm_13, gemm_14},
+    .gemm16 = {NULL, gemm16_1, gemm16_2, gemm16_3, gemm16_4, gemm16_5, gemm16_6, gemm16_7, gemm16_8, gemm16_9, gemm16_10, gemm16_11, gemm16_12, gemm16_13, gemm16_14},
+    .widen8 = widen8,
+    .pair8 = pair8,
+    .rescale = rescale,
+    .panel_rows = panel_rows,
+    .dot = dot,
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,
     .product_add = product_add,

@@ -11,16 +11,18 @@
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #define SQUARE_ROOT(x)         ((vf)_mm_sqrt_ps((__m128)(x)))
+#define PAIR_PRODUCT(a, b)     ((vi)_mm_madd_epi16((__m128i)(a), (__m128i)(b)))
 #endif
 #define MULTIPLY_ADD_ONE(a, b, c) ((c) + (a) * (b))
 #include "backend/cpu/vector_math.inc"
 #include "backend/cpu/tile_loops.inc"
 #include "backend/cpu/gemm_kernel.inc"
+#include "backend/cpu/q8_kernel.inc"
 
-GEMM_KERNEL(1)
-GEMM_KERNEL(2)
-GEMM_KERNEL(3)
-GEMM_KERNEL(4)
+GEMM_KERNEL(1) GEMM16_KERNEL(1)
+GEMM_KERNEL(2) GEMM16_KERNEL(2)
+GEMM_KERNEL(3) GEMM16_KERNEL(3)
+GEMM_KERNEL(4) GEMM16_KERNEL(4)
 
 const lt_cpu_isa lt_isa_base = {
     .name = "base",
@@ -28,6 +30,12 @@ const lt_cpu_isa lt_isa_base = {
     .nr = GEMM_NR,
     .gflops = 28,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4},
+    .gemm16 = {NULL, gemm16_1, gemm16_2, gemm16_3, gemm16_4},
+    .widen8 = widen8,
+    .pair8 = pair8,
+    .rescale = rescale,
+    .panel_rows = panel_rows,
+    .dot = dot,
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,
     .product_add = product_add,

@@ -42,7 +42,7 @@ static layout scratch_layout(const lt_product *p, const lathe_problem *problem)
     size_t k = (size_t)p->k, nr = (size_t)p->isa->nr;
     layout l = {.tile = align64(lt_tile_scratch(problem))};
     l.rows = l.tile + LT_TILE * sizeof(float);
-    l.panels = l.rows + (p->rows_built ? align64((size_t)block_rows(p->isa) * k * sizeof(float)) : 0);
+    l.panels = l.rows + (p->rows_built ? align64((size_t)block_rows(p->isa) * (k + (size_t)p->row_extra) * sizeof(float)) : 0);
     l.total = l.panels + (p->panels_built ? align64((size_t)(have < limit ? have : limit) * k * nr * sizeof(float)) : 0);
     return l;
 }
@@ -102,14 +102,19 @@ static void finish(const lt_product *p, float *tile, int64_t batch, int64_t row,
 static void one_tile(worker *w, int64_t batch, int64_t row, int rows, int64_t panel, const float *a, int64_t lda, const float *b)
 {
     const lt_product *p = w->p;
+    const lt_gemm_kernel *kernels = p->kernels ? p->kernels : p->isa->gemm;
     int mr = p->isa->mr, nr = p->isa->nr;
     for (int i = 0; i < rows; i += mr) {
         int count = rows - i < mr ? rows - i : mr;
-        p->isa->gemm[count](p->k, a + i * lda, lda, b, w->tile + i * nr, nr);
+        kernels[count](p->k, a + i * lda, lda, b, w->tile + i * nr, nr);
     }
     int64_t col = panel * nr;
     int cols = p->n - col < nr ? (int)(p->n - col) : nr;
-    finish(p, w->tile, batch, row, col, rows, cols);
+    if (p->finish) {
+        p->finish(p, w->tile, batch, row, col, rows, cols, a, lda);
+    } else {
+        finish(p, w->tile, batch, row, col, rows, cols);
+    }
     lt_tile_block block = {.start = (batch * p->m + row) * p->n + col, .row_step = p->n, .rows = rows, .cols = cols, .pitch = nr};
     lt_tile_run(&w->program, &block);
 }
@@ -146,6 +151,9 @@ lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const l
     }
     if (w.program.points == 0) {
         return LATHE_OK;
+    }
+    if (p->prepared) {
+        p->prepared(p, &w.program);
     }
     w.group = group_size(p, gang->count);
     int64_t blocks = (p->m + block_rows(p->isa) - 1) / block_rows(p->isa), groups = (all_panels(p) + w.group - 1) / w.group, begin, end;

@@ -16,6 +16,11 @@ struct lt_product {
     /* Consecutive panels of nr columns of the right matrix, k x nr each, 64-byte aligned; missing columns hold anything finite. buffer: count panels. */
     const float *(*panels)(const lt_product *p, int64_t batch, int64_t first, int64_t count, float *buffer);
     bool rows_built, panels_built; /* the buffers are used */
+    int row_extra;                 /* elements of the row buffer behind each row's k, for the use of `finish` */
+    const lt_gemm_kernel *kernels; /* NULL: f32. Products of pairs of 16-bit integers count pairs in k and leave 32-bit sums */
+    /* Turns a tile of sums into f32 results in place; NULL: alpha, beta and the addend below. a: the rows that made it. */
+    void (*finish)(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows, int cols, const float *a, int64_t lda);
+    void (*prepared)(const lt_product *p, lt_tile_program *program); /* may change the epilogue's program; NULL */
     const void *user;
     /* result = alpha * sum + beta * addend; the addend's element is (batch % addend_period) * addend_batch + row * addend_row + col * addend_col */
     float alpha, beta;

@@ -1,0 +1,288 @@
+/*
+ * test_tactic_quantized.c - quantized MatMul, Gemm and Conv: operands behind DequantizeLinear, any epilogue, against real arithmetic; and against the integer
+ * operators to the bit, where a problem promises that.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "support/tactic_check.h"
+#include <math.h>
+#include <string.h>
+
+static lathe_dtype grid(tc_random *r)
+{
+    return tc_chance(r, 2) ? LATHE_DTYPE_U8 : LATHE_DTYPE_I8;
+}
+
+/* Scales are positive and of moderate size. */
+static uint16_t scales(tc_case *c, int64_t count, bool vector)
+{
+    uint16_t n = tc_input(c, LATHE_DTYPE_F32, vector ? 1 : 0, &count, LATHE_OPERAND_CONSTANT);
+    for (int64_t i = 0; i < lt_tensor_count(&c->in_data[n]); i++) {
+        ((float *)c->in_data[n].data)[i] = 0.004f + 0.002f * (float)fabs(tc_real(&c->random));
+    }
+    return n;
+}
+
+/* DequantizeLinear of an operand in a slot; axis of its scales, or -1 for one scale. */
+static void dequantize(tc_case *c, int slot, uint16_t x, int axis)
+{
+    const lathe_tensor *t = &c->in_data[x];
+    tc_random *r = &c->random;
+    bool vector = axis >= 0 && tc_chance(r, 2);
+    int64_t count = axis >= 0 ? t->dims[axis] : 1;
+    uint16_t args[3] = {tc_load(c, slot, x, t->rank, t->dims), 0, 0};
+    args[1] = tc_load_axis(c, slot, scales(c, count, vector), axis);
+    if (t->dtype == LATHE_DTYPE_I32 || tc_chance(r, 2)) {
+        args[2] = tc_instr(c, slot, LATHE_PW_CONST, t->dtype, 0, NULL, t->dtype == LATHE_DTYPE_U8 ? 119 : 0, 0);
+    } else {
+        args[2] = tc_load_axis(c, slot, tc_input(c, t->dtype, vector ? 1 : 0, &count, LATHE_OPERAND_CONSTANT), axis);
+    }
+    (void)tc_instr(c, slot, LATHE_PW_DEQUANT, LATHE_DTYPE_F32, 3, args, 0, 0);
+    tc_root(c, 0xffff);
+}
+
+static void bias(tc_case *c, int slot, int rank, const int64_t *dims)
+{
+    if (tc_chance(&c->random, 2)) {
+        tc_root(c, tc_input(c, LATHE_DTYPE_F32, rank, dims, LATHE_OPERAND_CONSTANT));
+    } else {
+        dequantize(c, slot, tc_input(c, LATHE_DTYPE_I32, rank, dims, LATHE_OPERAND_CONSTANT), rank - 1);
+    }
+}
+
+static void finish(tc_case *c, int rank, const int64_t *dims, int channel)
+{
+    c->root_tolerance = 3e-6;
+    c->root_absolute = true;
+    tc_space(c, rank, dims);
+    tc_epilogue(c, tc_instr(c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0), rank, dims, channel);
+    tc_check_all(c);
+    tc_end(c);
+}
+
+static uint32_t weights(tc_random *r)
+{
+    return tc_chance(r, 4) ? 0 : LATHE_OPERAND_CONSTANT;
+}
+
+static void one_matmul(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "MatMul", "");
+    tc_random *r = &c.random;
+    int64_t m = tc_range(r, 1, 30), n = tc_range(r, 1, 50), k = tc_range(r, 1, 60), batch = tc_range(r, 1, 3);
+    int rank = tc_chance(r, 2) ? 3 : 2;
+    int64_t a[3] = {batch, m, k}, b[3] = {batch, k, n}, y[3] = {batch, m, n};
+    bool shared = tc_chance(r, 2);
+    int skip = 3 - rank;
+    dequantize(&c, 0, tc_input(&c, grid(r), rank, a + skip, 0), -1);
+    dequantize(&c, 1, tc_input(&c, grid(r), shared ? 2 : rank, shared ? b + 1 : b + skip, weights(r)), shared ? 1 : rank - 1);
+    finish(&c, rank, y + skip, rank - 1);
+}
+
+static void one_gemm(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "Gemm", "");
+    tc_random *r = &c.random;
+    int64_t m = tc_range(r, 1, 30), n = tc_range(r, 1, 50), k = tc_range(r, 1, 60);
+    bool tb = tc_chance(r, 2);
+    int64_t a[2] = {m, k}, b[2] = {tb ? n : k, tb ? k : n}, y[2] = {m, n};
+    tc_int(&c, "transB", tb);
+    if (tc_chance(r, 3)) {
+        tc_float(&c, "alpha", 0.5f);
+        tc_float(&c, "beta", 2.0f);
+    }
+    dequantize(&c, 0, tc_input(&c, grid(r), 2, a, 0), -1);
+    dequantize(&c, 1, tc_input(&c, grid(r), 2, b, weights(r)), tb ? 0 : 1);
+    if (tc_chance(r, 2)) {
+        bool whole = tc_chance(r, 4);
+        bias(&c, 2, whole ? 2 : 1, whole ? y : y + 1);
+    }
+    finish(&c, 2, y, 1);
+}
+
+static void conv_shape(tc_random *r, int *rank, int64_t *groups, int64_t *x, int64_t *w, int64_t *y, int64_t *pads, int64_t *strides)
+{
+    *rank = tc_chance(r, 4) ? 3 : 4;
+    *groups = tc_chance(r, 3) ? tc_range(r, 2, 4) : 1;
+    x[0] = y[0] = tc_range(r, 1, 2);
+    w[1] = tc_chance(r, 3) ? 1 : tc_range(r, 1, 9);
+    x[1] = *groups * w[1];
+    w[0] = y[1] = *groups * tc_range(r, 1, 17);
+    for (int i = 2; i < *rank; i++) {
+        int n = *rank - 2;
+        w[i] = tc_range(r, 1, 3);
+        strides[i - 2] = tc_range(r, 1, 2);
+        pads[i - 2] = tc_range(r, 0, 2);
+        pads[n + i - 2] = tc_range(r, 0, 2);
+        x[i] = tc_range(r, w[i], w[i] + 9);
+        y[i] = (x[i] + pads[i - 2] + pads[n + i - 2] - w[i]) / strides[i - 2] + 1;
+    }
+}
+
+static void conv_attributes(tc_case *c, int rank, int64_t groups, const int64_t *pads, const int64_t *strides)
+{
+    tc_int(c, "group", groups);
+    tc_ints(c, "pads", (size_t)(2 * (rank - 2)), pads);
+    tc_ints(c, "strides", (size_t)(rank - 2), strides);
+}
+
+static void one_conv(uint64_t seed)
+{
+    static tc_case c;
+    int64_t x[4], w[4], y[4], pads[4], strides[2], groups;
+    int rank;
+    tc_begin(&c, seed, "Conv", "");
+    tc_random *r = &c.random;
+    conv_shape(r, &rank, &groups, x, w, y, pads, strides);
+    conv_attributes(&c, rank, groups, pads, strides);
+    dequantize(&c, 0, tc_input(&c, grid(r), rank, x, 0), -1);
+    dequantize(&c, 1, tc_input(&c, grid(r), rank, w, weights(r)), 0);
+    if (tc_chance(r, 2)) {
+        bias(&c, 2, 1, w);
+    }
+    finish(&c, rank, y, 1);
+}
+
+static void random_products(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        one_matmul(seed);
+        one_gemm(seed);
+        one_conv(seed);
+    }
+    for (size_t i = 0; lt_tactic_at(i); i++) { /* these take nothing else */
+        const lathe_tactic *t = lt_tactic_at(i);
+        if (strstr(t->name, ".q8.")) {
+            tc_must_have_fitted(t);
+        }
+    }
+}
+
+/* ---- The bits of the integer operators ---- */
+
+static lathe_status make(lt_eval *e, int i, lathe_dtype dtype, int rank, const int64_t *dims)
+{
+    e->out[i]->cls = LT_TENSOR;
+    return lt_tensor_alloc(e->user, &e->out[i]->tensor, dtype, rank, dims, "expected", NULL);
+}
+
+/* Result of an operator on operands of the case; 0xffff is absent. */
+static void expect_operator(tc_case *c, const char *op, size_t n, const uint16_t *operands, lathe_tensor *result)
+{
+    lt_any in[9], out;
+    const lt_any *ins[9];
+    lt_any *outs[1] = {&out};
+    for (size_t i = 0; i < n; i++) {
+        in[i] = (lt_any){.cls = LT_TENSOR};
+        ins[i] = operands[i] == 0xffff ? NULL : &in[i];
+        if (ins[i]) {
+            in[i].tensor = c->in_data[operands[i]];
+        }
+    }
+    lt_eval e = {.op = lt_op_find("", op), .attrs = c->attrs, .n_attrs = c->problem.n_attrs, .where = op, .n_in = (int)n, .in = ins, .n_out = 1, .out = outs,
+                 .scratch = &c->arena, .make = make, .user = &c->arena};
+    assert_int_equal(lt_op_eval(&e), LATHE_OK);
+    *result = out.tensor;
+    c->expected = result;
+}
+
+static uint16_t exact_slot(tc_case *c, int slot, uint16_t x, uint16_t scale, uint16_t zero, int axis)
+{
+    const lathe_tensor *t = &c->in_data[x];
+    uint16_t args[3] = {tc_load(c, slot, x, t->rank, t->dims), tc_load_axis(c, slot, scale, axis), 0};
+    args[2] = zero == 0xffff ? tc_instr(c, slot, LATHE_PW_CONST, t->dtype, 0, NULL, 0, 0) : tc_load_axis(c, slot, zero, axis);
+    tc_root(c, 0xffff);
+    return tc_instr(c, slot, LATHE_PW_DEQUANT, LATHE_DTYPE_F32, 3, args, 0, 0);
+}
+
+static void exact_finish(tc_case *c, uint16_t scale, uint16_t zero, int rank, const int64_t *dims)
+{
+    lathe_dtype dtype = c->in_data[zero].dtype;
+    tc_space(c, rank, dims);
+    uint16_t args[3] = {tc_instr(c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0), tc_load_axis(c, -1, scale, -1), tc_load_axis(c, -1, zero, -1)};
+    uint16_t q = tc_instr(c, -1, LATHE_PW_QUANT, dtype, 3, args, 0, 0), store = tc_instr(c, -1, LATHE_PW_STORE, dtype, 1, &q, 0, 0);
+    c->instrs[store].operand = tc_output(c, dtype, rank, dims);
+    c->problem.flags |= LATHE_PROBLEM_EXACT_INT;
+    tc_check_all(c);
+    tc_end(c);
+}
+
+static uint16_t number(tc_case *c, lathe_dtype dtype)
+{
+    int64_t one = 1;
+    return tc_input(c, dtype, 0, &one, LATHE_OPERAND_CONSTANT);
+}
+
+static void exact_conv(uint64_t seed)
+{
+    static tc_case c;
+    int64_t x[4], w[4], y[4], pads[4], strides[2], groups;
+    int rank;
+    lathe_tensor expected;
+    tc_begin(&c, seed, "Conv", "");
+    tc_random *r = &c.random;
+    conv_shape(r, &rank, &groups, x, w, y, pads, strides);
+    conv_attributes(&c, rank, groups, pads, strides);
+    lathe_dtype xt = grid(r), wt = grid(r);
+    bool vector = tc_chance(r, 2);
+    uint16_t nx = tc_input(&c, xt, rank, x, 0), xs = scales(&c, 1, false), xz = number(&c, xt), nw = tc_input(&c, wt, rank, w, LATHE_OPERAND_CONSTANT),
+             ws = scales(&c, w[0], vector), wz = tc_input(&c, wt, vector ? 1 : 0, w, LATHE_OPERAND_CONSTANT), ys = scales(&c, 1, false), yz = number(&c, xt),
+             nb = tc_chance(r, 2) ? tc_input(&c, LATHE_DTYPE_I32, 1, w, LATHE_OPERAND_CONSTANT) : 0xffff;
+    ((float *)c.in_data[ys].data)[0] *= 4;
+    uint16_t operands[9] = {nx, xs, xz, nw, ws, wz, ys, yz, nb};
+    expect_operator(&c, "QLinearConv", 9, operands, &expected);
+    (void)exact_slot(&c, 0, nx, xs, xz, -1);
+    (void)exact_slot(&c, 1, nw, ws, wz, 0);
+    if (nb != 0xffff) {
+        uint16_t bs = scales(&c, w[0], true);
+        for (int64_t i = 0; i < w[0]; i++) {
+            ((float *)c.in_data[bs].data)[i] = ((float *)c.in_data[xs].data)[0] * ((float *)c.in_data[ws].data)[vector ? i : 0];
+        }
+        (void)exact_slot(&c, 2, nb, bs, 0xffff, 0);
+    }
+    exact_finish(&c, ys, yz, rank, y);
+}
+
+static void exact_matmul(uint64_t seed)
+{
+    static tc_case c;
+    lathe_tensor expected;
+    tc_begin(&c, seed, "MatMul", "");
+    tc_random *r = &c.random;
+    int64_t m = tc_range(r, 1, 30), n = tc_range(r, 1, 50), k = tc_range(r, 1, 60), a[2] = {m, k}, b[2] = {k, n}, y[2] = {m, n};
+    lathe_dtype at = grid(r), bt = grid(r);
+    uint16_t na = tc_input(&c, at, 2, a, 0), as = scales(&c, 1, false), az = number(&c, at), nb = tc_input(&c, bt, 2, b, LATHE_OPERAND_CONSTANT),
+             bs = scales(&c, 1, false), bz = number(&c, bt), ys = scales(&c, 1, false), yz = number(&c, at);
+    ((float *)c.in_data[ys].data)[0] *= 4;
+    uint16_t operands[8] = {na, as, az, nb, bs, bz, ys, yz};
+    expect_operator(&c, "QLinearMatMul", 8, operands, &expected);
+    (void)exact_slot(&c, 0, na, as, az, -1);
+    (void)exact_slot(&c, 1, nb, bs, bz, 1);
+    exact_finish(&c, ys, yz, 2, y);
+}
+
+static void integer_operators(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        exact_conv(seed);
+        exact_matmul(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_products),
+        cmocka_unit_test(integer_operators),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
