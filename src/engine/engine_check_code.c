@@ -15,7 +15,7 @@ typedef struct walk {
     bool *marked;   /* for joining branches */
     uint32_t *log;  /* values defined on the path so far, in order */
     uint32_t n_log;
-    bool *step_used, *loop_used;
+    bool *step_used, *loop_used, *recorded;
     lt_arena *scratch;
     lathe_diag *diag;
 } walk;
@@ -261,9 +261,15 @@ static lathe_status check_loop(walk *w, uint32_t at, const lt_plan_instr *i, uin
     return LATHE_OK;
 }
 
-static lathe_status check_event(const walk *w, uint32_t at, uint32_t event)
+/* An event has one place where it is recorded: waits on it mean that one. */
+static lathe_status check_event(const walk *w, uint32_t at, const lt_plan_instr *i)
 {
-    return event < w->p->n_events ? LATHE_OK : refuse(w, at, "names an event that does not exist");
+    bool record = i->op == LT_I_RECORD;
+    if (i->a >= w->p->n_events || w->recorded[i->a] == record) {
+        return refuse(w, at, "names an event that does not exist, or out of turn");
+    }
+    w->recorded[i->a] = true;
+    return LATHE_OK;
 }
 
 /* room: instructions of this part that come after `at`. *skip: those that belong to it. */
@@ -291,7 +297,7 @@ static lathe_status check_one(walk *w, uint32_t at, uint32_t room, uint32_t *ski
         return i->a < w->plan->n_programs && i->a > w->number ? LATHE_OK : refuse(w, at, "calls a program that does not exist");
     case LT_I_RECORD:
     case LT_I_WAIT:
-        return check_event(w, at, i->a);
+        return check_event(w, at, i);
     case LT_I_HOSTSYNC:
         return LATHE_OK;
     default:
@@ -378,7 +384,8 @@ lathe_status lt_check_code(const lt_plan *plan, uint32_t number, lt_arena *scrat
     w.log = LT_ARENA_ARRAY(scratch, uint32_t, (size_t)p->n_values + 1);
     w.step_used = LT_ARENA_ARRAY(scratch, bool, (size_t)p->n_steps + 1);
     w.loop_used = LT_ARENA_ARRAY(scratch, bool, (size_t)p->n_loops + 1);
-    if (!w.defined || !w.marked || !w.log || !w.step_used || !w.loop_used) {
+    w.recorded = LT_ARENA_ARRAY(scratch, bool, (size_t)p->n_events + 1);
+    if (!w.defined || !w.marked || !w.log || !w.step_used || !w.loop_used || !w.recorded) {
         return LT_OOM(diag);
     }
     LT_TRY(check_tables(&w));

@@ -251,8 +251,9 @@ static lathe_status check_offsets(const lt_plan_program *p, uint32_t number, lat
         }
     }
     for (int i = 0; i < 3; i++) {
-        if (p->arena[i] > UINT64_MAX / 4 || p->scratch_offset[i] > UINT64_MAX / 4 || p->scratch_bytes[i] > UINT64_MAX / 4) {
-            return LT_DAMAGED(diag, "program %u wants more memory than there can be", number);
+        bool nowhere = i != LATHE_SPACE_HOST && p->arena[i] > 0 && !has_lane(p, (lathe_space)i);
+        if (nowhere || p->arena[i] > UINT64_MAX / 4 || p->scratch_offset[i] > UINT64_MAX / 4 || p->scratch_bytes[i] > UINT64_MAX / 4) {
+            return LT_DAMAGED(diag, "program %u wants memory that cannot be", number);
         }
     }
     return p->async <= 1 ? LATHE_OK : LT_DAMAGED(diag, "a flag is neither 0 nor 1");

@@ -334,6 +334,38 @@ static lathe_status check_range(const lt_plan_value *v, const lt_cell *cell, con
     return LATHE_OK;
 }
 
+static bool overlap(const lt_cell *a, const lt_cell *b)
+{
+    uintptr_t x = (uintptr_t)a->data, y = (uintptr_t)b->data;
+    return a->bytes > 0 && b->bytes > 0 && x < y + b->bytes && y < x + a->bytes;
+}
+
+/* Nothing that a step writes may share memory with another operand, but where the tactic takes the very storage over. Tactics count on it. */
+static lathe_status check_overlaps(const lt_state *s, const lt_ready_step *step, lathe_diag *diag)
+{
+    const lt_plan_value *values = s->program->plan->values;
+    const lt_plan_step *plan = step->plan;
+    for (uint32_t o = 0; o < plan->n_out; o++) {
+        uint32_t out = plan->out[o];
+        if (out == LT_PLAN_NONE || values[out].storage == LT_STORE_MANAGED) {
+            continue;
+        }
+        for (uint32_t k = 0; k < plan->n_in + o; k++) {
+            uint32_t other = k < plan->n_in ? plan->in[k] : plan->out[k - plan->n_in];
+            if (other == LT_PLAN_NONE || values[other].storage == LT_STORE_MANAGED || values[other].format.space != values[out].format.space) {
+                continue;
+            }
+            const lt_cell *a = &s->cells[out], *b = &s->cells[other];
+            bool takes_over = k < plan->n_in && step->in_place[o] == (int)k && a->data == b->data && a->bytes == b->bytes;
+            if (overlap(a, b) && !takes_over) {
+                return LT_FAIL(diag, LATHE_BAD_PLAN, plan->name, "give outputs memory of their own, or build the plan again", "'%s' and '%s' share memory",
+                               values[out].name, values[other].name);
+            }
+        }
+    }
+    return LATHE_OK;
+}
+
 static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *diag)
 {
     const lt_plan_program *p = s->program->plan;
@@ -353,6 +385,7 @@ static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *d
                 row[k].handle = o->flags & LATHE_OPERAND_MANAGED ? &s->cells[number].any : NULL;
             }
         }
+        LT_TRY(check_overlaps(s, &s->program->steps[i], diag));
     }
     return LATHE_OK;
 }

@@ -52,7 +52,7 @@ static lathe_status load_weights(lathe_engine *engine, lathe_diag *diag)
 
 /* ---- Steps ---- */
 
-static lathe_status check_operands(const lt_plan_program *p, const lt_plan_step *s, const lathe_problem *problem, lathe_diag *diag)
+static lathe_status check_operands(const lt_plan *plan, const lt_plan_program *p, const lt_plan_step *s, const lathe_problem *problem, lathe_diag *diag)
 {
     const char *advice = "build the plan again";
     if (s->n_in != problem->n_in || s->n_out != problem->n_out) {
@@ -76,6 +76,10 @@ static lathe_status check_operands(const lt_plan_program *p, const lt_plan_step 
         }
         if (!managed && (v->dtype != o->dtype || v->rank != o->rank)) {
             return LT_FAIL(diag, LATHE_BAD_PLAN, s->name, advice, "operand %u ('%s') has another type or rank than its problem", i, v->name);
+        }
+        bool packed = v->storage == LT_STORE_BLOB && plan->blobs[v->index].pack[0];
+        if (!managed && !packed && !lt_format_same(&v->format, &o->format)) {
+            return LT_FAIL(diag, LATHE_BAD_PLAN, s->name, advice, "operand %u ('%s') lies in memory in another way than its problem says", i, v->name);
         }
         if (!managed && (v->storage == LT_STORE_MANAGED || (!input && (o->flags & LATHE_OPERAND_BOUNDED) && !v->bounded))) {
             return LT_FAIL(diag, LATHE_BAD_PLAN, s->name, advice, "operand %u ('%s') has no storage of its extents", i, v->name);
@@ -104,6 +108,16 @@ static lathe_status check_fit(lathe_engine *engine, const lt_ready_step *step, l
     return LATHE_OK;
 }
 
+/* A packed blob is as long as its pack makes it. */
+static bool pack_fits(const lt_plan_blob *b)
+{
+    const lathe_pack *pack = lt_pack_find(b->pack);
+    lathe_tensor t = {.struct_size = sizeof t};
+    size_t bytes;
+    return pack && pack->version == b->pack_version && lt_tensor_shape(&t, b->dtype, b->rank, b->dims, b->name, NULL) == LATHE_OK &&
+           lt_pack_bytes(b->pack, &t, b->param, &bytes) && bytes == b->bytes;
+}
+
 static lathe_status check_pack(const lathe_engine *engine, const lt_plan_program *p, const lt_ready_step *step, const lathe_fit *fit, lathe_diag *diag)
 {
     for (uint32_t i = 0; i < step->plan->n_in; i++) {
@@ -116,6 +130,10 @@ static lathe_status check_pack(const lathe_engine *engine, const lt_plan_program
         if (strcmp(have, want) != 0 || (blob && have[0] && memcmp(blob->param, fit->pack_param[i], sizeof blob->param) != 0)) {
             return LT_FAIL(diag, LATHE_NEEDS_RETUNE, step->plan->name, "re-tune the plan on this machine: lathe retune",
                            "operand %u is packed as '%s', tactic %s wants '%s'", i, have, step->tactic->name, want);
+        }
+        if (blob && have[0] && !pack_fits(blob)) {
+            return LT_FAIL(diag, LATHE_NEEDS_RETUNE, step->plan->name, "re-tune the plan: lathe retune", "'%s' was packed by another version of %s", blob->name,
+                           have);
         }
     }
     return LATHE_OK;
@@ -133,10 +151,11 @@ static lathe_status resolve_step(lathe_engine *engine, const lt_plan_program *p,
                        plan->tactic_version);
     }
     out->space = out->tactic->device;
-    LT_TRY(check_operands(p, plan, problem, diag));
+    LT_TRY(check_operands(engine->plan, p, plan, problem, diag));
     lathe_fit fit;
     LT_TRY(check_fit(engine, out, &fit, diag));
     LT_TRY(check_pack(engine, p, out, &fit, diag));
+    out->in_place = fit.in_place;
     for (size_t i = 0; i < problem->n_out; i++) {
         out->managed |= (problem->out[i].flags & LATHE_OPERAND_MANAGED) != 0;
     }
@@ -185,6 +204,12 @@ static lathe_status resolve_program(lathe_engine *engine, const lt_plan_program 
     }
     for (uint32_t i = 0; i < p->n_steps; i++) {
         LT_TRY(resolve_step(engine, p, &p->steps[i], &out->steps[i], diag));
+    }
+    for (uint32_t i = 0; i < p->n_instrs; i++) {
+        const lt_plan_instr *in = &p->instrs[i];
+        if (in->op == LT_I_STEP && p->lanes[in->lane].space != out->steps[in->a].space) {
+            return LT_FAIL(diag, LATHE_BAD_PLAN, p->steps[in->a].name, "build the plan again", "step '%s' is on a lane of another device", p->steps[in->a].name);
+        }
     }
     return LATHE_OK;
 }

@@ -279,8 +279,8 @@ static lathe_status join_scan(run *r, lt_arena *heap, const scan_list *list, uin
     LT_TRY(lt_tensor_alloc(heap, &out->tensor, v->dtype, rank + 1, dims, v->name, r->diag));
     size_t each = list->count ? list->items[0].tensor.bytes : 0;
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].tensor.rank != rank || memcmp(list->items[i].tensor.dims, dims + 1, (size_t)rank * sizeof *dims) != 0) {
-            return LT_FAIL(r->diag, LATHE_BAD_SHAPE, v->name, NULL, "scan output '%s' changes its shape from iteration to iteration", v->name);
+        if (list->items[i].tensor.dtype != v->dtype || list->items[i].tensor.rank != rank || memcmp(list->items[i].tensor.dims, dims + 1, (size_t)rank * sizeof *dims) != 0) {
+            return LT_FAIL(r->diag, LATHE_BAD_SHAPE, v->name, NULL, "scan output '%s' changes its type or shape from iteration to iteration", v->name);
         }
         if (each) {
             memcpy((char *)out->tensor.data + i * each, list->items[i].tensor.data, each);

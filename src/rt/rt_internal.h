@@ -27,6 +27,7 @@ typedef struct lt_ready_step {
     const lathe_problem *problem;
     lathe_space space;
     bool managed;         /* some output has no extents before the run: gets its own heap */
+    const int8_t *in_place; /* per output: the input whose storage the tactic lets it take over, or -1 */
 } lt_ready_step;
 
 typedef struct lt_ready_program {
