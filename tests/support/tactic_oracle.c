@@ -283,7 +283,7 @@ static bool absolutes(tc_case *c, const lathe_tensor *t, lathe_tensor *out)
 static bool root_errors(tc_case *c, const lathe_tensor **in, const lathe_tensor *root, double *err)
 {
     const lathe_tensor *positive[TC_OPERANDS] = {NULL};
-    lathe_tensor copies[TC_OPERANDS], sizes;
+    lathe_tensor copies[TC_OPERANDS], sizes = { .data = NULL };
     double most = 0;
     for (int64_t i = 0; i < lt_tensor_count(root); i++) {
         double f = fabs(lt_load_f64(root->dtype, root->data, i));
