@@ -227,7 +227,13 @@ static void run_gang(void *user, const lathe_gang *gang)
 
 static void run_once(bench *b, lt_pool *pool, int threads)
 {
-    size_t bytes = b->tactic->scratch_bytes ? b->tactic->scratch_bytes(&b->problem, b->config, b->in_buffers, b->out_buffers, threads) : 0;
+    lathe_buffer in[TC_OPERANDS], out[TC_OPERANDS]; /* scratch is sized before any operand has memory */
+    memcpy(in, b->in_buffers, sizeof in);
+    memcpy(out, b->out_buffers, sizeof out);
+    for (size_t i = 0; i < TC_OPERANDS; i++) {
+        in[i].data = out[i].data = NULL;
+    }
+    size_t bytes = b->tactic->scratch_bytes ? b->tactic->scratch_bytes(&b->problem, b->config, in, out, threads) : 0;
     b->scratch = guard((bytes + 63) / 64 * 64, 64, AT_END, 0xff);
     b->status = LATHE_OK;
     lt_pool_run(pool, threads, run_gang, b);

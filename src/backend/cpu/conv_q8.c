@@ -141,11 +141,7 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     LT_TRY(lt_conv_read(problem, &in[q.x.operand], &in[q.w.operand], &out[0], &o->c, diag));
     const lt_conv *c = &o->c;
     o->k = c->channels / c->groups * c->taps;
-    lt_q8_finish_make(problem, in, &q, &o->f);
-    o->f.by_row = true;
-    o->f.groups = c->groups;
-    o->f.per_group = c->filters / c->groups;
-    o->f.bias_row = 1;
+    o->f.q = q;
     *p = (lt_product){.isa = isa, .batch = c->batch * c->groups, .m = c->filters / c->groups, .n = c->pixels, .k = (o->k + 1) / 2, .rows = rows,
                       .panels = panels, .rows_built = true, .panels_built = true, .user = o, .alpha = 1, .beta = 1, .addend_period = 1,
                       .kernels = isa->gemm16, .finish = finish, .prepared = prepared};
@@ -181,6 +177,11 @@ lathe_status lt_conv_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     if (!good) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "scales, zero points or bias have not one element for each filter");
     }
+    lt_q8_finish_make(call->problem, in, &o.f);
+    o.f.by_row = true;
+    o.f.groups = o.c.groups;
+    o.f.per_group = o.c.filters / o.c.groups;
+    o.f.bias_row = 1;
     o.x = in[q->x.operand].data;
     o.w = in[q->w.operand].data;
     o.x_zero = lt_q8_zero(&q->x.zero, q->x.dtype, in, 0);

@@ -223,8 +223,7 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     if (!lt_matmul_read(problem, a->rank, a->dims, b->rank, b->dims, &o->s)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "the matrices do not go together");
     }
-    lt_q8_finish_make(problem, in, &q, &o->f);
-    o->f.per_group = o->s.m;
+    o->f.q = q;
     *p = (lt_product){.isa = isa, .batch = o->s.batches, .m = o->s.m, .n = o->s.n, .k = (o->s.k + 1) / 2, .rows = rows, .panels = panels, .rows_built = true,
                       .panels_built = !o->packed, .row_extra = 1, .user = o, .alpha = 1, .beta = 1, .addend_period = 1, .kernels = isa->gemm16,
                       .finish = finish, .prepared = prepared};
@@ -253,6 +252,7 @@ lathe_status lt_gemm_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     LT_TRY(describe(isa, problem, in, &o, &p, diag));
     const lt_q8 *q = &o.f.q;
     bool good = covers(&q->w.scale, in, p.n) && covers(&q->w.zero, in, p.n);
+    lt_q8_finish_make(problem, in, &o.f);
     if (lt_is_gemm(problem)) {
         o.f.alpha = lt_attr_f(problem->attrs, problem->n_attrs, "alpha", 1.0f);
         o.f.beta = lt_attr_f(problem->attrs, problem->n_attrs, "beta", 1.0f);

@@ -48,7 +48,8 @@ typedef struct lt_q8_finish {
     bool by_row;            /* parameters of w belong to rows (convolution) */
     int64_t groups, per_group; /* rows of one product belong to index batch % groups * per_group + row */
 } lt_q8_finish;
-void lt_q8_finish_make(const lathe_problem *problem, const lathe_buffer *in, const lt_q8 *q, lt_q8_finish *out);
+/* Reads parameters, so only while a step runs. out->q is set already. */
+void lt_q8_finish_make(const lathe_problem *problem, const lathe_buffer *in, lt_q8_finish *out);
 /* For lt_product.prepared: takes the scale out of an exact final quantization. */
 void lt_q8_prepared(const lt_q8_finish *f, lt_tile_program *program);
 /* Numbers for results col .. col + cols of a row: offset to add to the sum, scale, bias. */

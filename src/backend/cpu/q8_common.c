@@ -162,12 +162,13 @@ static float final_scale(const lathe_problem *p, const lathe_buffer *in)
     return lt_q8_scale(&scale, in, 0);
 }
 
-void lt_q8_finish_make(const lathe_problem *problem, const lathe_buffer *in, const lt_q8 *q, lt_q8_finish *out)
+void lt_q8_finish_make(const lathe_problem *problem, const lathe_buffer *in, lt_q8_finish *out)
 {
     bool exact = problem->flags & LATHE_PROBLEM_EXACT_INT;
     float scale = exact ? final_scale(problem, in) : 0;
-    *out = (lt_q8_finish){.q = *q, .problem = problem, .in = in, .alpha = 1, .beta = 1, .over = scale > 0 ? scale : 1, .groups = 1};
-    out->exact = exact && q->bias.quantized && q->bias.operand != 0xffff;
+    lt_q8 q = out->q;
+    *out = (lt_q8_finish){.q = q, .problem = problem, .in = in, .alpha = 1, .beta = 1, .over = scale > 0 ? scale : 1, .groups = 1};
+    out->exact = exact && q.bias.quantized && q.bias.operand != 0xffff;
 }
 
 void lt_q8_prepared(const lt_q8_finish *f, lt_tile_program *program)
