@@ -144,7 +144,8 @@ static lathe_status lower(builder *b, part *p)
     if (specialised) {
         LT_TRY(lt_pipeline_above(&p->graph, &options, b->diag));
     }
-    return lt_pipeline_below(&p->graph, &options, b->diag);
+    LT_TRY(lt_pipeline_below(&p->graph, &options, b->diag));
+    return lt_graph_assume_shapes(p->graph, b->diag);
 }
 
 static lathe_status choose(builder *b, part *p)
