@@ -217,6 +217,8 @@ typedef struct lt_assumption {
     const char *pass; /* who relied on it */
 } lt_assumption;
 lathe_status lt_graph_assume(lt_graph *graph, lt_value_id value, lt_assume_kind kind, double number, lathe_diag *diag);
+/* Constants that stand as shapes, axes or counts (host inputs of operators): inference has read them, so all are relied on, by "inference". */
+lathe_status lt_graph_assume_shapes(lt_graph *graph, lathe_diag *diag);
 size_t lt_graph_assumptions(const lt_graph *graph, const lt_assumption **out);
 /* The usual questions; they record the assumption when the answer is yes. tolerance relative. */
 bool lt_graph_is_splat(lt_graph *graph, lt_value_id value, double number, double tolerance); /* all elements equal number */
