@@ -209,15 +209,27 @@ static lathe_status eval_exprs(lt_eval *c, host_shape *h, lt_dims *table, lt_ten
     return LATHE_OK;
 }
 
+static void *scratch_alloc(void *user, size_t size, size_t align)
+{
+    return lt_arena_alloc(user, size, align);
+}
+
+static void scratch_release(void *user, void *ptr, size_t size, size_t align)
+{
+    (void)user, (void)ptr, (void)size, (void)align; /* goes with the scratch memory */
+}
+
+/* The table lives in scratch memory: this runs inside plans, whose steady runs allocate nothing. */
 static lathe_status eval(lt_eval *c)
 {
     host_shape h;
+    const lathe_allocator scratch = { .struct_size = sizeof scratch, .user = c->scratch, .alloc = scratch_alloc, .release = scratch_release };
     lt_tensor *y = lt_out(c, 0);
     if (y == NULL) {
         return LATHE_OK;
     }
     LT_TRY(read_attrs(&h, c->attrs, c->n_attrs, c->where, c->diag));
-    lt_dims *table = lt_dims_create(c->scratch->allocator);
+    lt_dims *table = lt_dims_create(&scratch);
     if (table == NULL) {
         return LT_OOM(c->diag);
     }
