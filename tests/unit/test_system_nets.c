@@ -18,13 +18,13 @@
 
 static const char *const shapes[] = { "*=1", "N=3 H=7 W=2 B=2 S=5 *=4", "N=2 H=4 W=9 B=3 S=1 *=2", "*=1", "N=17 H=16 W=16 B=5 S=9 *=6" };
 
-static void run_all_shapes(const char *name)
+static void run_shapes(const char *name, size_t count)
 {
     lathe_network *network = sys_network(name);
     lathe_engine *engine = sys_engine(network, NULL);
     lathe_context *context = NULL;
     SYS_MUST(lathe_context_create(engine, NULL, &context, diag));
-    for (size_t i = 0; i < LT_COUNT(shapes); i++) {
+    for (size_t i = 0; i < count; i++) {
         sys_inputs inputs;
         sys_results got, want;
         char what[128];
@@ -48,7 +48,17 @@ static void results(void **state)
 {
     (void)state;
     for (size_t i = 0; sys_net_name(i) != NULL; i++) {
-        run_all_shapes(sys_net_name(i));
+        run_shapes(sys_net_name(i), LT_COUNT(shapes));
+    }
+}
+
+static void trained_models(void **state)
+{
+    static const char *const models[] = { "digits_resnet", "digits_resnet.int8-qdq", "digits_resnet.int8-qop", "digits_resnet.int8-dynamic", "char_gpt",
+                                          "char_gpt_step", "super_resolution_x2", "super_resolution_x2.fp16", "super_resolution_x2.int8-qdq" };
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(models); i++) {
+        run_shapes(models[i], 3);
     }
 }
 
@@ -217,7 +227,7 @@ static void loads_verified(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(results), cmocka_unit_test(empty_inputs), cmocka_unit_test(same_bytes),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(results), cmocka_unit_test(trained_models), cmocka_unit_test(empty_inputs), cmocka_unit_test(same_bytes),
                                         cmocka_unit_test(loads_verified) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
