@@ -15,5 +15,5 @@ seeds=tests/fuzz/seeds/$target
 [ -d "$seeds" ] || seeds=
 echo "fuzz: $target for $2 s; crashes go to build/fuzz/$target-*" >&2
 # shellcheck disable=SC2086
-exec "build/fuzz/tests/fuzz_$target" -max_total_time="$2" -rss_limit_mb=4096 -timeout=25 -print_final_stats=1 \
+exec "build/fuzz/tests/fuzz_$target" -max_len=65536 -max_total_time="$2" -rss_limit_mb=4096 -timeout=25 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/$target-" "$corpus" $seeds
