@@ -43,7 +43,7 @@ typedef struct lt_plan_blob {
     lathe_dtype dtype;   /* logical type and shape, before packing */
     int rank;
     int64_t dims[LATHE_MAX_RANK];
-    uint64_t offset;     /* in the weight section, 64-byte aligned (2 MiB above 2 MiB) */
+    uint64_t offset;     /* in the weight section, 64-byte aligned */
     uint64_t bytes;      /* as stored */
     uint32_t flags;      /* LT_BLOB_* */
 } lt_plan_blob;
@@ -93,7 +93,7 @@ typedef struct lt_plan_step {
 
 typedef enum lt_opcode {
     LT_I_STEP,     /* a: step */
-    LT_I_COPY,     /* a: source value, b: destination value (same format and extents; spaces may differ) */
+    LT_I_COPY,     /* a: source value, b: destination value (same format and extents; spaces may differ). A managed b shares a's elements */
     LT_I_SHAPE,    /* a: first expression, b: count: evaluate now */
     LT_I_IF,       /* a: condition value (host bool), b: instructions of the then part, c: of the else part; they follow, then part first */
     LT_I_LOOP,     /* a: loop number, b: instructions of the body, which follow */
@@ -242,7 +242,7 @@ lathe_status lt_plan_encode(const lt_plan *plan, lt_blob_source data, void *user
 
 enum {
     LT_PLAN_VERIFY_FULL = 1u, /* also the whole-file SHA-256 in the trailer */
-    LT_PLAN_NO_CRC = 2u       /* only for tests with recomputed data: never from the API */
+    LT_PLAN_NO_CRC = 2u       /* no checksums at all; only for tests: never from the API */
 };
 /*
  * Checks magic, version, section table, SHA-256 of everything but weights, CRC-32C of the weight chunks (parallel(user, n, fn, arg) may spread the

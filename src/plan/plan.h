@@ -10,12 +10,24 @@
 #include "graph/graph.h"
 #include "tune/tune.h"
 
+/*
+ * What is read into a choice (tune.h says the rest):
+ *   units          stand in an order that respects every edge, region by region; the plan adds no order of its own, only events.
+ *   reformat       with a tactic: a step; without: a COPY between spaces. Of a managed value: nothing, a handle has one form.
+ *   view           an alias. Values that are bounded or managed never come as views.
+ *   region         operands and results are plain host slots. Results that no slot stands for are not made.
+ *   packs          fit->pack names the pack of a constant operand; its slot is then ignored. Constants in other formats are reformatted in every run.
+ *   in_place       taken when the input dies there, nobody else looks at its storage, and bytes are the same for all shapes; never over what the
+ *                  network returns, so that outputs are written where the caller wants them.
+ *   managed        as lt_value_keep says, so that the operands' flags and the plan agree.
+ */
+
 /* One (profile, bucket) of one variant: a lowered graph with its choice. */
 typedef struct lt_plan_part {
     const lt_graph *graph;     /* below the border: grouped */
     const lt_choice *choice;
     uint32_t profile;
-    const lt_plan_range *corner; /* unused entries zero: ranges by symbol name, see names */
+    const lt_plan_range *corner; /* n_ranges: lo, opt, hi of each symbol; expr is ignored. The ranges also go into the graph's table of dims */
     const char *const *symbols;  /* n_ranges names of symbolic dims that the profile bounds */
     uint32_t n_ranges;
 } lt_plan_part;
@@ -37,7 +49,10 @@ typedef struct lt_plan_request {
     const lathe_allocator *allocator;
 } lt_plan_request;
 
-/* The whole plan file. */
+/*
+ * The whole plan file; the same request gives the same bytes. Parts are programs in their order; those with profile LT_PLAN_NONE come last in the variant.
+ * LATHE_UNSUPPORTED: control flow or shapes that plans cannot run. What is written has passed lt_plan_decode.
+ */
 lathe_status lt_plan_build(const lt_plan_request *request, lt_buf *out, lathe_diag *diag);
 
 #endif
