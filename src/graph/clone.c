@@ -40,12 +40,13 @@ static lathe_status clone_contents(cloner *c, const lt_contents *from, lt_conten
     return LATHE_OK;
 }
 
-/* All symbols in the order of the old table, so that ranges are printed in the same order. */
-static lathe_status clone_symbols(cloner *c)
+/* All symbols and unknowns in the order of the old table, so that ranges, sums and broadcasts are printed in the same order. */
+static lathe_status clone_leaves(cloner *c)
 {
     for (uint32_t e = 1; e < lt_dims_size(c->from->dims); e++) {
         lt_dim ignored;
-        if (lt_dim_get(c->from->dims, (lt_dim){ .e = e }).op == LT_DIM_SYMBOL) {
+        lt_dim_op op = lt_dim_get(c->from->dims, (lt_dim){ .e = e }).op;
+        if (op == LT_DIM_SYMBOL || op == LT_DIM_FRESH) {
             LT_TRY(clone_dim(c, (lt_dim){ .e = e }, &ignored));
         }
     }
@@ -274,7 +275,7 @@ static lathe_status clone_all(cloner *c)
         return LT_OOM(c->diag);
     }
     LT_TRY(lt_graph_set_name(c->to, from->name, c->diag));
-    LT_TRY(clone_symbols(c));
+    LT_TRY(clone_leaves(c));
     LT_TRY(clone_log(c));
     LT_TRY(clone_regions(c));
     LT_TRY(clone_values(c));
