@@ -139,7 +139,7 @@ static int print_steps(tool *t, const lt_plan *plan)
 
 typedef struct slot {
     const lt_plan_value *value;
-    uint64_t offset, bytes;
+    uint64_t offset;
 } slot;
 
 static int by_offset(const void *a, const void *b)
@@ -159,7 +159,7 @@ static void put_memory(tool *t, lt_buf *out, const lt_plan *plan)
     for (uint32_t i = 0; slots && i < p->n_values; i++) {
         const lt_plan_value *v = &p->values[i];
         if (v->storage == LT_STORE_ARENA && p->offsets[i] != UINT64_MAX) {
-            slots[n++] = (slot){ v, p->offsets[i], 0 };
+            slots[n++] = (slot){ v, p->offsets[i] };
         } else if (v->storage == LT_STORE_MANAGED) {
             lt_buf_printf(out, "managed: %s\n", v->name);
         }

@@ -75,7 +75,7 @@ static int read_profiles(tool *t, lathe_build_options *out)
     bool any = false;
     profiles[0].ranges = ranges;
     for (size_t i = 0; i < a->count; i++) {
-        if (a->items[i].id == OPT_PROFILE && (any || i > 0) && profiles[n].count > 0) {
+        if (a->items[i].id == OPT_PROFILE && profiles[n].count > 0) {
             profiles[++n].ranges = &ranges[n_ranges];
         } else if (a->items[i].id == OPT_SHAPE) {
             if (!parse_shape(t, a->items[i].value, &ranges[n_ranges++])) {

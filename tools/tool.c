@@ -82,11 +82,12 @@ bool tool_operands(const tool *t, size_t min, size_t max)
 int tool_progress(void *user, const lathe_progress *progress)
 {
     tool *t = user;
-    if (t->bars) {
+    if (t->bars && now_ms() - t->bar_ms > 50) {
         unsigned long long total = progress->total ? progress->total : 1;
         fprintf(stderr, "\r\033[K%s %llu/%llu %.60s", progress->phase, (unsigned long long)progress->done, total,
                 progress->what);
         t->bar_drawn = true;
+        t->bar_ms = now_ms();
     }
     return 0;
 }

@@ -19,6 +19,7 @@ typedef struct tool {
     lathe_runtime *runtime;
     uint64_t seed;
     bool json, bars, quiet, bar_drawn;
+    double bar_ms; /* when it was drawn */
 } tool;
 
 #define LATHE_VERB(id, name, operands, function, summary) int function(tool *t);
