@@ -185,8 +185,8 @@ static size_t tables_end(const lt_buf *bytes)
 
 static void run_all(const char *text, const char *input)
 {
-    lathe_network *net;
-    lathe_plan *plan;
+    lathe_network *net = NULL;
+    lathe_plan *plan = NULL;
     lathe_diag *diag = lathe_diag_create(NULL);
     bool pictures = strstr(text, "Conv") != NULL;
     lathe_shape_range range = {input, pictures ? 4 : 2, {1, pictures ? 3 : 8, 8, 8}, {2, pictures ? 3 : 8, 8, 8}, {4, pictures ? 3 : 8, 8, 8}};
