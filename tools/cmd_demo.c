@@ -137,6 +137,12 @@ int verb_demo(tool *t)
     if (!tool_operands(t, 0, 0)) {
         return EXIT_USAGE;
     }
+    struct stat info;
+    if (stat(d.data, &info) != 0) {
+        return tool_usage(
+            t, "the models and data of the demo are not in %s: give --data FOLDER (tests/fixtures of the source tree)",
+            d.data);
+    }
     if (!keep) {
         d.folder = temp_make(t);
     } else if (mkdir(keep, 0777) != 0 && errno != EEXIST) {
