@@ -290,10 +290,13 @@ static bool root_errors(tc_case *c, const lathe_tensor **in, const lathe_tensor 
         most = f > most ? f : most;
     }
     for (size_t i = 0; i < c->problem.n_root_in && c->root_absolute; i++) {
-        if (in[i] && !absolutes(c, in[i], &copies[i])) {
-            return false;
+        positive[i] = in[i];
+        if (in[i] && is_real(in[i]->dtype)) {
+            if (!absolutes(c, in[i], &copies[i])) {
+                return false;
+            }
+            positive[i] = &copies[i];
         }
-        positive[i] = in[i] ? &copies[i] : NULL;
     }
     if (c->root_absolute && !evaluate(c, positive, &sizes, 1)) {
         return false;

@@ -34,6 +34,14 @@ typedef struct lt_cpu_isa {
     void (*rescale)(float *dst, const int32_t *src, const int32_t *offset, const float *scale, const float *bias, int n);
     void (*panel_rows)(int rows, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, int n); /* gemv_tactics.c */
     float (*dot)(const float *a, const float *b, int64_t n);
+    /* Rows of floats anywhere (row_kernel.inc). */
+    float (*row_max)(const float *x, int64_t n); /* NaN wins; of nothing -inf */
+    float (*row_min)(const float *x, int64_t n);
+    float (*row_sum)(const float *x, int64_t n);
+    float (*row_squares)(const float *x, float mean, int64_t n);              /* of x[i] - mean */
+    float (*row_exp)(float *dst, const float *x, float top, int64_t n);       /* dst[i] = exp(x[i] - top), the sum returned; dst may be NULL */
+    void (*row_affine)(float *dst, const float *x, float first, float factor, float second, int64_t n); /* (x[i] - first) * factor - second */
+    void (*row_normalize)(float *dst, const float *x, float mean, float inverse, const float *scale, const float *bias, int64_t n);
 } lt_cpu_isa;
 
 extern const lt_cpu_isa lt_isa_base;

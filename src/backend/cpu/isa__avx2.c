@@ -16,6 +16,7 @@
 #include "backend/cpu/tile_loops.inc"
 #include "backend/cpu/gemm_kernel.inc"
 #include "backend/cpu/q8_kernel.inc"
+#include "backend/cpu/row_kernel.inc"
 
 GEMM_KERNEL(1) GEMM16_KERNEL(1)
 GEMM_KERNEL(2) GEMM16_KERNEL(2)
@@ -36,6 +37,13 @@ static const lt_cpu_isa avx2 = {
     .rescale = rescale,
     .panel_rows = panel_rows,
     .dot = dot,
+    .row_max = row_max,
+    .row_min = row_min,
+    .row_sum = row_sum,
+    .row_squares = row_squares,
+    .row_exp = row_exp,
+    .row_affine = row_affine,
+    .row_normalize = row_normalize,
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,
     .product_add = product_add,
