@@ -241,7 +241,7 @@ static bool compare_line(const lt_graph *graph, const lt_run *run, char *line, c
 
 static verdict judge(const lt_graph *graph, const lt_run *run, const char *block, const char *peer, char *why, size_t size)
 {
-    char word[16], *line;
+    char word[16], *line = NULL;
     verdict found = NONE;
     snprintf(word, sizeof word, "%s ", peer);
     for (const char *at = next_line(block, word, &line); at != NULL && found != DEVIATES; at = next_line(at, word, &line)) {
@@ -251,6 +251,7 @@ static verdict judge(const lt_graph *graph, const lt_run *run, const char *block
         free(line);
         line = NULL;
     }
+    free(line); /* of the one behind a deviation */
     return found;
 }
 
