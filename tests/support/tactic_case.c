@@ -175,6 +175,17 @@ uint16_t tc_load_axis(tc_case *c, int slot, uint16_t operand, int axis)
     return n;
 }
 
+lathe_dtype tc_real_type(tc_random *r)
+{
+    return !tc_chance(r, 4) ? LATHE_DTYPE_F32 : tc_chance(r, 3) ? LATHE_DTYPE_BF16 : LATHE_DTYPE_F16;
+}
+
+uint16_t tc_root_value(tc_case *c, lathe_dtype dtype)
+{
+    uint16_t value = tc_instr(c, -1, LATHE_PW_ROOT, dtype, 0, NULL, 0, 0);
+    return dtype == LATHE_DTYPE_F32 ? value : tc_instr(c, -1, LATHE_PW_CAST, LATHE_DTYPE_F32, 1, &value, 0, 0);
+}
+
 /* ---- Epilogues ---- */
 
 typedef struct epilogue {

@@ -53,6 +53,10 @@ void tc_float(tc_case *c, const char *name, float value);
 uint16_t tc_load(tc_case *c, int slot, uint16_t operand, int rank, const int64_t *space);
 uint16_t tc_load_axis(tc_case *c, int slot, uint16_t operand, int axis); /* a vector along one axis, or a scalar */
 uint16_t tc_instr(tc_case *c, int slot, lathe_pw_op op, lathe_dtype dtype, int n_args, const uint16_t *args, double imm0, double imm1);
+/* The type of a real root: f32, sometimes f16 or bf16. */
+lathe_dtype tc_real_type(tc_random *r);
+/* The root's result as f32, whatever its type: an instruction for tc_epilogue. */
+uint16_t tc_root_value(tc_case *c, lathe_dtype dtype);
 /* A random epilogue over the root's f32 result `value` (instruction number), ending in a store to a new output: bias, residuals, activations, quantization. */
 void tc_epilogue(tc_case *c, uint16_t value, int rank, const int64_t *dims, int channel_axis);
 

@@ -304,6 +304,7 @@ static bool root_errors(tc_case *c, const lathe_tensor **in, const lathe_tensor 
     for (int64_t i = 0; i < lt_tensor_count(root); i++) {
         err[i] = c->root_tolerance * (c->root_absolute ? fabs(((const double *)sizes.data)[i]) : most);
         err[i] += err[i] > 0 ? 1e-37 : 0;
+        err[i] += root->dtype != LATHE_DTYPE_F32 ? unit(root->dtype) * fabs(lt_load_f64(root->dtype, root->data, i)) + smallest(root->dtype) : 0;
     }
     return true;
 }

@@ -70,18 +70,19 @@ static void one_conv(uint64_t seed, bool depthwise)
     tc_ints(&c, "dilations", (size_t)s.n, s.dilation);
     tc_int(&c, "group", s.groups);
     tc_ints(&c, "strides", (size_t)s.n, s.stride);
-    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rank, x, 0));
-    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rank, w, tc_chance(r, 4) ? 0 : LATHE_OPERAND_CONSTANT));
+    lathe_dtype dtype = tc_real_type(r);
+    tc_root(&c, tc_input(&c, dtype, rank, x, 0));
+    tc_root(&c, tc_input(&c, dtype, rank, w, tc_chance(r, 4) ? 0 : LATHE_OPERAND_CONSTANT));
     if (tc_chance(r, 2)) {
-        tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 1, w, LATHE_OPERAND_CONSTANT));
+        tc_root(&c, tc_input(&c, dtype, 1, w, LATHE_OPERAND_CONSTANT));
     }
     c.root_tolerance = 3e-6;
     c.root_absolute = true;
     if (tc_chance(r, 4)) {
-        (void)tc_output(&c, LATHE_DTYPE_F32, rank, y);
+        (void)tc_output(&c, dtype, rank, y);
     } else {
         tc_space(&c, rank, y);
-        tc_epilogue(&c, tc_instr(&c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0), rank, y, 1);
+        tc_epilogue(&c, tc_root_value(&c, dtype), rank, y, 1);
     }
     tc_check_all(&c);
     tc_end(&c);

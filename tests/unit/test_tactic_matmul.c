@@ -25,15 +25,14 @@ static int64_t extent(tc_random *r)
 }
 
 /* Root result, then a random epilogue, or the output itself. */
-static void finish(tc_case *c, int rank, const int64_t *dims)
+static void finish(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims)
 {
     if (tc_chance(&c->random, 4)) {
-        (void)tc_output(c, LATHE_DTYPE_F32, rank, dims);
+        (void)tc_output(c, dtype, rank, dims);
         return;
     }
     tc_space(c, rank, dims);
-    uint16_t root = tc_instr(c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0);
-    tc_epilogue(c, root, rank, dims, rank > 0 ? rank - 1 : 0);
+    tc_epilogue(c, tc_root_value(c, dtype), rank, dims, rank > 0 ? rank - 1 : 0);
 }
 
 static uint32_t weights(tc_random *r)
@@ -83,11 +82,12 @@ static void one_matmul(uint64_t seed)
         b[rb++] = n;
         y[rank++] = n;
     }
-    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, ra, a, 0));
-    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rb, b, weights(r)));
+    lathe_dtype dtype = tc_real_type(r);
+    tc_root(&c, tc_input(&c, dtype, ra, a, 0));
+    tc_root(&c, tc_input(&c, dtype, rb, b, weights(r)));
     c.root_tolerance = 3e-6;
     c.root_absolute = true;
-    finish(&c, rank, y);
+    finish(&c, dtype, rank, y);
     tc_check_all(&c);
     tc_end(&c);
 }
@@ -102,8 +102,9 @@ static void one_gemm(uint64_t seed)
     int64_t a[2] = {ta ? k : m, ta ? m : k}, b[2] = {tb ? n : k, tb ? k : n}, y[2] = {m, n};
     tc_int(&c, "transA", ta);
     tc_int(&c, "transB", tb);
-    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 2, a, 0));
-    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 2, b, weights(r)));
+    lathe_dtype dtype = tc_real_type(r);
+    tc_root(&c, tc_input(&c, dtype, 2, a, 0));
+    tc_root(&c, tc_input(&c, dtype, 2, b, weights(r)));
     if (tc_chance(r, 2)) {
         tc_float(&c, "alpha", 0.5f);
         tc_float(&c, "beta", tc_chance(r, 4) ? 0.0f : -1.5f);
@@ -114,11 +115,11 @@ static void one_gemm(uint64_t seed)
         for (int d = 0; d < rank; d++) {
             dims[d] = tc_chance(r, 3) ? 1 : y[2 - rank + d];
         }
-        tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rank, dims, tc_chance(r, 2) ? LATHE_OPERAND_CONSTANT : 0));
+        tc_root(&c, tc_input(&c, dtype, rank, dims, tc_chance(r, 2) ? LATHE_OPERAND_CONSTANT : 0));
     }
     c.root_tolerance = 3e-6;
     c.root_absolute = false;
-    finish(&c, 2, y);
+    finish(&c, dtype, 2, y);
     tc_check_all(&c);
     tc_end(&c);
 }

@@ -181,7 +181,7 @@ static bool fixed_to(const lathe_extent *e, int64_t n)
 int lt_depthwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     uint16_t nx, nw;
-    if (!lt_root_fits(problem, fit)) {
+    if (!lt_root_fits(problem, false, fit)) {
         return 0;
     }
     const lathe_operand *x = lt_root_operand(problem, 0, &nx), *w = lt_root_operand(problem, 1, &nw), *y = &problem->out[0];

@@ -9,33 +9,51 @@
 
 typedef struct operands {
     lt_conv c;
-    const float *x, *w;
+    const char *x, *w;
+    lathe_dtype type;
+    size_t size; /* bytes of an element */
 } operands;
 
 static const float *rows(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda)
 {
     const operands *o = p->user;
-    (void)count, (void)buffer;
+    int64_t at = (batch % o->c.groups * p->m + first) * p->k;
     *lda = p->k;
-    return o->w + (batch % o->c.groups * p->m + first) * p->k;
+    if (!p->rows_built) {
+        return (const float *)(const void *)o->w + at;
+    }
+    p->isa->widen16(buffer, (const uint16_t *)(const void *)o->w + at, o->type, count * p->k);
+    return buffer;
 }
 
-static void fill_panel(const lt_conv *c, const float *image, int64_t channels, int64_t first, int cols, int nr, float *dst)
+/* One line of a panel: the element of each of cols pixels under one tap. */
+static void fill_line(const operands *o, const lt_cpu_isa *isa, const char *plane, int64_t first, const lt_conv_run *runs, int n, const int64_t tap[3],
+                      bool whole, int cols, float *dst)
 {
+    uint16_t half[LT_GEMM_NR];
+    void *line = o->size == 2 ? (void *)half : dst;
+    if (whole) {
+        memcpy(line, plane + (size_t)first * o->size, (size_t)cols * o->size);
+    } else {
+        lt_conv_line(&o->c, plane, o->size, runs, n, tap, 0, line);
+    }
+    if (o->size == 2) {
+        isa->widen16(dst, half, o->type, cols);
+    }
+}
+
+static void fill_panel(const operands *o, const lt_cpu_isa *isa, const char *image, int64_t first, int cols, float *dst)
+{
+    const lt_conv *c = &o->c;
     lt_conv_run runs[LT_GEMM_NR];
-    int n = lt_conv_runs(c, first, cols, runs);
+    int n = lt_conv_runs(c, first, cols, runs), nr = isa->nr;
     bool whole = lt_conv_pointwise(c);
-    for (int64_t i = 0; i < channels; i++) {
-        const float *plane = image + i * c->plane;
+    for (int64_t i = 0; i < c->channels / c->groups; i++) {
         int64_t tap[3];
         for (tap[0] = 0; tap[0] < c->kernel[0]; tap[0]++) {
             for (tap[1] = 0; tap[1] < c->kernel[1]; tap[1]++) {
                 for (tap[2] = 0; tap[2] < c->kernel[2]; tap[2]++, dst += nr) {
-                    if (whole) {
-                        memcpy(dst, plane + first, (size_t)cols * sizeof *dst);
-                    } else {
-                        lt_conv_line(c, plane, sizeof *dst, runs, n, tap, 0, dst);
-                    }
+                    fill_line(o, isa, image + (size_t)(i * c->plane) * o->size, first, runs, n, tap, whole, cols, dst);
                     memset(dst + cols, 0, (size_t)(nr - cols) * sizeof *dst);
                 }
             }
@@ -46,14 +64,12 @@ static void fill_panel(const lt_conv *c, const float *image, int64_t channels, i
 static const float *panels(const lt_product *p, int64_t batch, int64_t first, int64_t count, float *buffer)
 {
     const operands *o = p->user;
-    const lt_conv *c = &o->c;
     int nr = p->isa->nr;
-    int64_t channels = c->channels / c->groups;
-    const float *image = o->x + batch * channels * c->plane; /* batches are (image, group) */
+    const char *image = o->x + (size_t)(batch * (o->c.channels / o->c.groups) * o->c.plane) * o->size; /* batches are (image, group) */
     for (int64_t i = 0; i < count; i++) {
         int64_t pixel = (first + i) * nr;
         int cols = p->n - pixel < nr ? (int)(p->n - pixel) : nr;
-        fill_panel(c, image, channels, pixel, cols, nr, buffer + i * p->k * nr);
+        fill_panel(o, p->isa, image, pixel, cols, buffer + i * p->k * nr);
     }
     return buffer;
 }
@@ -66,7 +82,7 @@ static double opt(const lathe_operand *o, int axis)
 int lt_im2col_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     (void)config;
-    if (!lt_root_fits(problem, fit)) {
+    if (!lt_root_fits(problem, true, fit)) {
         return 0;
     }
     const lathe_operand *x = lt_root_operand(problem, 0, NULL), *w = lt_root_operand(problem, 1, NULL), *y = &problem->out[0];
@@ -95,8 +111,10 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     const lt_conv *c = &o->c;
     o->x = in[nx].data;
     o->w = in[nw].data;
+    o->type = lt_root_type(problem);
+    o->size = lathe_dtype_bits(o->type) / 8;
     *p = (lt_product){.isa = isa, .batch = c->batch * c->groups, .m = c->filters / c->groups, .n = c->pixels, .k = c->channels / c->groups * c->taps,
-                      .rows = rows, .panels = panels, .panels_built = true, .user = o, .alpha = 1, .beta = 1, .addend_period = c->groups};
+                      .rows = rows, .panels = panels, .type = o->type, .rows_built = o->size == 2, .panels_built = true, .user = o, .alpha = 1, .beta = 1, .addend_period = c->groups};
     return LATHE_OK;
 }
 

@@ -12,20 +12,22 @@ static const int8_t channels_last[] = {0, 2, 3, 1};
 
 typedef struct operands {
     lt_conv c;
-    const float *x, *w;
+    const char *x, *w;
+    lathe_dtype type;
+    size_t size; /* bytes of an element */
     bool packed, in_place;
 } operands;
 
-/* The taps of one kernel row for one pixel: `width` taps of c channels each. */
-static void gather_row(const lt_conv *c, const float *row, int64_t x, float *dst)
+/* The taps of one kernel row for one pixel: `width` taps of c channels each. cell: bytes of a pixel's channels. */
+static void gather_row(const lt_conv *c, const char *row, int64_t x, size_t cell, char *dst)
 {
-    int64_t width = c->kernel[2], n = c->channels, d = c->dilation[2];
+    int64_t width = c->kernel[2], d = c->dilation[2];
     if (d != 1) {
-        for (int64_t t = 0; t < width; t++, x += d, dst += n) {
+        for (int64_t t = 0; t < width; t++, x += d, dst += cell) {
             if (x >= 0 && x < c->in[2]) {
-                memcpy(dst, row + x * n, (size_t)n * sizeof *dst);
+                memcpy(dst, row + (size_t)x * cell, cell);
             } else {
-                memset(dst, 0, (size_t)n * sizeof *dst);
+                memset(dst, 0, cell);
             }
         }
         return;
@@ -33,48 +35,61 @@ static void gather_row(const lt_conv *c, const float *row, int64_t x, float *dst
     int64_t low = x < 0 ? -x : 0, high = c->in[2] - x; /* neighbours in the row are neighbours in memory */
     low = low < width ? low : width;
     high = high < low ? low : high < width ? high : width;
-    memset(dst, 0, (size_t)(low * n) * sizeof *dst);
+    memset(dst, 0, (size_t)low * cell);
     if (high > low) {
-        memcpy(dst + low * n, row + (x + low) * n, (size_t)((high - low) * n) * sizeof *dst);
+        memcpy(dst + (size_t)low * cell, row + (size_t)(x + low) * cell, (size_t)(high - low) * cell);
     }
-    memset(dst + high * n, 0, (size_t)((width - high) * n) * sizeof *dst);
+    memset(dst + (size_t)high * cell, 0, (size_t)(width - high) * cell);
+}
+
+/* All taps of one pixel. */
+static void gather_pixel(const operands *o, int64_t number, char *dst)
+{
+    const lt_conv *c = &o->c;
+    size_t cell = (size_t)c->channels * o->size, line = (size_t)c->kernel[2] * cell;
+    int64_t image = number / c->pixels, at[3];
+    lt_conv_pixel(c, number % c->pixels, at);
+    int64_t y0 = at[1] * c->stride[1] - c->begin[1], x0 = at[2] * c->stride[2] - c->begin[2];
+    for (int64_t t = 0; t < c->kernel[1]; t++, dst += line) {
+        int64_t y = y0 + t * c->dilation[1];
+        if (y < 0 || y >= c->in[1]) {
+            memset(dst, 0, line);
+        } else {
+            gather_row(c, o->x + (size_t)(image * c->plane + y * c->in[2]) * cell, x0, cell, dst);
+        }
+    }
 }
 
 static const float *rows(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda)
 {
     const operands *o = p->user;
-    const lt_conv *c = &o->c;
     (void)batch;
     *lda = p->k;
-    if (o->in_place) {
-        return o->x + first * p->k;
+    if (!p->rows_built) {
+        return (const float *)(const void *)o->x + first * p->k;
     }
-    float *dst = buffer;
     for (int i = 0; i < count; i++) {
-        int64_t pixel = (first + i) % c->pixels, image = (first + i) / c->pixels, at[3];
-        lt_conv_pixel(c, pixel, at);
-        int64_t y0 = at[1] * c->stride[1] - c->begin[1], x0 = at[2] * c->stride[2] - c->begin[2];
-        for (int64_t t = 0; t < c->kernel[1]; t++, dst += c->kernel[2] * c->channels) {
-            int64_t y = y0 + t * c->dilation[1];
-            if (y < 0 || y >= c->in[1]) {
-                memset(dst, 0, (size_t)(c->kernel[2] * c->channels) * sizeof *dst);
-            } else {
-                gather_row(c, o->x + (image * c->plane + y * c->in[2]) * c->channels, x0, dst);
-            }
+        float *row = buffer + i * p->k;
+        if (o->size == 4) {
+            gather_pixel(o, first + i, (char *)row);
+            continue;
         }
+        uint16_t *half = (uint16_t *)(void *)row + p->k; /* the second half of the row: widening from its start overtakes nothing unread */
+        gather_pixel(o, first + i, (char *)half);
+        p->isa->widen16(row, half, o->type, p->k);
     }
     return buffer;
 }
 
 /* Weights (filter, channel, tap) as panels of (tap, channel) x nr filters. */
-static void pack_filters(float *dst, const float *w, int64_t filters, int64_t channels, int64_t taps, int nr, int64_t first, int64_t count)
+static void pack_filters(float *dst, lathe_dtype dtype, const void *w, int64_t filters, int64_t channels, int64_t taps, int nr, int64_t first, int64_t count)
 {
     for (int64_t f0 = first * nr; f0 < (first + count) * nr; f0 += nr) {
         for (int64_t t = 0; t < taps; t++) {
             for (int64_t i = 0; i < channels; i++, dst += nr) {
-                for (int j = 0; j < nr; j++) {
-                    dst[j] = f0 + j < filters ? w[((f0 + j) * channels + i) * taps + t] : 0.0f;
-                }
+                int64_t have = filters - f0 < nr ? filters - f0 : nr;
+                lt_tile_fetch(dtype, dst, 0, w, (f0 * channels + i) * taps + t, channels * taps, (int)have);
+                memset(dst + have, 0, (size_t)(nr - have) * sizeof *dst);
             }
         }
     }
@@ -85,9 +100,9 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
     const operands *o = p->user;
     (void)batch;
     if (o->packed) {
-        return o->w + first * p->k * p->isa->nr;
+        return (const float *)(const void *)o->w + first * p->k * p->isa->nr;
     }
-    pack_filters(buffer, o->w, o->c.filters, o->c.channels, o->c.taps, p->isa->nr, first, count);
+    pack_filters(buffer, o->type, o->w, o->c.filters, o->c.channels, o->c.taps, p->isa->nr, first, count);
     return buffer;
 }
 
@@ -96,7 +111,7 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
 static bool pack_shape(const lathe_tensor *t, const int64_t param[4], int64_t *taps)
 {
     int64_t all;
-    if (t->dtype != LATHE_DTYPE_F32 || t->rank < 3 || param[0] < 1 || param[0] > LT_GEMM_NR || !lt_dims_count(t->dims, t->rank, &all) || all == 0) {
+    if (lt_lane_of(t->dtype) != LT_LANE_F32 || t->rank < 3 || param[0] < 1 || param[0] > LT_GEMM_NR || !lt_dims_count(t->dims, t->rank, &all) || all == 0) {
         return false;
     }
     return lt_dims_count(t->dims + 2, t->rank - 2, taps);
@@ -117,7 +132,7 @@ static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
 {
     int64_t taps;
     if (pack_shape(t, param, &taps)) {
-        pack_filters(dst, t->data, t->dims[0], t->dims[1], taps, (int)param[0], 0, (t->dims[0] + param[0] - 1) / param[0]);
+        pack_filters(dst, t->dtype, t->data, t->dims[0], t->dims[1], taps, (int)param[0], 0, (t->dims[0] + param[0] - 1) / param[0]);
     }
 }
 
@@ -129,11 +144,10 @@ static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4]
     }
     int64_t channels = dst->dims[1], k = channels * taps;
     const float *from = packed;
-    float *to = dst->data;
     for (int64_t f = 0; f < dst->dims[0]; f++) {
         for (int64_t i = 0; i < channels; i++) {
             for (int64_t t = 0; t < taps; t++) {
-                to[(f * channels + i) * taps + t] = from[(f / nr * k + t * channels + i) * nr + f % nr];
+                lt_tile_put(dst->dtype, dst->data, (f * channels + i) * taps + t, 1, from + (f / nr * k + t * channels + i) * nr + f % nr, 0, 1);
             }
         }
     }
@@ -150,7 +164,7 @@ int lt_nhwc_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
 {
     uint16_t nx, nw;
     (void)config;
-    if (!lt_root_fits(problem, fit)) {
+    if (!lt_root_fits(problem, true, fit)) {
         return 0;
     }
     const lathe_operand *x = lt_root_operand(problem, 0, &nx), *w = lt_root_operand(problem, 1, &nw);
@@ -188,9 +202,11 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     o->x = in[nx].data;
     o->w = in[nw].data;
     o->packed = lt_root_packable(problem, 1);
-    o->in_place = lt_conv_pointwise(c);
+    o->type = lt_root_type(problem);
+    o->size = lathe_dtype_bits(o->type) / 8;
+    o->in_place = lt_conv_pointwise(c) && o->size == 4;
     *p = (lt_product){.isa = isa, .batch = 1, .m = c->batch * c->pixels, .n = c->filters, .k = c->channels * c->taps, .rows = rows, .panels = panels,
-                      .rows_built = !o->in_place, .panels_built = !o->packed, .user = o, .alpha = 1, .beta = 1, .addend_period = 1};
+                      .type = o->type, .rows_built = !o->in_place, .panels_built = !o->packed, .user = o, .alpha = 1, .beta = 1, .addend_period = 1};
     return LATHE_OK;
 }
 

@@ -100,6 +100,8 @@ static void gather(char *dst, const char *row, size_t size, int64_t x, int64_t s
             memset(dst, pad, size);
         } else if (size == 1) {
             *dst = row[x];
+        } else if (size == 2) {
+            memcpy(dst, row + (size_t)x * 2, 2);
         } else {
             memcpy(dst, row + (size_t)x * 4, 4);
         }

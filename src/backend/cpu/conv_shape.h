@@ -31,7 +31,7 @@ typedef struct lt_conv_run {
 } lt_conv_run;
 /* Cuts `cols` pixels from `first` on; runs has room for cols. */
 int lt_conv_runs(const lt_conv *c, int64_t first, int cols, lt_conv_run *runs);
-/* The element of each pixel under one tap of the plane; `pad` (a byte, repeated) outside. size: bytes of an element, 1 or 4. */
+/* The element of each pixel under one tap of the plane; `pad` (a byte, repeated) outside. size: bytes of an element, 1, 2 or 4. */
 void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n, const int64_t tap[3], int pad, void *line);
 
 /* Coordinates of an output pixel. */

@@ -27,6 +27,10 @@ typedef struct lt_cpu_isa {
     lt_tile_fn quant8, dequant8;       /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
     void (*scaled_add)(float *acc, const float *x, int64_t step, float w, int n);    /* acc[i] += w * x[i * step] */
     void (*product_add)(float *acc, const float *x, const float *w, int n);          /* acc[i] += x[i] * w[i] */
+    /* f16 and bf16: to f32, from f32, and f32 numbers rounded to what they can hold. */
+    void (*widen16)(float *dst, const uint16_t *src, lathe_dtype dtype, int64_t n);
+    void (*narrow16)(uint16_t *dst, const float *src, lathe_dtype dtype, int64_t n);
+    void (*round16)(float *x, lathe_dtype dtype, int64_t n);
     void (*widen8)(int16_t *dst, const uint8_t *src, bool is_signed, int zero, int64_t n); /* dst[i] = src[i] - zero */
     /* dst[j] = even[j] - zero in the low half, odd[j] - zero in the high one; n is a multiple of nr. */
     void (*pair8)(int32_t *dst, const uint8_t *even, const uint8_t *odd, bool is_signed, int zero, int n);

@@ -9,7 +9,9 @@
 
 typedef struct operands {
     lt_matmul s;
-    const float *a, *b;
+    const char *a, *b;
+    lathe_dtype type;
+    size_t size; /* bytes of an element */
     bool packed;
 } operands;
 
@@ -122,17 +124,22 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
     const operands *o = p->user;
     int64_t at, unused;
     lt_matmul_at(&o->s, batch, &at, &unused);
-    const float *a = o->a + at * p->m * p->k + first * o->s.a_row;
-    if (o->s.a_col == 1) {
+    int64_t start = at * p->m * p->k + first * o->s.a_row;
+    if (!p->rows_built) {
         *lda = o->s.a_row;
-        return a;
-    }
-    for (int64_t k = 0; k < p->k; k++) { /* transposed: rows are built */
-        for (int i = 0; i < count; i++) {
-            buffer[i * p->k + k] = a[k * o->s.a_col + i];
-        }
+        return (const float *)(const void *)o->a + start;
     }
     *lda = p->k;
+    for (int64_t i = 0; i < count; i++, start += o->s.a_row) { /* transposed, or widened */
+        if (o->s.a_col == 1) {
+            p->isa->widen16(buffer + i * p->k, (const uint16_t *)(const void *)o->a + start, o->type, p->k);
+        } else {
+            for (int64_t k = 0; k < p->k; k += LT_TILE) {
+                int n = p->k - k < LT_TILE ? (int)(p->k - k) : LT_TILE;
+                lt_tile_fetch(o->type, buffer + i * p->k + k, 0, o->a, start + k * o->s.a_col, o->s.a_col, n);
+            }
+        }
+    }
     return buffer;
 }
 
@@ -142,9 +149,9 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
     int64_t unused, at, nr = p->isa->nr;
     lt_matmul_at(&o->s, batch, &unused, &at);
     if (o->packed) {
-        return o->b + (at * ((p->n + nr - 1) / nr) + first) * p->k * nr;
+        return (const float *)(const void *)o->b + (at * ((p->n + nr - 1) / nr) + first) * p->k * nr;
     }
-    lt_pack_panels(buffer, o->b + at * p->k * p->n, o->s.b_row, o->s.b_col, p->k, p->n, (int)nr, first, count);
+    lt_pack_panels(buffer, o->type, o->b + (size_t)(at * p->k * p->n) * o->size, o->s.b_row, o->s.b_col, p->k, p->n, (int)nr, first, count);
     return buffer;
 }
 
@@ -152,7 +159,7 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
 
 static bool pack_shape(const lathe_tensor *t, const int64_t param[4], int64_t *matrices, int64_t *k, int64_t *n)
 {
-    if (t->dtype != LATHE_DTYPE_F32 || t->rank < 1 || param[0] < 1 || param[0] > LT_GEMM_NR || (param[1] && t->rank != 2)) {
+    if (lt_lane_of(t->dtype) != LT_LANE_F32 || t->rank < 1 || param[0] < 1 || param[0] > LT_GEMM_NR || (param[1] && t->rank != 2)) {
         return false;
     }
     int64_t last = t->rank > 1 ? t->dims[t->rank - 1] : 1, before = t->rank > 1 ? t->dims[t->rank - 2] : t->dims[0];
@@ -180,7 +187,8 @@ static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
     }
     int64_t all = (n + nr - 1) / nr;
     for (int64_t i = 0; i < matrices; i++) {
-        lt_pack_panels((float *)dst + i * all * nr * k, (const float *)t->data + i * k * n, param[1] ? 1 : n, param[1] ? k : 1, k, n, (int)nr, 0, all);
+        const char *from = (const char *)t->data + (size_t)(i * k * n) * (lathe_dtype_bits(t->dtype) / 8);
+        lt_pack_panels((float *)dst + i * all * nr * k, t->dtype, from, param[1] ? 1 : n, param[1] ? k : 1, k, n, (int)nr, 0, all);
     }
 }
 
@@ -192,11 +200,10 @@ static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4]
     }
     int64_t all = (n + nr - 1) / nr, row = param[1] ? 1 : n, col = param[1] ? k : 1;
     for (int64_t i = 0; i < matrices; i++) {
-        float *to = (float *)dst->data + i * k * n;
         const float *from = (const float *)packed + i * all * nr * k;
         for (int64_t p = 0; p < k; p++) {
             for (int64_t j = 0; j < n; j++) {
-                to[p * row + j * col] = from[(j / nr * k + p) * nr + j % nr];
+                lt_tile_put(dst->dtype, dst->data, i * k * n + p * row + j * col, 1, from + (j / nr * k + p) * nr + j % nr, 0, 1);
             }
         }
     }
@@ -221,7 +228,7 @@ int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
 {
     uint16_t b_number;
     (void)config;
-    if (!lt_root_fits(problem, fit)) {
+    if (!lt_root_fits(problem, true, fit)) {
         return 0;
     }
     const lathe_operand *a = lt_root_operand(problem, 0, NULL), *b = lt_root_operand(problem, 1, &b_number);
@@ -241,7 +248,8 @@ int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     for (int i = 0; i < b->rank; i++) {
         panels_built *= opt_of(b, i);
     }
-    fit->cost = lt_product_cost(isa, problem, m, n, k, (packed ? 0 : panels_built * (tb ? 2 : 1)) + (ta ? 2 * m * k : 0));
+    fit->cost = lt_product_cost(isa, problem, m, n, k, (packed ? 0 : panels_built * (tb ? 2 : 1)) + (ta ? 2 * m * k : 0) +
+                                  (a->dtype != LATHE_DTYPE_F32 ? m * k : 0));
     return 1;
 }
 
@@ -256,8 +264,10 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     o->a = in[na].data;
     o->b = in[nb].data;
     o->packed = lt_root_packable(problem, 1);
+    o->type = lt_root_type(problem);
+    o->size = lathe_dtype_bits(o->type) / 8;
     *p = (lt_product){.isa = isa, .batch = o->s.batches, .m = o->s.m, .n = o->s.n, .k = o->s.k, .rows = rows, .panels = panels, .user = o,
-                      .rows_built = o->s.a_col != 1, .panels_built = !o->packed, .alpha = 1, .beta = 1, .addend_period = 1};
+                      .type = o->type, .rows_built = o->s.a_col != 1 || o->type != LATHE_DTYPE_F32, .panels_built = !o->packed, .alpha = 1, .beta = 1, .addend_period = 1};
     return LATHE_OK;
 }
 

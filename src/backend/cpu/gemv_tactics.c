@@ -21,7 +21,7 @@ static bool rows_ok(const lathe_operand *a)
 int lt_gemv_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     (void)config;
-    if (!lt_root_fits(problem, fit)) {
+    if (!lt_root_fits(problem, false, fit)) {
         return 0;
     }
     const lathe_operand *a = lt_root_operand(problem, 0, NULL), *b = lt_root_operand(problem, 1, NULL), *c = lt_root_operand(problem, 2, NULL);

@@ -19,6 +19,7 @@
 #include "backend/cpu/gemm_kernel.inc"
 #include "backend/cpu/q8_kernel.inc"
 #include "backend/cpu/row_kernel.inc"
+#include "backend/cpu/half_kernel.inc"
 
 GEMM_KERNEL(1) GEMM16_KERNEL(1)
 GEMM_KERNEL(2) GEMM16_KERNEL(2)
@@ -32,6 +33,9 @@ const lt_cpu_isa lt_isa_base = {
     .gflops = 28,
     .gemm = {NULL, gemm_1, gemm_2, gemm_3, gemm_4},
     .gemm16 = {NULL, gemm16_1, gemm16_2, gemm16_3, gemm16_4},
+    .widen16 = widen16,
+    .narrow16 = narrow16,
+    .round16 = round16,
     .widen8 = widen8,
     .pair8 = pair8,
     .rescale = rescale,

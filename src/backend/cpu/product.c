@@ -81,6 +81,11 @@ static int64_t group_size(const lt_product *p, int threads)
     return even < limit ? (even > 0 ? even : 1) : limit;
 }
 
+static bool is_half(const lt_product *p)
+{
+    return p->type == LATHE_DTYPE_F16 || p->type == LATHE_DTYPE_BF16;
+}
+
 /* alpha * sum + beta * addend on a tile. */
 static void finish(const lt_product *p, float *tile, int64_t batch, int64_t row, int64_t col, int rows, int cols)
 {
@@ -93,9 +98,15 @@ static void finish(const lt_product *p, float *tile, int64_t batch, int64_t row,
     if (!p->addend) {
         return;
     }
-    const float *base = p->addend + batch % p->addend_period * p->addend_batch + row * p->addend_row + col * p->addend_col;
-    for (int i = 0; i < rows; i++, base += p->addend_row) {
-        p->isa->scaled_add(tile + i * pitch, base, p->addend_col, p->beta, cols);
+    int64_t at = batch % p->addend_period * p->addend_batch + row * p->addend_row + col * p->addend_col;
+    for (int i = 0; i < rows; i++, at += p->addend_row) {
+        float line[LT_GEMM_NR];
+        if (is_half(p)) {
+            lt_tile_fetch(p->type, line, 0, p->addend, at, p->addend_col, cols);
+            p->isa->scaled_add(tile + i * pitch, line, 1, p->beta, cols);
+        } else {
+            p->isa->scaled_add(tile + i * pitch, (const float *)p->addend + at, p->addend_col, p->beta, cols);
+        }
     }
 }
 
@@ -114,6 +125,9 @@ static void one_tile(worker *w, int64_t batch, int64_t row, int rows, int64_t pa
         p->finish(p, w->tile, batch, row, col, rows, cols, a, lda);
     } else {
         finish(p, w->tile, batch, row, col, rows, cols);
+    }
+    if (is_half(p)) {
+        p->isa->round16(w->tile, p->type, rows * nr);
     }
     lt_tile_block block = {.start = (batch * p->m + row) * p->n + col, .row_step = p->n, .rows = rows, .cols = cols, .pitch = nr};
     lt_tile_run(&w->program, &block);
@@ -200,27 +214,37 @@ bool lt_root_packable(const lathe_problem *problem, size_t slot)
     return true;
 }
 
-int lt_root_fits(const lathe_problem *problem, lathe_fit *fit)
+lathe_dtype lt_root_type(const lathe_problem *problem)
 {
+    const lathe_operand *x = lt_root_operand(problem, 0, NULL);
+    return x ? x->dtype : LATHE_DTYPE_UNDEFINED;
+}
+
+int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit)
+{
+    lathe_dtype type = lt_root_type(problem);
     const lathe_pw_instr *first;
     int count = lt_problem_epilogue(problem, &first);
     if ((size_t)count < problem->n_instrs) {
         return lt_no(fit, "has a prologue");
     }
+    if (type != LATHE_DTYPE_F32 && !(half && (type == LATHE_DTYPE_F16 || type == LATHE_DTYPE_BF16))) {
+        return lt_no(fit, "input 0 is %s", lathe_dtype_name(type) ? lathe_dtype_name(type) : "absent");
+    }
     for (size_t slot = 0; slot < problem->n_root_in; slot++) {
         const lathe_operand *o = lt_root_operand(problem, slot, NULL);
-        if (o && (o->dtype != LATHE_DTYPE_F32 || o->rank < 0 || (o->flags & LATHE_OPERAND_MANAGED))) {
+        if (o && (o->dtype != type || o->rank < 0 || (o->flags & LATHE_OPERAND_MANAGED))) {
             return lt_no(fit, "input %zu is %s", slot, lathe_dtype_name(o->dtype));
         }
         if (!o && slot < 2) {
             return lt_no(fit, "input %zu is absent", slot);
         }
     }
-    if (count == 0 && (problem->n_out != 1 || problem->out[0].dtype != LATHE_DTYPE_F32)) {
-        return lt_no(fit, "the result is not one f32 tensor");
+    if (count == 0 && (problem->n_out != 1 || problem->out[0].dtype != type)) {
+        return lt_no(fit, "the result is not one tensor of that type");
     }
     for (int i = 0; i < count; i++) {
-        if (first[i].op == LATHE_PW_ROOT && (first[i].dtype != LATHE_DTYPE_F32 || first[i].operand != 0)) {
+        if (first[i].op == LATHE_PW_ROOT && (first[i].dtype != type || first[i].operand != 0)) {
             return lt_no(fit, "the result is %s", lathe_dtype_name(first[i].dtype));
         }
     }
@@ -232,21 +256,14 @@ int lt_root_fits(const lathe_problem *problem, lathe_fit *fit)
     return lt_tile_fits(problem, fit);
 }
 
-void lt_pack_panels(float *dst, const float *b, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count)
+void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count)
 {
-    const char *bytes = (const char *)b;
     for (int64_t panel = first; panel < first + count; panel++, dst += k * nr) {
         int64_t j0 = panel * nr, cols = n - j0 < nr ? n - j0 : nr;
         for (int64_t p = 0; p < k; p++) {
             float *line = dst + p * nr;
-            if (col == 1) {
-                memcpy(line, bytes + (p * row + j0) * 4, (size_t)cols * 4);
-            } else {
-                for (int64_t j = 0; j < cols; j++) {
-                    memcpy(line + j, bytes + (p * row + (j0 + j) * col) * 4, 4);
-                }
-            }
-            memset(line + cols, 0, (size_t)(nr - cols) * 4);
+            lt_tile_fetch(dtype, line, 0, b, p * row + j0 * col, col, (int)cols);
+            memset(line + cols, 0, (size_t)(nr - cols) * sizeof *line);
         }
     }
 }

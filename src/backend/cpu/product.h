@@ -15,6 +15,7 @@ struct lt_product {
     const float *(*rows)(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda);
     /* Consecutive panels of nr columns of the right matrix, k x nr each, 64-byte aligned; missing columns hold anything finite. buffer: count panels. */
     const float *(*panels)(const lt_product *p, int64_t batch, int64_t first, int64_t count, float *buffer);
+    lathe_dtype type;              /* of the operands and the root's result: f32 (also when UNDEFINED), f16, bf16 */
     bool rows_built, panels_built; /* the buffers are used */
     int row_extra;                 /* elements of the row buffer behind each row's k, for the use of `finish` */
     const lt_gemm_kernel *kernels; /* NULL: f32. Products of pairs of 16-bit integers count pairs in k and leave 32-bit sums */
@@ -24,7 +25,7 @@ struct lt_product {
     const void *user;
     /* result = alpha * sum + beta * addend; the addend's element is (batch % addend_period) * addend_batch + row * addend_row + col * addend_col */
     float alpha, beta;
-    const float *addend; /* NULL: none */
+    const void *addend; /* of `type`; NULL: none */
     int64_t addend_period, addend_batch, addend_row, addend_col;
 };
 
@@ -35,14 +36,18 @@ lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const l
 /* Nanoseconds on one thread: the sums, the operands' way through memory, the epilogue. built: floats that are rearranged on the way. */
 double lt_product_cost(const lt_cpu_isa *isa, const lathe_problem *problem, double m, double n, double k, double built);
 
-/* What every driver of a root with f32 operands checks: no prologue, f32 operands and result, an epilogue that the tile program takes. */
-int lt_root_fits(const lathe_problem *problem, lathe_fit *fit);
+/*
+ * What every driver of a root with real operands checks: no prologue, operands and result of one type (f32; with `half` also f16 and bf16, which are
+ * computed in f32), an epilogue that the tile program takes.
+ */
+int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit);
+lathe_dtype lt_root_type(const lathe_problem *problem);
 /* Operand of the root's input `slot`; NULL when it is absent. *number gets its number. */
 const lathe_operand *lt_root_operand(const lathe_problem *problem, size_t slot, uint16_t *number);
 /* The operand is a constant that only this slot reads, so that it may be packed. */
 bool lt_root_packable(const lathe_problem *problem, size_t slot);
 
-/* Panels of a matrix in memory: element (p, j) at b[p * row + j * col], k x n. Used by packs and by products that pack as they go. */
-void lt_pack_panels(float *dst, const float *b, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count);
+/* Panels of f32 from a matrix in memory: element (p, j) at b[p * row + j * col], k x n. Used by packs and by products that pack as they go. */
+void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count);
 
 #endif

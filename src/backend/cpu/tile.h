@@ -45,6 +45,7 @@ typedef struct lt_tile_ref {
 } lt_tile_ref;
 
 typedef struct lt_tile_program {
+    const struct lt_cpu_isa *isa;
     int rank; /* of the collapsed space, outermost axis first */
     int64_t extent[LATHE_MAX_RANK];
     int64_t points;

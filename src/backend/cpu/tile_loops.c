@@ -146,7 +146,7 @@ static void cast_f32_i32(const lt_tile_step *s, int n)
 
 static void cast_f32_round(const lt_tile_step *s, int n)
 {
-    memcpy(s->dst, s->x, (size_t)n * sizeof(float));
+    memmove(s->dst, s->x, (size_t)n * sizeof(float));
     lt_tile_round(s->dtype, s->dst, n);
 }
 

@@ -20,6 +20,11 @@ static bool is_wide(lathe_dtype dtype)
     return lt_lane_of(dtype) == LT_LANE_F64 || lt_lane_of(dtype) == LT_LANE_I64;
 }
 
+static bool is_half(lathe_dtype dtype)
+{
+    return dtype == LATHE_DTYPE_F16 || dtype == LATHE_DTYPE_BF16;
+}
+
 static bool is_uniform(const lathe_problem *p, const lathe_pw_instr *s)
 {
     if (s->op == LATHE_PW_CONST) {
@@ -438,6 +443,9 @@ static lt_tile_fn loop_of(const maker *m, const lathe_pw_instr *s, lathe_dtype f
     if (s->op == LATHE_PW_DEQUANT && isa->dequant8 && scale == LATHE_DTYPE_F32 && s->dtype == LATHE_DTYPE_F32 && lathe_dtype_bits(from) <= 16) {
         return isa->dequant8;
     }
+    if (s->op == LATHE_PW_CAST && is_half(s->dtype) && lt_lane_of(from) == LT_LANE_F32) {
+        return isa->tile[LATHE_PW_CAST]; /* a copy, then rounded */
+    }
     if (s->op != LATHE_PW_QUANT && s->op != LATHE_PW_DEQUANT && s->op != LATHE_PW_CAST && (single || half || compare) && isa->tile[s->op]) {
         return isa->tile[s->op];
     }
@@ -457,7 +465,7 @@ static lathe_status add_step(maker *m, lt_tile_program *t, int at, lathe_diag *d
     step->z = arity > 2 ? value_of(m, s->args[2]) : NULL;
     memcpy(step->imm, s->imm, sizeof step->imm);
     step->fn = loop_of(m, s, from, scale);
-    step->round = step->fn == m->isa->tile[s->op] && (s->dtype == LATHE_DTYPE_F16 || s->dtype == LATHE_DTYPE_BF16);
+    step->round = step->fn == m->isa->tile[s->op] && is_half(s->dtype);
     t->items[t->n_items++] = (int16_t)(t->n_steps - 1);
     LT_CHECK(diag, step->fn != NULL, lathe_pw_name(s->op));
     return LATHE_OK;
@@ -516,6 +524,7 @@ lathe_status lt_tile_prepare(lt_tile_program *t, const lt_cpu_isa *isa, const la
     maker m = {.call = call, .isa = isa, .scratch = scratch, .root = root};
     int count = lt_problem_epilogue(p, &m.first);
     LT_CHECK(diag, count <= LT_TILE_INSTRS, p->op);
+    t->isa = isa;
     t->n_items = t->n_loads = t->n_steps = t->n_stores = t->rank = 0;
     m.space.rank = p->out[0].rank;
     t->points = 1;
@@ -550,6 +559,21 @@ static void coordinates(const lt_tile_program *t, int64_t point, int64_t *c)
     }
 }
 
+/* n elements from `index` on, into or out of the register. */
+static void move_run(const lt_tile_program *t, const lt_tile_ref *ref, int64_t index, int64_t step, int at, int n, bool store)
+{
+    bool half = step == 1 && is_half(ref->dtype);
+    if (half && store) {
+        t->isa->narrow16((uint16_t *)(void *)ref->data + index, (const float *)ref->reg + at, ref->dtype, n);
+    } else if (half) {
+        t->isa->widen16((float *)ref->reg + at, (const uint16_t *)(const void *)ref->data + index, ref->dtype, n);
+    } else if (store) {
+        lt_tile_put(ref->dtype, ref->data, index, step, ref->reg, at, n);
+    } else {
+        lt_tile_fetch(ref->dtype, ref->reg, at, ref->data, index, step, n);
+    }
+}
+
 /* `count` points from the coordinates c on: runs along the last axis. c is not kept. */
 static void walk_runs(const lt_tile_program *t, const lt_tile_ref *ref, int64_t *c, int at, int count, bool store)
 {
@@ -561,11 +585,7 @@ static void walk_runs(const lt_tile_program *t, const lt_tile_ref *ref, int64_t 
     while (count > 0) {
         int64_t left = t->extent[last] - c[last];
         int n = left < count ? (int)left : count;
-        if (store) {
-            lt_tile_put(ref->dtype, ref->data, index, ref->step[last], ref->reg, at, n);
-        } else {
-            lt_tile_fetch(ref->dtype, ref->reg, at, ref->data, index, ref->step[last], n);
-        }
+        move_run(t, ref, index, ref->step[last], at, n, store);
         at += n;
         count -= n;
         index -= c[last] * ref->step[last];
@@ -586,10 +606,8 @@ static void walk(const lt_tile_program *t, const lt_tile_ref *ref, const lt_tile
     for (int r = 0; r < block->rows; r++) {
         int64_t start = block->start + r * block->row_step, c[LATHE_MAX_RANK];
         int at = r * block->pitch;
-        if (ref->linear && store) {
-            lt_tile_put(ref->dtype, ref->data, start, 1, ref->reg, at, block->cols);
-        } else if (ref->linear) {
-            lt_tile_fetch(ref->dtype, ref->reg, at, ref->data, start, 1, block->cols);
+        if (ref->linear) {
+            move_run(t, ref, start, 1, at, block->cols, store);
         } else {
             coordinates(t, start, c);
             walk_runs(t, ref, c, at, block->cols, store);
@@ -608,7 +626,7 @@ void lt_tile_run(const lt_tile_program *t, const lt_tile_block *block)
         const lt_tile_step *step = &t->steps[t->items[i]];
         step->fn(step, n);
         if (step->round) {
-            lt_tile_round(step->dtype, step->dst, n);
+            t->isa->round16(step->dst, step->dtype, n);
         }
     }
     for (int i = 0; i < t->n_stores; i++) { /* last, so that an input may be overwritten */
