@@ -1,6 +1,7 @@
 /*
- * number_origins.c - gives an origin to every node that has none, in the importer's order and with its places, so that graphs from text or made node by
- * node count as models too: the same network has the same origins however it came. Called by api.
+ * number_origins.c - gives an origin to every node that has none, in the importer's order and with its places, so that
+ * graphs from text or made node by node count as models too: the same network has the same origins however it came.
+ * Called by api.
  */
 #include <string.h>
 
@@ -24,7 +25,8 @@ static const char *path_of(lt_graph *graph, const char *outer, const lt_node *no
     if (length > 512) {
         return strcmp(outer + length - 3, "...") == 0 ? outer : lt_arena_printf(&graph->arena, "%s/...", outer);
     }
-    return lt_arena_printf(&graph->arena, "%s%s%.120s/%.120s", outer, length > 0 ? "/" : "", label_of(graph, node), attr);
+    return lt_arena_printf(&graph->arena, "%s%s%.120s/%.120s", outer, length > 0 ? "/" : "", label_of(graph, node),
+                           attr);
 }
 
 static lathe_status number_node(lt_graph *graph, lt_node *node, const char *path, lathe_diag *diag)

@@ -28,15 +28,18 @@ void sys_check(lathe_status status, lathe_diag *diag, const char *file, int line
     }
 }
 
-void sys_refused(lathe_status status, lathe_status want, const char *mention, const lathe_diag *diag, const char *file, int line)
+void sys_refused(lathe_status status, lathe_status want, const char *mention, const lathe_diag *diag, const char *file,
+                 int line)
 {
     bool found = mention == NULL;
     lathe_diag_record r = { .struct_size = sizeof r };
     for (size_t i = 0; lathe_diag_at(diag, i, &r) == LATHE_OK; i++) {
-        found = found || strstr(r.text, mention) != NULL || strstr(r.where, mention) != NULL || strstr(r.advice, mention) != NULL;
+        found = found || strstr(r.text, mention) != NULL || strstr(r.where, mention) != NULL ||
+                strstr(r.advice, mention) != NULL;
     }
     if (status != want || !found) {
-        print_message("%s:%d: %s, expected %s with '%s'\n", file, line, lathe_status_name(status), lathe_status_name(want), mention ? mention : "");
+        print_message("%s:%d: %s, expected %s with '%s'\n", file, line, lathe_status_name(status),
+                      lathe_status_name(want), mention ? mention : "");
         lathe_diag_print(diag, stderr);
         fail();
     }
@@ -44,8 +47,8 @@ void sys_refused(lathe_status status, lathe_status want, const char *mention, co
 
 /* ---- Networks and plans ---- */
 
-static const char *const nets[] = { "branch",    "convolution", "detection", "devices", "loop",   "perceptron",
-                                    "picture",   "quantized",   "recurrent", "shapes",  "unknown" };
+static const char *const nets[] = { "branch",  "convolution", "detection", "devices", "loop",   "perceptron",
+                                    "picture", "quantized",   "recurrent", "shapes",  "unknown" };
 
 const char *sys_net_name(size_t index)
 {
@@ -154,7 +157,8 @@ void sys_inputs_make(sys_inputs *inputs, const lathe_network *network, const cha
         for (int k = 0; k < input->type.rank; k++) {
             SYS_MUST(lt_dim_eval(s.dims, input->type.dims[k], size_of, &s, &dims[k], diag));
         }
-        SYS_MUST(lt_tensor_alloc(&inputs->arena, &inputs->values[i].tensor, input->type.dtype, input->type.rank, dims, input->name, diag));
+        SYS_MUST(lt_tensor_alloc(&inputs->arena, &inputs->values[i].tensor, input->type.dtype, input->type.rank, dims,
+                                 input->name, diag));
         SYS_MUST(lt_random_fill(&inputs->values[i].tensor, seed + i, diag));
         inputs->values[i].tensor.struct_size = sizeof(lathe_tensor);
         inputs->list[i] = &inputs->values[i];
@@ -242,7 +246,8 @@ void sys_run_once(sys_results *results, const lathe_engine *engine, const sys_in
 
 static bool is_float(lathe_dtype dtype)
 {
-    return dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F64 || dtype == LATHE_DTYPE_F16 || dtype == LATHE_DTYPE_BF16;
+    return dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F64 || dtype == LATHE_DTYPE_F16 ||
+           dtype == LATHE_DTYPE_BF16;
 }
 
 static bool same_floats(const lathe_tensor *a, const lathe_tensor *b, double tolerance, char *why, size_t size)
@@ -296,7 +301,9 @@ double sys_tolerance(const char *network)
     if (strstr(network, ".fp16") != NULL) {
         return 2e-3;
     }
-    return strstr(network, "super_resolution") != NULL ? 2e-4 : 2e-5; /* it clips numbers of hundreds to 0..1: any two orders of sums differ by 2e-5 */
+    return strstr(network, "super_resolution") != NULL
+               ? 2e-4
+               : 2e-5; /* it clips numbers of hundreds to 0..1: any two orders of sums differ by 2e-5 */
 }
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * system.h - the whole road in few lines, for tests: networks of the repository, builds, inputs by symbol, runs through the public API, the reference.
- * Failures end the test with the diagnostics. Include it behind cmocka.h.
+ * system.h - the whole road in few lines, for tests: networks of the repository, builds, inputs by symbol, runs through
+ * the public API, the reference. Failures end the test with the diagnostics. Include it behind cmocka.h.
  */
 #ifndef LT_TEST_SYSTEM_H
 #define LT_TEST_SYSTEM_H
@@ -13,22 +13,23 @@
 /* Fails the test with the file and line given when status is not LATHE_OK, and prints the diag. */
 void sys_check(lathe_status status, lathe_diag *diag, const char *file, int line);
 /* Calls with a `diag` of their own: SYS_MUST(lathe_build(net, NULL, &plan, diag)). */
-#define SYS_MUST(call)                                            \
-    do {                                                          \
-        lathe_diag *diag = lathe_diag_create(NULL);               \
-        lathe_status sys_status = (call);                         \
-        sys_check(sys_status, diag, __FILE__, __LINE__);          \
-        lathe_diag_destroy(diag);                                 \
+#define SYS_MUST(call)                                                                                                 \
+    do {                                                                                                               \
+        lathe_diag *diag = lathe_diag_create(NULL);                                                                    \
+        lathe_status sys_status = (call);                                                                              \
+        sys_check(sys_status, diag, __FILE__, __LINE__);                                                               \
+        lathe_diag_destroy(diag);                                                                                      \
     } while (0)
 /* The call answers exactly this, and one of its records mentions the text (NULL: any). */
-#define SYS_REFUSED(want, mention, call)                                        \
-    do {                                                                        \
-        lathe_diag *diag = lathe_diag_create(NULL);                             \
-        lathe_status sys_status = (call);                                       \
-        sys_refused(sys_status, want, mention, diag, __FILE__, __LINE__);       \
-        lathe_diag_destroy(diag);                                               \
+#define SYS_REFUSED(want, mention, call)                                                                               \
+    do {                                                                                                               \
+        lathe_diag *diag = lathe_diag_create(NULL);                                                                    \
+        lathe_status sys_status = (call);                                                                              \
+        sys_refused(sys_status, want, mention, diag, __FILE__, __LINE__);                                              \
+        lathe_diag_destroy(diag);                                                                                      \
     } while (0)
-void sys_refused(lathe_status status, lathe_status want, const char *mention, const lathe_diag *diag, const char *file, int line);
+void sys_refused(lathe_status status, lathe_status want, const char *mention, const lathe_diag *diag, const char *file,
+                 int line);
 
 /* ---- Networks and plans ---- */
 
@@ -68,13 +69,17 @@ typedef struct sys_results {
 } sys_results;
 void sys_reference(sys_results *results, const lathe_network *network, const sys_inputs *inputs);
 void sys_bind(lathe_context *context, const sys_inputs *inputs);
-void sys_outputs(sys_results *results, const lathe_engine *engine, lathe_context *context); /* copies of what the last run gave */
+void sys_outputs(sys_results *results, const lathe_engine *engine,
+                 lathe_context *context); /* copies of what the last run gave */
 void sys_run(sys_results *results, const lathe_engine *engine, lathe_context *context, const sys_inputs *inputs);
 /* The same with a context made for the one run. */
 void sys_run_once(sys_results *results, const lathe_engine *engine, const sys_inputs *inputs);
 void sys_results_free(sys_results *results);
 
-/* Same types and shapes; floats within tolerance * largest magnitude (0: equal bits), everything else equal. NaNs at the same places. */
+/*
+ * Same types and shapes; floats within tolerance * largest magnitude (0: equal bits), everything else equal. NaNs at
+ * the same places.
+ */
 void sys_same(const sys_results *got, const sys_results *want, double tolerance, const char *what);
 double sys_tolerance(const char *network); /* of a plan against the reference, as sys_same takes it */
 

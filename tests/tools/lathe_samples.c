@@ -1,8 +1,10 @@
 /*
- * lathe_samples.c - lathe-samples [FOLDER]: every sample of every operator as a line "FILE<tab>DOMAIN<tab>OP<tab>SAMPLE"; with a FOLDER each of them
- * also as FOLDER/FILE, an ONNX model made by the exporter, its inputs as initializers, so that other implementations can compute it.
+ * lathe_samples.c - lathe-samples [FOLDER]: every sample of every operator as a line
+ * "FILE<tab>DOMAIN<tab>OP<tab>SAMPLE"; with a FOLDER each of them also as FOLDER/FILE, an ONNX model made by the
+ * exporter, its inputs as initializers, so that other implementations can compute it.
  *
- * tests/peers/samples.py calls it. Exit codes: 0 fine, 2 usage, 3 a sample cannot be read or exported, 4 a file cannot be written.
+ * tests/peers/samples.py calls it. Exit codes: 0 fine, 2 usage, 3 a sample cannot be read or exported, 4 a file cannot
+ * be written.
  */
 #include <stdio.h>
 #include <string.h>

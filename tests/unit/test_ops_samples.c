@@ -1,9 +1,11 @@
 /*
- * test_ops_samples.c - what other implementations say about every sample of every operator: the outputs of ONNX's reference evaluator ("onnx") and of
- * ONNX Runtime ("ort"), stored in tests/data/samples by tests/peers/samples.py, against Lathe's own evaluation.
+ * test_ops_samples.c - what other implementations say about every sample of every operator: the outputs of ONNX's
+ * reference evaluator ("onnx") and of ONNX Runtime ("ort"), stored in tests/data/samples by tests/peers/samples.py,
+ * against Lathe's own evaluation.
  *
- * A new operator or sample without stored data fails. Where a peer is known to be wrong, deviations.txt says so: the mark must be needed, and unless the
- * other peer agrees with Lathe, its reason must argue from the specification ("spec: ...").
+ * A new operator or sample without stored data fails. Where a peer is known to be wrong, deviations.txt says so: the
+ * mark must be needed, and unless the other peer agrees with Lathe, its reason must argue from the specification
+ * ("spec: ...").
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +21,8 @@
 #include "graph/graph.h"
 
 #define FOLDER LATHE_SOURCE_DIR "/tests/data/samples/"
-#define COMMAND "python3 tests/peers/samples.py build/release/lathe-samples (in the virtual environment of make check-peers)"
+#define COMMAND                                                                                                        \
+    "python3 tests/peers/samples.py build/release/lathe-samples (in the virtual environment of make check-peers)"
 
 enum { ONNX, ORT, PEERS };
 static const char *const peers[PEERS] = { "onnx", "ort" };
@@ -99,17 +102,25 @@ static const char *next_line(const char *at, const char *word, char **line)
 
 /* ---- Comparing ---- */
 
-/* About two units in the last place of the results' type; f32 and f64 leave room for sums in another order. 0: exact. */
+/*
+ * About two units in the last place of the results' type; f32 and f64 leave room for sums in another order. 0: exact.
+ */
 static double tolerance_of(lathe_dtype dtype)
 {
     switch (dtype) {
-    case LATHE_DTYPE_F64: return 1e-9;
+    case LATHE_DTYPE_F64:
+        return 1e-9;
     case LATHE_DTYPE_F32:
-    case LATHE_DTYPE_C64: return 1e-5;
-    case LATHE_DTYPE_C128: return 1e-9;
-    case LATHE_DTYPE_F16: return 2e-3;
-    case LATHE_DTYPE_BF16: return 1.6e-2;
-    default: return 0;
+    case LATHE_DTYPE_C64:
+        return 1e-5;
+    case LATHE_DTYPE_C128:
+        return 1e-9;
+    case LATHE_DTYPE_F16:
+        return 2e-3;
+    case LATHE_DTYPE_BF16:
+        return 1.6e-2;
+    default:
+        return 0;
     }
 }
 
@@ -123,7 +134,9 @@ static bool is_float(lathe_dtype dtype)
     return tolerance_of(dtype) > 0 || (dtype >= LATHE_DTYPE_F8E4M3FN && dtype <= LATHE_DTYPE_F8E5M2FNUZ);
 }
 
-/* Numbers within tolerance of each other, or of a tenth of the largest: elements near 0 are differences of larger ones. */
+/*
+ * Numbers within tolerance of each other, or of a tenth of the largest: elements near 0 are differences of larger ones.
+ */
 static bool compare_floats(const lt_tensor *a, const lt_tensor *b, char *why, size_t size)
 {
     lathe_dtype part = part_of(a->dtype);
@@ -168,7 +181,10 @@ static bool compare(const lt_tensor *a, const lt_tensor *b, char *why, size_t si
     return lt_tensor_equal(a, b);
 }
 
-/* The result that a name of the data means: "y", or "y[2]" for an item of a sequence. Contents of optionals stand for them. */
+/*
+ * The result that a name of the data means: "y", or "y[2]" for an item of a sequence. Contents of optionals stand for
+ * them.
+ */
 static const lt_any *find_result(const lt_graph *graph, const lt_run *run, const char *name)
 {
     size_t length = strcspn(name, "[");
@@ -239,12 +255,14 @@ static bool compare_line(const lt_graph *graph, const lt_run *run, char *line, c
 
 /* ---- One sample ---- */
 
-static verdict judge(const lt_graph *graph, const lt_run *run, const char *block, const char *peer, char *why, size_t size)
+static verdict judge(const lt_graph *graph, const lt_run *run, const char *block, const char *peer, char *why,
+                     size_t size)
 {
     char word[16], *line = NULL;
     verdict found = NONE;
     snprintf(word, sizeof word, "%s ", peer);
-    for (const char *at = next_line(block, word, &line); at != NULL && found != DEVIATES; at = next_line(at, word, &line)) {
+    for (const char *at = next_line(block, word, &line); at != NULL && found != DEVIATES;
+         at = next_line(at, word, &line)) {
         if (strncmp(line, "none: ", 6) != 0) {
             found = compare_line(graph, run, line, why, size) ? AGREES : DEVIATES;
         }
@@ -268,7 +286,8 @@ static void weigh(const char *sample, const char *marks, const verdict found[PEE
         } else if (found[p] != DEVIATES && marked) {
             mistake(t, sample, peers[p], "marked in deviations.txt, but it does not deviate: take the mark away");
         } else if (marked && found[1 - p] != AGREES && strncmp(reason, "spec: ", 6) != 0) {
-            mistake(t, sample, peers[p], "marked, but no other peer agrees with Lathe: the reason must argue \"spec: ...\"");
+            mistake(t, sample, peers[p],
+                    "marked, but no other peer agrees with Lathe: the reason must argue \"spec: ...\"");
         }
         free(reason);
     }
@@ -344,8 +363,8 @@ static void peers_agree(void **state)
     for (size_t i = 0; (op = lt_op_at(i)) != NULL; i++) {
         check_op(op, deviations, &t);
     }
-    print_message("%zu samples: %zu agree with ONNX's reference, %zu with ONNX Runtime, %zu marked deviations\n", t.samples, t.agree[ONNX], t.agree[ORT],
-                  t.marked);
+    print_message("%zu samples: %zu agree with ONNX's reference, %zu with ONNX Runtime, %zu marked deviations\n",
+                  t.samples, t.agree[ONNX], t.agree[ORT], t.marked);
     free(deviations);
     assert_int_equal(t.mistakes, 0);
 }

@@ -1,6 +1,7 @@
 /*
- * test_system_devices.c - every small net and the trained digits model on the cpu, on the test device, and with their nodes taking turns between the two:
- * the outputs are those of the reference. A second run in the same context, after other shapes, gives the same bits.
+ * test_system_devices.c - every small net and the trained digits model on the cpu, on the test device, and with their
+ * nodes taking turns between the two: the outputs are those of the reference. A second run in the same context, after
+ * other shapes, gives the same bits.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +47,8 @@ static size_t steps_on_twin(const lathe_plan *plan)
 
 static void compare(const char *name, const lathe_network *network, const lathe_plan *plan, const char *how)
 {
-    static const char *const shapes[] = { "N=2 H=5 W=4 B=2 S=3 *=2", "N=5 H=3 W=6 B=1 S=4 *=1", "N=2 H=5 W=4 B=2 S=3 *=2" };
+    static const char *const shapes[] = { "N=2 H=5 W=4 B=2 S=3 *=2", "N=5 H=3 W=6 B=1 S=4 *=1",
+                                          "N=2 H=5 W=4 B=2 S=3 *=2" };
     lathe_engine *engine = sys_load(NULL, plan, NULL);
     lathe_context *context = NULL;
     sys_results got[LT_COUNT(shapes)], want;
@@ -75,8 +77,11 @@ static void check_net(const char *name)
     static const struct {
         const char *how, *device;
         uint32_t first, every; /* 0: as the network says */
-    } ways[] = { { "on cpu", "cpu", 0, 0 },           { "on twin", "twin", 0, 0 },          { "by turns, twin first", "cpu", 0, 2 },
-                 { "by turns, cpu first", "cpu", 1, 2 }, { "every third on twin", "cpu", 1, 3 } };
+    } ways[] = { { "on cpu", "cpu", 0, 0 },
+                 { "on twin", "twin", 0, 0 },
+                 { "by turns, twin first", "cpu", 0, 2 },
+                 { "by turns, cpu first", "cpu", 1, 2 },
+                 { "every third on twin", "cpu", 1, 3 } };
     size_t twin_alone = 0;
     for (size_t i = 0; i < LT_COUNT(ways); i++) {
         lathe_network *network = sys_network(name);
@@ -92,7 +97,8 @@ static void check_net(const char *name)
         lathe_plan_destroy(plan);
         lathe_network_destroy(network);
     }
-    assert_true(twin_alone > 0 || strcmp(name, "unknown") == 0); /* all of that net depends on elements: the host has it */
+    assert_true(twin_alone > 0 ||
+                strcmp(name, "unknown") == 0); /* all of that net depends on elements: the host has it */
 }
 
 static void nets(void **state)
@@ -124,6 +130,7 @@ static void turns_are_real(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(nets), cmocka_unit_test(digits), cmocka_unit_test(turns_are_real) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(nets), cmocka_unit_test(digits),
+                                        cmocka_unit_test(turns_are_real) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_system_errors.c - what callers do wrong, at the public border: each mistake has a status of its own and a record that names it, and leaves what was
- * there usable. Cancelled builds leave nothing. Steady runs allocate nothing.
+ * test_system_errors.c - what callers do wrong, at the public border: each mistake has a status of its own and a record
+ * that names it, and leaves what was there usable. Cancelled builds leave nothing. Steady runs allocate nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,7 +120,13 @@ static void unequal_dimensions(void **state)
     static const char text[] = "net (f32[N,4] a, f32[N,4] b) => (y)\n{\n  y = Add (a, b)\n}\n";
     (void)state;
     float data[16] = { 0 };
-    lathe_tensor two = { .struct_size = sizeof two, .dtype = LATHE_DTYPE_F32, .rank = 2, .dims = { 2, 4 }, .data = data, .bytes = 32 }, three = two;
+    lathe_tensor two = { .struct_size = sizeof two,
+                         .dtype = LATHE_DTYPE_F32,
+                         .rank = 2,
+                         .dims = { 2, 4 },
+                         .data = data,
+                         .bytes = 32 },
+                 three = two;
     three.dims[0] = 3;
     three.bytes = 48;
     fixture f = { 0 };
@@ -158,7 +164,8 @@ static void output_buffers(void **state)
     SYS_MUST(lathe_context_set_output(f.context, "y", room, bytes - 1, diag));
     SYS_REFUSED(LATHE_BAD_SHAPE, "'y'", lathe_context_run(f.context, diag));
     memset(room, 0xa5, sizeof room);
-    SYS_MUST(lathe_context_set_output(f.context, "y", room + 4, bytes, diag)); /* elements are aligned, the buffer is not */
+    SYS_MUST(
+        lathe_context_set_output(f.context, "y", room + 4, bytes, diag)); /* elements are aligned, the buffer is not */
     SYS_MUST(lathe_context_run(f.context, diag));
     SYS_MUST(lathe_context_output(f.context, "y", &y, diag));
     assert_ptr_equal(y.data, room + 4);
@@ -177,7 +184,9 @@ static void output_buffers(void **state)
     close_fixture(&f);
 }
 
-/* Extents that only the run tells: shape -1 before it, the real one after it; buffers are checked against the real one. */
+/*
+ * Extents that only the run tells: shape -1 before it, the real one after it; buffers are checked against the real one.
+ */
 static void unknown_extents(void **state)
 {
     (void)state;
@@ -256,18 +265,29 @@ static void bad_networks(void **state)
     lathe_network *network = NULL;
     lathe_value x, y, z;
     const char *name = "y", *device = "moon";
-    lathe_tensor w = { .struct_size = sizeof w, .dtype = LATHE_DTYPE_F32, .rank = 1, .dims = { 2 }, .data = (float[]){ 1, 2 }, .bytes = 8 };
+    lathe_tensor w = { .struct_size = sizeof w,
+                       .dtype = LATHE_DTYPE_F32,
+                       .rank = 1,
+                       .dims = { 2 },
+                       .data = (float[]){ 1, 2 },
+                       .bytes = 8 };
     SYS_MUST(lathe_network_create("bad", NULL, &network, diag));
-    SYS_REFUSED(LATHE_INVALID_ARGUMENT, NULL, lathe_network_add_input(network, "x", LATHE_DTYPE_F32, 17, (int64_t[17]){ 0 }, NULL, &x, diag));
-    SYS_REFUSED(LATHE_INVALID_ARGUMENT, "symbols", lathe_network_add_input(network, "x", LATHE_DTYPE_F32, 1, (int64_t[]){ -1 }, NULL, &x, diag));
+    SYS_REFUSED(LATHE_INVALID_ARGUMENT, NULL,
+                lathe_network_add_input(network, "x", LATHE_DTYPE_F32, 17, (int64_t[17]){ 0 }, NULL, &x, diag));
+    SYS_REFUSED(LATHE_INVALID_ARGUMENT, "symbols",
+                lathe_network_add_input(network, "x", LATHE_DTYPE_F32, 1, (int64_t[]){ -1 }, NULL, &x, diag));
     SYS_MUST(lathe_network_add_input(network, "x", LATHE_DTYPE_F32, 1, (int64_t[]){ 3 }, NULL, &x, diag));
     w.bytes = 7;
     SYS_REFUSED(LATHE_INVALID_ARGUMENT, "8 bytes", lathe_network_add_constant(network, "w", &w, &z, diag));
     w.bytes = 8;
     SYS_MUST(lathe_network_add_constant(network, "w", &w, &z, diag));
-    SYS_REFUSED(LATHE_UNSUPPORTED, "Relu", lathe_network_add_node(network, NULL, "", "ReLu", NULL, 0, &x, 1, &name, &y, 1, diag));
-    SYS_REFUSED(LATHE_BAD_MODEL, NULL, lathe_network_add_node(network, NULL, "", "Add", NULL, 0, (lathe_value[]){ x, z }, 2, &name, &y, 1, diag));
-    SYS_REFUSED(LATHE_BAD_MODEL, NULL, lathe_network_add_node(network, NULL, "", "Add", NULL, 0, &x, 1, &name, &y, 1, diag));
+    SYS_REFUSED(LATHE_UNSUPPORTED, "Relu",
+                lathe_network_add_node(network, NULL, "", "ReLu", NULL, 0, &x, 1, &name, &y, 1, diag));
+    SYS_REFUSED(
+        LATHE_BAD_MODEL, NULL,
+        lathe_network_add_node(network, NULL, "", "Add", NULL, 0, (lathe_value[]){ x, z }, 2, &name, &y, 1, diag));
+    SYS_REFUSED(LATHE_BAD_MODEL, NULL,
+                lathe_network_add_node(network, NULL, "", "Add", NULL, 0, &x, 1, &name, &y, 1, diag));
     SYS_MUST(lathe_network_add_node(network, NULL, NULL, "Relu", NULL, 0, &x, 1, &name, &y, 1, diag));
     SYS_REFUSED(LATHE_INVALID_ARGUMENT, "nobody", lathe_network_find(network, "nobody", &z, diag));
     SYS_REFUSED(LATHE_INVALID_ARGUMENT, "moon", lathe_network_place(network, y, device, diag));
@@ -279,7 +299,8 @@ static void bad_networks(void **state)
     lathe_network_destroy(network);
 }
 
-static void refuse_build(const lathe_network *network, const lathe_build_options *options, lathe_status want, const char *mention)
+static void refuse_build(const lathe_network *network, const lathe_build_options *options, lathe_status want,
+                         const char *mention)
 {
     lathe_plan *plan = NULL;
     SYS_REFUSED(want, mention, lathe_build(network, options, &plan, diag));
@@ -347,7 +368,9 @@ static void cancelled(void **state)
     for (size_t stop = 1; stop < 1000; stop++) {
         countdown c = { 0, stop };
         lathe_plan *plan = NULL;
-        lathe_build_options options = { .struct_size = sizeof options, .progress = cancel, .progress_user = &c, .allocator = &a.api };
+        lathe_build_options options = {
+            .struct_size = sizeof options, .progress = cancel, .progress_user = &c, .allocator = &a.api
+        };
         lathe_status status = lathe_build(network, &options, &plan, NULL);
         if (c.calls < stop) {
             assert_int_equal(status, LATHE_OK);
@@ -409,9 +432,22 @@ static void check_steady(const char *name, const char *sizes, int threads, const
 
 static void steady(void **state)
 {
-    static const char *const names[] = { "branch",       "convolution",        "detection", "perceptron", "picture", "quantized", "recurrent", "shapes",
-                                         "digits_resnet", "super_resolution_x2", "char_gpt", "char_gpt_step", "digits_resnet.int8-qdq",
-                                         "digits_resnet.int8-qop", "digits_resnet.int8-dynamic", "super_resolution_x2.fp16" };
+    static const char *const names[] = { "branch",
+                                         "convolution",
+                                         "detection",
+                                         "perceptron",
+                                         "picture",
+                                         "quantized",
+                                         "recurrent",
+                                         "shapes",
+                                         "digits_resnet",
+                                         "super_resolution_x2",
+                                         "char_gpt",
+                                         "char_gpt_step",
+                                         "digits_resnet.int8-qdq",
+                                         "digits_resnet.int8-qop",
+                                         "digits_resnet.int8-dynamic",
+                                         "super_resolution_x2.fp16" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(names); i++) {
         for (int threads = 1; threads <= 2; threads++) {
@@ -427,7 +463,9 @@ static void steady_shapes(void **state)
     (void)state;
     counting_allocator a;
     counting_init(&a);
-    lathe_shape_range r = { .input = "x", .rank = 4, .min = { 1, 3, 8, 8 }, .opt = { 4, 3, 8, 8 }, .max = { 8, 3, 8, 8 } };
+    lathe_shape_range r = {
+        .input = "x", .rank = 4, .min = { 1, 3, 8, 8 }, .opt = { 4, 3, 8, 8 }, .max = { 8, 3, 8, 8 }
+    };
     lathe_profile profile = { &r, 1 };
     lathe_build_options options = { .struct_size = sizeof options, .profiles = &profile, .n_profiles = 1 };
     lathe_context_options c = { .struct_size = sizeof c, .allocator = &a.api };
@@ -460,9 +498,10 @@ static void steady_shapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(missing_inputs), cmocka_unit_test(wrong_tensors), cmocka_unit_test(unequal_dimensions), cmocka_unit_test(output_buffers),
-        cmocka_unit_test(unknown_extents), cmocka_unit_test(out_of_range), cmocka_unit_test(bad_networks),       cmocka_unit_test(bad_builds),
-        cmocka_unit_test(cancelled),      cmocka_unit_test(steady),        cmocka_unit_test(steady_shapes),
+        cmocka_unit_test(missing_inputs), cmocka_unit_test(wrong_tensors),   cmocka_unit_test(unequal_dimensions),
+        cmocka_unit_test(output_buffers), cmocka_unit_test(unknown_extents), cmocka_unit_test(out_of_range),
+        cmocka_unit_test(bad_networks),   cmocka_unit_test(bad_builds),      cmocka_unit_test(cancelled),
+        cmocka_unit_test(steady),         cmocka_unit_test(steady_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

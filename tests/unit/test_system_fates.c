@@ -1,10 +1,12 @@
 /*
- * test_system_fates.c - where the nodes of a model went: in the plan of every fixture, and of every skeleton beside the repository, each ONNX node (bodies
- * included) is exactly one of step, folded, removed, and what counts as a step has one; every edge that could have been fused and was not has one reason.
+ * test_system_fates.c - where the nodes of a model went: in the plan of every fixture, and of every skeleton beside the
+ * repository, each ONNX node (bodies included) is exactly one of step, folded, removed, and what counts as a step has
+ * one; every edge that could have been fused and was not has one reason.
  *
  * ctest: TIMEOUT 900
  *
- * Skeletons have no weights: random ones within the limits that the model's metadata gives are made up while it is read.
+ * Skeletons have no weights: random ones within the limits that the model's metadata gives are made up while it is
+ * read.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +56,8 @@ static size_t count_nodes(const unsigned char *graph, size_t size, int depth)
         count++;
         inner = (lt_wire){ node.data, node.data + node.size };
         while (lt_wire_next(&inner, &field, &more, NULL) == LATHE_OK && more) {
-            count += field.number == NODE_ATTRIBUTE && field.type == 2 ? count_bodies(field.data, field.size, depth) : 0;
+            count +=
+                field.number == NODE_ATTRIBUTE && field.type == 2 ? count_bodies(field.data, field.size, depth) : 0;
         }
     }
     return count;
@@ -127,7 +130,10 @@ typedef struct totals {
     size_t models, nodes, fates[3], views, fused, reasons;
 } totals;
 
-/* Nodes that cost nothing at run time: other names of the same bytes, the frames around bodies, numbers of the shape program. */
+/*
+ * Nodes that cost nothing at run time: other names of the same bytes, the frames around bodies, numbers of the shape
+ * program.
+ */
 static bool needs_no_step(const lt_plan_origin *origin)
 {
     const lt_op *op = lt_op_find(origin->domain, origin->op);
@@ -158,8 +164,9 @@ static void check_fates(const char *name, const lt_plan *plan, totals *t)
         bool step = origin->fate == LT_FATE_STEP, view = step && !marks[i] && needs_no_step(origin);
         t->views += view;
         if (step != (origin->pass[0] == '\0') || (step && !marks[i] && !view) || (!step && marks[i])) {
-            print_message("%s: node %u '%s' (%s)%s%s: fate %d by '%s', %s step has it\n", name, i, origin->label, origin->op, origin->path[0] ? " in " : "",
-                          origin->path, origin->fate, origin->pass, marks[i] ? "a" : "no");
+            print_message("%s: node %u '%s' (%s)%s%s: fate %d by '%s', %s step has it\n", name, i, origin->label,
+                          origin->op, origin->path[0] ? " in " : "", origin->path, origin->fate, origin->pass,
+                          marks[i] ? "a" : "no");
             fail();
         }
     }
@@ -201,7 +208,8 @@ static size_t reasons_of(const lt_graph *graph, lt_value_id value, lt_node_id to
     const lt_refusal *refusals;
     size_t n = lt_graph_refusals(graph, &refusals), found = 0;
     for (size_t i = 0; i < n; i++) {
-        found += lt_value_same(refusals[i].value, value) && lt_node_same(refusals[i].to, to) && refusals[i].reason[0] != '\0';
+        found += lt_value_same(refusals[i].value, value) && lt_node_same(refusals[i].to, to) &&
+                 refusals[i].reason[0] != '\0';
     }
     return found;
 }
@@ -224,7 +232,8 @@ static void check_edges(const char *name, const lt_graph *graph, const lt_node *
             t->fused += fused;
             t->reasons += reasons;
             if (fused ? reasons != 0 : is_legal(graph, node, to) && reasons != 1) {
-                print_message("%s: the edge '%s' into %s is %s with %zu reasons\n", name, value->name, to->op->name, fused ? "fused" : "left", reasons);
+                print_message("%s: the edge '%s' into %s is %s with %zu reasons\n", name, value->name, to->op->name,
+                              fused ? "fused" : "left", reasons);
                 fail();
             }
         }
@@ -268,8 +277,9 @@ static void check_folder(const char *folder, totals *t)
         lathe_network_destroy(network);
     }
     closedir(dir);
-    print_message("%zu models, %zu nodes: %zu steps (%zu of them views and frames), %zu folded, %zu removed; %zu edges fused, %zu left with a reason\n", t->models,
-                  t->nodes, t->fates[0], t->views, t->fates[1], t->fates[2], t->fused, t->reasons);
+    print_message("%zu models, %zu nodes: %zu steps (%zu of them views and frames), %zu folded, %zu removed; %zu edges "
+                  "fused, %zu left with a reason\n",
+                  t->models, t->nodes, t->fates[0], t->views, t->fates[1], t->fates[2], t->fused, t->reasons);
 }
 
 static void fixtures(void **state)

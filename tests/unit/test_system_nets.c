@@ -1,6 +1,7 @@
 /*
- * test_system_nets.c - every small net, built, saved, loaded and run with several shapes one after another in one context: the outputs are those of the
- * reference. The nets come from text, from ONNX and node by node with the same plan bytes; two builds give the same bytes.
+ * test_system_nets.c - every small net, built, saved, loaded and run with several shapes one after another in one
+ * context: the outputs are those of the reference. The nets come from text, from ONNX and node by node with the same
+ * plan bytes; two builds give the same bytes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,8 @@
 
 /* ---- Results ---- */
 
-static const char *const shapes[] = { "*=1", "N=3 H=7 W=2 B=2 S=5 *=4", "N=2 H=4 W=9 B=3 S=1 *=2", "*=1", "N=17 H=16 W=16 B=5 S=9 *=6" };
+static const char *const shapes[] = { "*=1", "N=3 H=7 W=2 B=2 S=5 *=4", "N=2 H=4 W=9 B=3 S=1 *=2", "*=1",
+                                      "N=17 H=16 W=16 B=5 S=9 *=6" };
 
 static void run_shapes(const char *name, size_t count)
 {
@@ -54,8 +56,15 @@ static void results(void **state)
 
 static void trained_models(void **state)
 {
-    static const char *const models[] = { "digits_resnet", "digits_resnet.int8-qdq", "digits_resnet.int8-qop", "digits_resnet.int8-dynamic", "char_gpt",
-                                          "char_gpt_step", "super_resolution_x2", "super_resolution_x2.fp16", "super_resolution_x2.int8-qdq" };
+    static const char *const models[] = { "digits_resnet",
+                                          "digits_resnet.int8-qdq",
+                                          "digits_resnet.int8-qop",
+                                          "digits_resnet.int8-dynamic",
+                                          "char_gpt",
+                                          "char_gpt_step",
+                                          "super_resolution_x2",
+                                          "super_resolution_x2.fp16",
+                                          "super_resolution_x2.int8-qdq" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(models); i++) {
         run_shapes(models[i], 3);
@@ -118,7 +127,8 @@ static void add_input(lathe_network *copy, const lt_graph *graph, const lt_value
         dims[i] = lt_dim_is_const(d) ? d.k : -1;
         symbols[i] = lt_dim_is_const(d) ? NULL : lt_dim_get(lt_graph_dims(graph), d).name;
     }
-    SYS_MUST(lathe_network_add_input(copy, value->name, value->type.dtype, value->type.rank, dims, symbols, &unused, diag));
+    SYS_MUST(
+        lathe_network_add_input(copy, value->name, value->type.dtype, value->type.rank, dims, symbols, &unused, diag));
 }
 
 static void add_node(lathe_network *copy, const lt_graph *graph, const lt_node *node)
@@ -136,8 +146,8 @@ static void add_node(lathe_network *copy, const lt_graph *graph, const lt_node *
         const lt_value *value = lt_node_out(graph, node, i);
         names[i] = value != NULL ? value->name : "";
     }
-    SYS_MUST(lathe_network_add_node(copy, node->label, lt_op_domain(node->op), node->op->name, node->attrs, node->n_attrs, in, node->n_inputs, names, out,
-                                    node->n_outputs, diag));
+    SYS_MUST(lathe_network_add_node(copy, node->label, lt_op_domain(node->op), node->op->name, node->attrs,
+                                    node->n_attrs, in, node->n_inputs, names, out, node->n_outputs, diag));
     if (node->device != LATHE_SPACE_HOST) {
         SYS_MUST(lathe_network_place(copy, out[0], "twin", diag));
     }
@@ -185,7 +195,8 @@ static void same_bytes(void **state)
         const char *name = sys_net_name(i);
         lathe_network *network = sys_network(name);
         bool bodies = has_bodies(lt_network_graph(network)), devices = strcmp(name, "devices") == 0;
-        lathe_plan *plans[4] = { build_and_drop(sys_network(name)), devices ? NULL : build_and_drop(through_onnx(network)),
+        lathe_plan *plans[4] = { build_and_drop(sys_network(name)),
+                                 devices ? NULL : build_and_drop(through_onnx(network)),
                                  bodies ? NULL : build_and_drop(node_by_node(network)), build_and_drop(network) };
         size_t first, size;
         const void *data = lathe_plan_data(plans[0], &first);
@@ -227,7 +238,8 @@ static void loads_verified(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(results), cmocka_unit_test(trained_models), cmocka_unit_test(empty_inputs), cmocka_unit_test(same_bytes),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(results), cmocka_unit_test(trained_models),
+                                        cmocka_unit_test(empty_inputs), cmocka_unit_test(same_bytes),
                                         cmocka_unit_test(loads_verified) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_system_profiles.c - profiles: they share weights; shapes at their corners, inside, between and outside of them all run and equal the reference;
- * contexts move between them; shapes that the model itself forbids are refused.
+ * test_system_profiles.c - profiles: they share weights; shapes at their corners, inside, between and outside of them
+ * all run and equal the reference; contexts move between them; shapes that the model itself forbids are refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +50,8 @@ static void shared_weights(void **state)
     lathe_network_destroy(network);
 }
 
-static void run_sizes(const char *name, const lathe_network *network, const lathe_engine *engine, const char *const *sizes, int profile)
+static void run_sizes(const char *name, const lathe_network *network, const lathe_engine *engine,
+                      const char *const *sizes, int profile)
 {
     lathe_context *context = NULL;
     SYS_MUST(lathe_context_create(engine, NULL, &context, diag));
@@ -73,7 +74,8 @@ static void run_sizes(const char *name, const lathe_network *network, const lath
 
 static void digits(void **state)
 {
-    static const char *const sizes[] = { "*=1", "*=4", "*=8", "*=32", "*=2", "*=20", "*=5", "*=7", "*=33", "*=1", "*=0", NULL };
+    static const char *const sizes[] = { "*=1", "*=4", "*=8",  "*=32", "*=2", "*=20",
+                                         "*=5", "*=7", "*=33", "*=1",  "*=0", NULL };
     (void)state;
     lathe_shape_range small = images(1, 1, 4), large = images(8, 16, 32);
     lathe_profile profiles[2] = { { &small, 1 }, { &large, 1 } };
@@ -100,14 +102,19 @@ static void digits(void **state)
 /* Two dimensions; the first profile fixes one of them, the second is a point. */
 static void picture(void **state)
 {
-    static const char *const sizes[] = { "H=4 W=6", "H=4 W=2", "H=4 W=10", "H=9 W=9", "H=9 W=8", "H=5 W=6", "H=1 W=1", "H=20 W=30", NULL };
+    static const char *const sizes[] = { "H=4 W=6", "H=4 W=2", "H=4 W=10",  "H=9 W=9", "H=9 W=8",
+                                         "H=5 W=6", "H=1 W=1", "H=20 W=30", NULL };
     (void)state;
-    lathe_shape_range wide = range("x", 4, (int64_t[]){ 1, 3, 4, 2 }, (int64_t[]){ 1, 3, 4, 6 }, (int64_t[]){ 1, 3, 4, 10 }),
-                      point = range("x", 4, (int64_t[]){ 1, 3, 9, 9 }, (int64_t[]){ 1, 3, 9, 9 }, (int64_t[]){ 1, 3, 9, 9 });
+    lathe_shape_range wide = range("x", 4, (int64_t[]){ 1, 3, 4, 2 }, (int64_t[]){ 1, 3, 4, 6 },
+                                   (int64_t[]){ 1, 3, 4, 10 }),
+                      point = range("x", 4, (int64_t[]){ 1, 3, 9, 9 }, (int64_t[]){ 1, 3, 9, 9 },
+                                    (int64_t[]){ 1, 3, 9, 9 });
     lathe_profile profiles[2] = { { &wide, 1 }, { &point, 1 } };
     lathe_network *network = sys_network("picture");
     for (int device = 0; device < 2; device++) {
-        lathe_build_options options = { .struct_size = sizeof options, .profiles = profiles, .n_profiles = 2, .device = device ? "twin" : "cpu" };
+        lathe_build_options options = {
+            .struct_size = sizeof options, .profiles = profiles, .n_profiles = 2, .device = device ? "twin" : "cpu"
+        };
         lathe_engine *engine = sys_engine(network, &options);
         run_sizes("picture", network, engine, sizes, -1);
         lathe_engine_destroy(engine);
@@ -123,7 +130,8 @@ static void arenas(void **state)
     lathe_network *network = sys_network("super_resolution_x2");
     for (int i = 0; i < 2; i++) {
         int64_t side = i ? 32 : 16;
-        lathe_shape_range r = range("low", 4, (int64_t[]){ 1, 3, 1, 1 }, (int64_t[]){ 1, 3, side, side }, (int64_t[]){ 1, 3, side, side });
+        lathe_shape_range r = range("low", 4, (int64_t[]){ 1, 3, 1, 1 }, (int64_t[]){ 1, 3, side, side },
+                                    (int64_t[]){ 1, 3, side, side });
         lathe_profile profile = { &r, 1 };
         lathe_plan *plan = build_profiles(network, &profile, 1);
         lathe_engine *engine = sys_load(NULL, plan, NULL);
@@ -169,7 +177,8 @@ static void refusals(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(shared_weights), cmocka_unit_test(digits), cmocka_unit_test(picture), cmocka_unit_test(arenas),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(shared_weights), cmocka_unit_test(digits),
+                                        cmocka_unit_test(picture), cmocka_unit_test(arenas),
                                         cmocka_unit_test(refusals) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

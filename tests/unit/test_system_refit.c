@@ -1,7 +1,7 @@
 /*
- * test_system_refit.c - new weights for a loaded plan: the outputs are those, to the bit, of a plan built anew from the model with these weights, also where
- * passes computed with them (BatchNormalization folded into convolutions, quantized weights) and where tactics packed them. What cannot be done is refused
- * by name, and changes nothing.
+ * test_system_refit.c - new weights for a loaded plan: the outputs are those, to the bit, of a plan built anew from the
+ * model with these weights, also where passes computed with them (BatchNormalization folded into convolutions,
+ * quantized weights) and where tactics packed them. What cannot be done is refused by name, and changes nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +66,8 @@ static void same_places(const lathe_network *from, lathe_network *to)
 }
 
 /* The network, exported, some initializers overwritten, imported. */
-static lathe_network *with_weights(const lathe_network *network, const char *const *names, const lathe_tensor *tensors, size_t count)
+static lathe_network *with_weights(const lathe_network *network, const char *const *names, const lathe_tensor *tensors,
+                                   size_t count)
 {
     lathe_network *copy = NULL;
     lt_buf bytes;
@@ -113,7 +114,8 @@ static lathe_engine *refit_engine(const lathe_network *network)
     return sys_engine(network, &options);
 }
 
-static void check_refit(const lathe_network *network, const lathe_engine *engine, const char *const *names, size_t count, const char *what)
+static void check_refit(const lathe_network *network, const lathe_engine *engine, const char *const *names,
+                        size_t count, const char *what)
 {
     lt_arena arena;
     lathe_tensor tensors[128];
@@ -150,7 +152,8 @@ static void check_refit(const lathe_network *network, const lathe_engine *engine
 /* A convolution whose BatchNormalization is folded; that BatchNormalization; everything at once. */
 static void convolution(void **state)
 {
-    static const char *const weight[] = { "body.0.c1.weight" }, *const norm[] = { "body.0.b1.weight", "body.0.b1.bias", "body.0.b1.running_var" };
+    static const char *const weight[] = { "body.0.c1.weight" }, *const norm[] = { "body.0.b1.weight", "body.0.b1.bias",
+                                                                                  "body.0.b1.running_var" };
     const char *all[128];
     size_t count = 0;
     (void)state;
@@ -174,8 +177,8 @@ static void small_nets(void **state)
 {
     static const struct {
         const char *net, *name;
-    } rows[] = { { "convolution", "w" }, { "convolution", "v" }, { "perceptron", "w1" }, { "perceptron", "b2" }, { "quantized", "w" },
-                 { "recurrent", "r" },   { "devices", "w" },     { "picture", "w" } };
+    } rows[] = { { "convolution", "w" }, { "convolution", "v" }, { "perceptron", "w1" }, { "perceptron", "b2" },
+                 { "quantized", "w" },   { "recurrent", "r" },   { "devices", "w" },     { "picture", "w" } };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
         lathe_network *network = sys_network(rows[i].net);
@@ -198,7 +201,8 @@ static void chains(void **state)
     sys_results before, after;
     lt_arena_init(&arena, NULL);
     lathe_tensor one = changed(&arena, network, "w", 2.0);
-    lathe_tensor old = *lt_value_tensor(lt_value_get(lt_network_graph(network), lt_graph_find(lt_network_graph(network), "w")));
+    lathe_tensor old =
+        *lt_value_tensor(lt_value_get(lt_network_graph(network), lt_graph_find(lt_network_graph(network), "w")));
     old.struct_size = sizeof old;
     sys_inputs_make(&inputs, network, "*=2", 3);
     sys_run_once(&before, first, &inputs);
@@ -218,7 +222,8 @@ static void chains(void **state)
 
 /* ---- Refusals ---- */
 
-static void refuse(const lathe_engine *engine, const char *name, const lathe_tensor *tensor, lathe_status want, const char *mention)
+static void refuse(const lathe_engine *engine, const char *name, const lathe_tensor *tensor, lathe_status want,
+                   const char *mention)
 {
     lathe_engine *out = (lathe_engine *)engine;
     SYS_REFUSED(want, mention, lathe_engine_refit(engine, &name, tensor, 1, &out, diag));
@@ -265,7 +270,12 @@ static void assumptions(void **state)
     lathe_network *network = NULL;
     SYS_MUST(lathe_network_from_text(text, strlen(text), NULL, &network, diag));
     lathe_engine *engine = refit_engine(network), *refitted = NULL;
-    lathe_tensor tensor = { .struct_size = sizeof tensor, .dtype = LATHE_DTYPE_F32, .rank = 1, .dims = { 4 }, .data = twos, .bytes = sizeof twos };
+    lathe_tensor tensor = { .struct_size = sizeof tensor,
+                            .dtype = LATHE_DTYPE_F32,
+                            .rank = 1,
+                            .dims = { 4 },
+                            .data = twos,
+                            .bytes = sizeof twos };
     SYS_REFUSED(LATHE_UNSUPPORTED, "drop-identity", lathe_engine_refit(engine, &name, &tensor, 1, &refitted, diag));
     tensor.data = ones;
     SYS_MUST(lathe_engine_refit(engine, &name, &tensor, 1, &refitted, diag));
@@ -296,7 +306,8 @@ static void named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(convolution), cmocka_unit_test(small_nets),  cmocka_unit_test(chains),
-                                        cmocka_unit_test(refusals),    cmocka_unit_test(assumptions), cmocka_unit_test(named) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(convolution), cmocka_unit_test(small_nets),
+                                        cmocka_unit_test(chains),      cmocka_unit_test(refusals),
+                                        cmocka_unit_test(assumptions), cmocka_unit_test(named) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /*
- * test_system_retune.c - plans made for one ISA level on a machine of another: a named refusal from the runtime alone, new tactics from lathe_engine_open and
- * lathe_plan_retune, the same numbers within rounding on all levels. Damaged files are not re-tuned.
+ * test_system_retune.c - plans made for one ISA level on a machine of another: a named refusal from the runtime alone,
+ * new tactics from lathe_engine_open and lathe_plan_retune, the same numbers within rounding on all levels. Damaged
+ * files are not re-tuned.
  */
 #define _POSIX_C_SOURCE 200809L /* setenv */
 #include <setjmp.h>
@@ -17,13 +18,20 @@
 #include "support/system.h"
 
 static const char *const levels[] = { "base", "avx2", "avx512", "vnni" };
-static const char *const models[] = { "perceptron", "convolution", "quantized", "digits_resnet", "digits_resnet.int8-qdq", "digits_resnet.int8-dynamic",
-                                      "super_resolution_x2", "char_gpt" };
+static const char *const models[] = { "perceptron",
+                                      "convolution",
+                                      "quantized",
+                                      "digits_resnet",
+                                      "digits_resnet.int8-qdq",
+                                      "digits_resnet.int8-dynamic",
+                                      "super_resolution_x2",
+                                      "char_gpt" };
 
 /* Has the machine more than the level below? */
 static bool has_level(size_t level)
 {
-    return level == 0 || (lt_cpu_features() & lt_cpu_level(levels[level])) != (lt_cpu_features() & lt_cpu_level(levels[level - 1]));
+    return level == 0 ||
+           (lt_cpu_features() & lt_cpu_level(levels[level])) != (lt_cpu_features() & lt_cpu_level(levels[level - 1]));
 }
 
 static lathe_runtime *runtime_at(const char *level, int heed)
@@ -191,7 +199,9 @@ static void keeps_options(void **state)
     lathe_network *network = sys_network("perceptron");
     lathe_shape_range r = { .input = "x", .rank = 2, .min = { 2, 16 }, .opt = { 4, 16 }, .max = { 8, 16 } };
     lathe_profile profile = { &r, 1 };
-    lathe_build_options options = { .struct_size = sizeof options, .profiles = &profile, .n_profiles = 1, .refit = 1, .device = "twin" };
+    lathe_build_options options = {
+        .struct_size = sizeof options, .profiles = &profile, .n_profiles = 1, .refit = 1, .device = "twin"
+    };
     lathe_plan *plan = sys_build(network, &options), *retuned = NULL;
     size_t size;
     const void *data = lathe_plan_data(plan, &size);
@@ -238,7 +248,8 @@ static void damaged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(same_numbers),  cmocka_unit_test(foreign_plans), cmocka_unit_test(there_and_back),
-                                        cmocka_unit_test(keeps_options), cmocka_unit_test(damaged) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(same_numbers), cmocka_unit_test(foreign_plans),
+                                        cmocka_unit_test(there_and_back), cmocka_unit_test(keeps_options),
+                                        cmocka_unit_test(damaged) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

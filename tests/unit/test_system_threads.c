@@ -1,6 +1,6 @@
 /*
- * test_system_threads.c - one engine, many threads: contexts that run at once give what serial runs give; the number of threads of the pool never
- * changes a bit.
+ * test_system_threads.c - one engine, many threads: contexts that run at once give what serial runs give; the number of
+ * threads of the pool never changes a bit.
  *
  * ctest: LABELS threads TIMEOUT 600
  */
@@ -23,7 +23,7 @@ static const char *const shapes[SHAPES] = { "N=3 H=6 W=5 B=2 S=3 *=2", "N=1 H=4 
 
 typedef struct job {
     const lathe_engine *engine;
-    const sys_inputs *inputs;   /* SHAPES of them */
+    const sys_inputs *inputs; /* SHAPES of them */
     const sys_results *expected;
     atomic_int *start;
     lathe_status status;
@@ -170,8 +170,8 @@ static void check_bits(const char *name)
 
 static void same_bits(void **state)
 {
-    static const char *const models[] = { "digits_resnet", "digits_resnet.int8-qdq", "digits_resnet.int8-dynamic", "char_gpt", "super_resolution_x2",
-                                          "super_resolution_x2.fp16" };
+    static const char *const models[] = { "digits_resnet", "digits_resnet.int8-qdq", "digits_resnet.int8-dynamic",
+                                          "char_gpt",      "super_resolution_x2",    "super_resolution_x2.fp16" };
     (void)state;
     for (size_t i = 0; sys_net_name(i) != NULL; i++) {
         check_bits(sys_net_name(i));
@@ -183,6 +183,7 @@ static void same_bits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(contexts_at_once), cmocka_unit_test(devices_at_once), cmocka_unit_test(same_bits) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(contexts_at_once), cmocka_unit_test(devices_at_once),
+                                        cmocka_unit_test(same_bits) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
