@@ -477,7 +477,7 @@ def refusals():
     bad("two_graphs", whole + b"\x3a\x00", "bad-model", "is given twice")
     bad("long_varint", whole + b"\x08" + b"\xff" * 10 + b"\x01", "bad-model", "a number does not fit 64 bits")
     bad("empty", b"", "bad-model", "the model is empty")
-    bad("text", b"this is no model, and never was one", "bad-model", "in")
+    bad("text", b"this is no model, and never was one", "bad-model", "groups are not part")
     with open(os.path.join(OUT, "bad.txt"), "w") as out:
         out.write("\n".join(BAD) + "\n")
 
