@@ -180,7 +180,10 @@ def file_of(domain, op):
 
 def samples_of(tool, folder):
     """{file: [(path, sample)]}"""
-    listing = subprocess.run([tool, folder], check=True, capture_output=True, text=True).stdout
+    run = subprocess.run([tool, folder], stdout=subprocess.PIPE, text=True)
+    if run.returncode != 0:
+        sys.exit(f"{tool} failed: the models of some samples are missing")
+    listing = run.stdout
     files = {}
     for line in listing.splitlines():
         model, domain, op, sample = line.split("\t")
