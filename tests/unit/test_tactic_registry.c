@@ -13,7 +13,7 @@
 
 /* Operators with generators in test_tactic_*.c. */
 static const char tested[] = " - MatMul Gemm Conv Softmax LogSoftmax LayerNormalization RMSNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
-                             "GlobalAveragePool GlobalMaxPool Transpose lathe.Reformat ";
+                             "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat ";
 
 static void tactics_are_whole(void **state)
 {

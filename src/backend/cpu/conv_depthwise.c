@@ -19,14 +19,6 @@ typedef struct worker {
 
 /* ---- Plain: tiles are consecutive pixels of one plane ---- */
 
-/* Pixels of one output row under one tap: the first and the end of those whose input exists. */
-static void valid_range(int64_t x, int64_t stride, int64_t width, int count, int *low, int *high)
-{
-    int64_t a = x < 0 ? (-x + stride - 1) / stride : 0, b = width > x ? (width - x + stride - 1) / stride : 0;
-    *low = a < count ? (int)a : count;
-    *high = b < *low ? *low : b < count ? (int)b : count;
-}
-
 /* `count` pixels of a row, from output coordinates `at` on, added to acc. */
 static void plane_row(const worker *w, const float *plane, const float *taps, const int64_t at[3], int count, float *acc)
 {
@@ -43,7 +35,7 @@ static void plane_row(const worker *w, const float *plane, const float *taps, co
             for (int64_t k = 0; k < c->kernel[2]; k++) {
                 int64_t x = x0 + k * c->dilation[2];
                 int low, high;
-                valid_range(x, c->stride[2], c->in[2], count, &low, &high);
+                lt_conv_range(x, c->stride[2], c->in[2], count, &low, &high);
                 if (high > low) {
                     w->isa->scaled_add(acc + low, row + x + low * c->stride[2], c->stride[2], weights[k], high - low);
                 }

@@ -32,6 +32,30 @@ int lt_conv_fits(const lathe_problem *problem, const lathe_operand *x, const lat
     return lt_conv_groups(problem) >= 1 ? 1 : lt_no(fit, "no group");
 }
 
+/* Fills everything but channels, filters and groups. */
+static lathe_status read_window(const lathe_problem *problem, const lt_window *win, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out, lathe_diag *diag)
+{
+    int n = win->n;
+    *out = (lt_conv){.batch = x->dims[0], .channels = x->dims[1], .filters = y->dims[1], .groups = 1, .pixels = 1, .taps = 1, .plane = 1};
+    for (int i = 0; i < 3; i++) {
+        int k = i - (3 - n);
+        out->in[i] = k < 0 ? 1 : x->dims[k + 2];
+        out->out[i] = k < 0 ? 1 : y->dims[k + 2];
+        out->kernel[i] = k < 0 ? 1 : win->kernel[k];
+        out->stride[i] = k < 0 ? 1 : win->stride[k];
+        out->dilation[i] = k < 0 ? 1 : win->dilation[k];
+        out->begin[i] = k < 0 ? 0 : win->begin[k];
+        out->pixels *= out->out[i];
+        out->taps *= out->kernel[i];
+        out->plane *= out->in[i];
+        if (out->kernel[i] < 1 || out->stride[i] < 1 || out->dilation[i] < 1 || out->stride[i] > INT32_MAX || out->dilation[i] > INT32_MAX ||
+            out->begin[i] > INT32_MAX || out->begin[i] < -INT32_MAX) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "spatial axis %d has no possible window", k);
+        }
+    }
+    return y->dims[0] == out->batch ? LATHE_OK : LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "input and output have different batches");
+}
+
 lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *w, const lathe_buffer *y, lt_conv *out, lathe_diag *diag)
 {
     lt_window win;
@@ -40,30 +64,35 @@ lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, c
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "operands of ranks %d, %d, %d", x->rank, w->rank, y->rank);
     }
     LT_TRY(lt_window_read(problem->attrs, problem->n_attrs, n, &w->dims[2], &x->dims[2], &win, problem->op, diag));
-    *out = (lt_conv){.batch = x->dims[0], .channels = x->dims[1], .filters = w->dims[0], .groups = lt_conv_groups(problem), .pixels = 1, .taps = 1, .plane = 1};
-    for (int i = 0; i < 3; i++) {
-        int k = i - (3 - n);
-        out->in[i] = k < 0 ? 1 : x->dims[k + 2];
-        out->out[i] = k < 0 ? 1 : y->dims[k + 2];
-        out->kernel[i] = k < 0 ? 1 : win.kernel[k];
-        out->stride[i] = k < 0 ? 1 : win.stride[k];
-        out->dilation[i] = k < 0 ? 1 : win.dilation[k];
-        out->begin[i] = k < 0 ? 0 : win.begin[k];
-        out->pixels *= out->out[i];
-        out->taps *= out->kernel[i];
-        out->plane *= out->in[i];
-        bool same = k < 0 || win.kernel[k] == w->dims[k + 2];
-        if (!same || out->stride[i] < 1 || out->dilation[i] < 1 || out->stride[i] > INT32_MAX || out->dilation[i] > INT32_MAX ||
-            out->begin[i] > INT32_MAX || out->begin[i] < -INT32_MAX) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "spatial axis %d has no possible window", k);
-        }
-    }
-    int64_t g = out->groups;
-    if (y->dims[0] != out->batch || y->dims[1] != out->filters || out->channels % g != 0 || out->filters % g != 0 || out->channels / g != w->dims[1]) {
+    LT_TRY(read_window(problem, &win, x, y, out, diag));
+    int64_t g = out->groups = lt_conv_groups(problem);
+    if (out->filters != w->dims[0] || out->channels % g != 0 || out->filters % g != 0 || out->channels / g != w->dims[1]) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "%lld channels, %lld filters and %lld groups do not go together", (long long)out->channels,
                        (long long)out->filters, (long long)g);
     }
     return LATHE_OK;
+}
+
+lathe_status lt_window_conv(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out, int64_t end[3], lathe_diag *diag)
+{
+    lt_window win;
+    int n = x->rank - 2;
+    if (n < 1 || n > 3 || y->rank != x->rank) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "operands of ranks %d and %d", x->rank, y->rank);
+    }
+    LT_TRY(lt_window_read(problem->attrs, problem->n_attrs, n, NULL, &x->dims[2], &win, problem->op, diag));
+    LT_TRY(read_window(problem, &win, x, y, out, diag));
+    for (int i = 0; i < 3; i++) {
+        end[i] = i < 3 - n ? 0 : win.end[i - (3 - n)];
+    }
+    return out->filters == out->channels ? LATHE_OK : LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "input and output have different channels");
+}
+
+void lt_conv_range(int64_t x, int64_t stride, int64_t width, int count, int *low, int *high)
+{
+    int64_t a = x < 0 ? (-x + stride - 1) / stride : 0, b = width > x ? (width - x + stride - 1) / stride : 0;
+    *low = a < count ? (int)a : count;
+    *high = b < *low ? *low : b < count ? (int)b : count;
 }
 
 int lt_conv_runs(const lt_conv *c, int64_t first, int cols, lt_conv_run *runs)

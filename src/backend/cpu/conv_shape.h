@@ -34,6 +34,11 @@ int lt_conv_runs(const lt_conv *c, int64_t first, int cols, lt_conv_run *runs);
 /* The element of each pixel under one tap of the plane; `pad` (a byte, repeated) outside. size: bytes of an element, 1, 2 or 4. */
 void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n, const int64_t tap[3], int pad, void *line);
 
+/* The same for a pool: kernel from the attributes, as many filters as channels. end: pads behind the input. */
+lathe_status lt_window_conv(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out, int64_t end[3], lathe_diag *diag);
+/* Of `count` neighbouring outputs whose first tap is at x: the first, and the end, of those whose input exists. */
+void lt_conv_range(int64_t x, int64_t stride, int64_t width, int count, int *low, int *high);
+
 /* Coordinates of an output pixel. */
 static inline void lt_conv_pixel(const lt_conv *c, int64_t pixel, int64_t at[3])
 {

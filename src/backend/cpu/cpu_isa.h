@@ -26,6 +26,7 @@ typedef struct lt_cpu_isa {
     lt_tile_fn tile[LATHE_PW_COUNT];   /* on 32-bit floats; NULL: the plain loop */
     lt_tile_fn quant8, dequant8;       /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
     void (*scaled_add)(float *acc, const float *x, int64_t step, float w, int n);    /* acc[i] += w * x[i * step] */
+    void (*scaled_max)(float *acc, const float *x, int64_t step, int n);             /* the larger of acc[i] and x[i * step]; NaN wins */
     void (*product_add)(float *acc, const float *x, const float *w, int n);          /* acc[i] += x[i] * w[i] */
     /* f16 and bf16: to f32, from f32, and f32 numbers rounded to what they can hold. */
     void (*widen16)(float *dst, const uint16_t *src, lathe_dtype dtype, int64_t n);

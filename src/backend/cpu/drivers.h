@@ -23,6 +23,7 @@ LT_DRIVER(nhwc);        /* conv_nhwc.c */
 LT_DRIVER(depthwise);   /* conv_depthwise.c */
 LT_DRIVER(gemm_q8);     /* gemm_q8.c */
 LT_DRIVER(conv_q8);     /* conv_q8.c */
+LT_DRIVER(window);      /* window_tactics.c */
 LT_DRIVER(row_map);     /* row_tactics.c */
 LT_DRIVER(row_reduce);  /* row_tactics.c */
 

@@ -60,6 +60,7 @@ static const lt_cpu_isa avx512 = {
     .row_normalize = row_normalize,
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,
+    .scaled_max = scaled_max,
     .product_add = product_add,
     .quant8 = tile_quant8,
     .dequant8 = tile_dequant8,

@@ -50,6 +50,7 @@ const lt_cpu_isa lt_isa_base = {
     .row_normalize = row_normalize,
     .tile = LT_TILE_TABLE,
     .scaled_add = scaled_add,
+    .scaled_max = scaled_max,
     .product_add = product_add,
     .quant8 = tile_quant8,
     .dequant8 = tile_dequant8,

@@ -1,0 +1,80 @@
+/*
+ * test_tactic_pool.c - random pools of rank 3 to 5 with epilogues through every tactic for MaxPool and AveragePool.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "support/tactic_check.h"
+#include <math.h>
+#include <string.h>
+
+static void one_pool(const char *op, uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, op, "");
+    tc_random *r = &c.random;
+    int n = tc_chance(r, 4) ? 1 : tc_chance(r, 6) ? 3 : 2;
+    bool average = strcmp(op, "AveragePool") == 0, up = tc_chance(r, 3);
+    int64_t x[5] = {tc_range(r, 1, 3), tc_range(r, 1, tc_chance(r, 4) ? 600 : 40)}, y[5] = {x[0], x[1]};
+    int64_t kernel[3], strides[3], dilations[3], pads[6];
+    for (int i = 0; i < n; i++) {
+        kernel[i] = tc_range(r, 1, 3);
+        strides[i] = tc_range(r, 1, 3);
+        dilations[i] = tc_chance(r, 4) ? 2 : 1;
+        pads[i] = tc_range(r, 0, kernel[i] - 1);
+        pads[n + i] = tc_range(r, 0, kernel[i] - 1);
+        int64_t window = dilations[i] * (kernel[i] - 1) + 1;
+        x[i + 2] = tc_range(r, window, window + (x[1] > 40 ? 2 : 8));
+        int64_t room = x[i + 2] + pads[i] + pads[n + i] - window;
+        y[i + 2] = (up ? (room + strides[i] - 1) / strides[i] : room / strides[i]) + 1;
+        if (up && (y[i + 2] - 1) * strides[i] >= x[i + 2] + pads[i]) {
+            y[i + 2]--; /* a window starts inside the padded input */
+        }
+    }
+    tc_int(&c, "ceil_mode", up);
+    if (average) {
+        tc_int(&c, "count_include_pad", tc_chance(r, 2));
+    }
+    tc_ints(&c, "dilations", (size_t)n, dilations);
+    tc_ints(&c, "kernel_shape", (size_t)n, kernel);
+    tc_ints(&c, "pads", (size_t)(2 * n), pads);
+    tc_ints(&c, "strides", (size_t)n, strides);
+    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, n + 2, x, 0));
+    if (!average && seed % 5 == 0) {
+        ((float *)c.in_data[0].data)[0] = NAN;
+    }
+    c.root_tolerance = average ? 2e-6 : 0;
+    c.root_absolute = true;
+    if (tc_chance(r, 2)) {
+        (void)tc_output(&c, LATHE_DTYPE_F32, n + 2, y);
+    } else {
+        tc_space(&c, n + 2, y);
+        tc_epilogue(&c, tc_instr(&c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0), n + 2, y, 1);
+    }
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void pools(void **state)
+{
+    static const char *const ops[] = {"MaxPool", "AveragePool"};
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(ops); i++) {
+        tc_reset();
+        for (uint64_t seed = 1; seed <= 70; seed++) {
+            one_pool(ops[i], seed);
+        }
+        tc_all_fitted(ops[i], "");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pools),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
