@@ -256,7 +256,9 @@ lathe_status lathe_build(const lathe_network *network, const lathe_build_options
     lt_buf_init(&plan->explanation, b.allocator);
     b.explanation = &plan->explanation;
     lt_arena_init(&b.arena, b.allocator);
+    uint32_t mode = lt_float_mode_enter();
     lathe_status status = build(&b, network, plan);
+    lt_float_mode_leave(mode);
     for (uint32_t i = 0; b.parts && i < b.n_parts; i++) {
         lt_graph_destroy(b.parts[i].graph);
     }

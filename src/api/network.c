@@ -47,7 +47,10 @@ lathe_status lathe_network_from_onnx_file(const char *path, const lathe_allocato
 {
     lt_graph *graph;
     *out = NULL;
-    LT_TRY(lt_onnx_import_file(path, &lt_import_defaults, allocator, &graph, NULL, NULL, diag));
+    uint32_t mode = lt_float_mode_enter();
+    lathe_status status = lt_onnx_import_file(path, &lt_import_defaults, allocator, &graph, NULL, NULL, diag);
+    lt_float_mode_leave(mode);
+    LT_TRY(status);
     return lt_network_wrap(graph, allocator, out, diag);
 }
 
@@ -55,7 +58,10 @@ lathe_status lathe_network_from_onnx(const void *data, size_t size, const char *
 {
     lt_graph *graph;
     *out = NULL;
-    LT_TRY(lt_onnx_import(data, size, folder, &lt_import_defaults, allocator, &graph, NULL, NULL, diag));
+    uint32_t mode = lt_float_mode_enter();
+    lathe_status status = lt_onnx_import(data, size, folder, &lt_import_defaults, allocator, &graph, NULL, NULL, diag);
+    lt_float_mode_leave(mode);
+    LT_TRY(status);
     return lt_network_wrap(graph, allocator, out, diag);
 }
 
@@ -63,8 +69,11 @@ lathe_status lathe_network_from_text(const char *text, size_t length, const lath
 {
     lt_graph *graph;
     *out = NULL;
-    LT_TRY(lt_graph_parse(text, length, "text", allocator, NULL, NULL, &graph, diag));
-    lathe_status status = lt_graph_number_origins(graph, diag);
+    uint32_t mode = lt_float_mode_enter();
+    lathe_status status = lt_graph_parse(text, length, "text", allocator, NULL, NULL, &graph, diag);
+    lt_float_mode_leave(mode);
+    LT_TRY(status);
+    status = lt_graph_number_origins(graph, diag);
     if (status != LATHE_OK) {
         lt_graph_destroy(graph);
         return status;

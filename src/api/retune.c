@@ -75,7 +75,10 @@ static lathe_status network_of(const lt_plan *plan, const lathe_allocator *alloc
         return LT_FAIL(diag, LATHE_UNSUPPORTED, plan->model_name, "build it again from the model",
                        "the plan cannot be re-tuned: some weight is packed in a way that cannot be undone");
     }
-    LT_TRY(lt_graph_parse(plan->graph, strlen(plan->graph), "plan", allocator, find_blob, &f, &graph, diag));
+    uint32_t mode = lt_float_mode_enter();
+    lathe_status status = lt_graph_parse(plan->graph, strlen(plan->graph), "plan", allocator, find_blob, &f, &graph, diag);
+    lt_float_mode_leave(mode);
+    LT_TRY(status);
     return lt_network_wrap(graph, allocator, out, diag);
 }
 

@@ -93,6 +93,7 @@ static void work(job *j, int index)
 static void *worker_main(void *arg)
 {
     worker *w = arg;
+    (void)lt_float_mode_enter(); /* threads begin with the mode of whoever made them */
     for (;;) {
         uint32_t state = atomic_load_explicit(&w->state, memory_order_acquire);
         if (state == QUIT) {

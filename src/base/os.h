@@ -44,6 +44,13 @@ const char *lt_cpu_feature_name(lt_cpu_feature feature);
 uint64_t lt_cpu_level(const char *name);
 const char *lt_cpu_model(char *out, size_t size); /* brand string from CPUID */
 
+/*
+ * The floating-point mode of this thread: enter makes it the default one (round to nearest, denormals kept, no traps) and returns what it was, leave
+ * puts that back. At the border of the API, and in threads of our own: results do not depend on what the caller's thread is set to.
+ */
+uint32_t lt_float_mode_enter(void);
+void lt_float_mode_leave(uint32_t mode);
+
 /* Environment: only names listed in env.def, only when the caller was told to look. NULL when unset. */
 const char *lt_env(const char *name);
 void lt_env_print(FILE *stream); /* the table, for help */

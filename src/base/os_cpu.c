@@ -16,6 +16,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <xmmintrin.h>
 #endif
 
 int64_t lt_now_ns(void)
@@ -256,6 +257,18 @@ const char *lt_cpu_model(char *out, size_t size)
     return out;
 }
 
+uint32_t lt_float_mode_enter(void)
+{
+    uint32_t mode = _mm_getcsr();
+    _mm_setcsr(0x1f80); /* all exceptions masked, none raised */
+    return mode;
+}
+
+void lt_float_mode_leave(uint32_t mode)
+{
+    _mm_setcsr(mode);
+}
+
 #else
 
 uint64_t lt_cpu_features(void)
@@ -269,6 +282,16 @@ const char *lt_cpu_model(char *out, size_t size)
         snprintf(out, size, "unknown");
     }
     return out;
+}
+
+uint32_t lt_float_mode_enter(void)
+{
+    return 0;
+}
+
+void lt_float_mode_leave(uint32_t mode)
+{
+    (void)mode;
 }
 
 #endif

@@ -253,7 +253,7 @@ static lathe_status fetch_output(lathe_context *c, lt_state *s, uint32_t index, 
     return LATHE_OK;
 }
 
-lathe_status lathe_context_run(lathe_context *context, lathe_diag *diag)
+static lathe_status run(lathe_context *context, lathe_diag *diag)
 {
     context->ran = false;
     LT_TRY(lathe_context_ready(context, diag));
@@ -266,6 +266,14 @@ lathe_status lathe_context_run(lathe_context *context, lathe_diag *diag)
     }
     context->ran = true;
     return LATHE_OK;
+}
+
+lathe_status lathe_context_run(lathe_context *context, lathe_diag *diag)
+{
+    uint32_t mode = lt_float_mode_enter();
+    lathe_status status = run(context, diag);
+    lt_float_mode_leave(mode);
+    return status;
 }
 
 lathe_status lathe_context_output(lathe_context *context, const char *name, lathe_tensor *tensor, lathe_diag *diag)
@@ -292,7 +300,10 @@ lathe_status lathe_context_output_shape(lathe_context *context, const char *name
         return no_such(context, name, true, diag);
     }
     LT_TRY(lathe_context_ready(context, diag));
-    LT_TRY(lt_context_bind(context, diag));
+    uint32_t mode = lt_float_mode_enter(); /* some extents are computed in f32 */
+    lathe_status status = lt_context_bind(context, diag);
+    lt_float_mode_leave(mode);
+    LT_TRY(status);
     const lt_plan_program *p = context->current->program->plan;
     const lt_plan_value *v = &p->values[p->outputs[index]];
     *rank = v->rank;

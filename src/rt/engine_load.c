@@ -324,6 +324,15 @@ static lathe_status new_engine(lathe_runtime *runtime, const lathe_load_options 
     return LATHE_OK;
 }
 
+/* Numbers in the texts of problems are read in the default floating-point mode. */
+static lathe_status decode_in_mode(lathe_engine *engine, const void *data, size_t size, const lathe_load_options *o, lathe_diag *diag)
+{
+    uint32_t mode = lt_float_mode_enter();
+    lathe_status status = decode(engine, data, size, o, diag);
+    lt_float_mode_leave(mode);
+    return status;
+}
+
 static lathe_status finish(lathe_engine **out, lathe_status status)
 {
     if (status != LATHE_OK) {
@@ -340,7 +349,7 @@ lathe_status lathe_engine_load(lathe_runtime *runtime, const char *path, const l
     lathe_status status = options->copy ? lt_file_read(&engine->file, path, engine->allocator, diag) : lt_file_map(&engine->file, path, diag);
     engine->own_file = status == LATHE_OK;
     if (status == LATHE_OK) {
-        status = decode(engine, engine->file.data, engine->file.size, options, diag);
+        status = decode_in_mode(engine, engine->file.data, engine->file.size, options, diag);
     }
     return finish(out, status);
 }
@@ -357,7 +366,7 @@ lathe_status lathe_engine_load_memory(lathe_runtime *runtime, const void *data, 
         }
         data = copy;
     }
-    return finish(out, decode(engine, data, size, options, diag));
+    return finish(out, decode_in_mode(engine, data, size, options, diag));
 }
 
 void lt_engine_retain(lathe_engine *engine)

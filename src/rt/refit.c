@@ -317,7 +317,9 @@ lathe_status lathe_engine_refit(const lathe_engine *engine, const char *const *n
         status = make_tables(&r);
     }
     if (status == LATHE_OK) {
+        uint32_t mode = lt_float_mode_enter();
         status = replace(&r, names, tensors, count);
+        lt_float_mode_leave(mode);
     }
     lt_arena_destroy(&r.scratch);
     if (status != LATHE_OK) {
