@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Operators with generators in test_tactic_*.c. */
-static const char tested[] = " - MatMul Gemm Conv Softmax LogSoftmax LayerNormalization RMSNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
+static const char tested[] = " - MatMul Gemm Conv Softmax LogSoftmax LayerNormalization RMSNormalization InstanceNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
                              "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat ";
 
 static void tactics_are_whole(void **state)

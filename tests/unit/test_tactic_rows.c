@@ -112,6 +112,19 @@ static void one_pool(const char *op, uint64_t seed)
     finish(&c, rank, out);
 }
 
+static void one_instance(const char *op, uint64_t seed)
+{
+    static tc_case c;
+    int64_t dims[4];
+    tc_begin(&c, seed, op, "");
+    int rank = choose_dims(&c.random, 3, dims);
+    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rank, dims, LATHE_OPERAND_CONSTANT));
+    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 1, dims + 1, LATHE_OPERAND_CONSTANT));
+    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 1, dims + 1, LATHE_OPERAND_CONSTANT));
+    c.root_tolerance = 1e-5;
+    finish(&c, rank, dims);
+}
+
 static void each(const char *const *ops, void (*one)(const char *op, uint64_t seed))
 {
     for (; *ops; ops++) {
@@ -135,6 +148,8 @@ static void normalization(void **state)
     static const char *const ops[] = {"LayerNormalization", "RMSNormalization", NULL};
     (void)state;
     each(ops, one_norm);
+    static const char *const instance[] = {"InstanceNormalization", NULL};
+    each(instance, one_instance);
 }
 
 static void reduction(void **state)

@@ -38,12 +38,12 @@ typedef struct layout { /* of one thread's scratch */
 
 static layout scratch_layout(const lt_product *p, const lathe_problem *problem)
 {
-    int64_t limit = group_limit(p), have = all_panels(p);
-    size_t k = (size_t)p->k, nr = (size_t)p->isa->nr;
+    size_t k = (size_t)p->k, panel = k * (size_t)p->isa->nr * sizeof(float), all = (size_t)all_panels(p) * panel;
+    size_t group = panel > GROUP_BYTES ? panel : GROUP_BYTES; /* no smaller where a panel more no longer fits: scratch only grows */
     layout l = {.tile = align64(lt_tile_scratch(problem))};
     l.rows = l.tile + LT_TILE * sizeof(float);
     l.panels = l.rows + (p->rows_built ? align64((size_t)block_rows(p->isa) * (k + (size_t)p->row_extra) * sizeof(float)) : 0);
-    l.total = l.panels + (p->panels_built ? align64((size_t)(have < limit ? have : limit) * k * nr * sizeof(float)) : 0);
+    l.total = l.panels + (p->panels_built ? align64(all < group ? all : group) : 0);
     return l;
 }
 

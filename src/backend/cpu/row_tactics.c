@@ -1,5 +1,5 @@
 /*
- * row_tactics.c - drivers over rows of consecutive elements, f32. row.map: Softmax, LogSoftmax over the last axis, LayerNormalization and RMSNormalization;
+ * row_tactics.c - drivers over rows of consecutive elements, f32. row.map: Softmax, LogSoftmax over the last axis, LayerNormalization, RMSNormalization, InstanceNormalization;
  * row.reduce: ReduceSum, ReduceMean, ReduceMax, ReduceMin over trailing axes, GlobalAveragePool, GlobalMaxPool. Any epilogue; a row is never split.
  */
 #include "backend/cpu/drivers.h"
@@ -7,18 +7,18 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum row_kind { SOFTMAX, LOG_SOFTMAX, LAYER_NORM, RMS_NORM, SUM, MEAN, MAX, MIN } row_kind;
+typedef enum row_kind { SOFTMAX, LOG_SOFTMAX, LAYER_NORM, RMS_NORM, INSTANCE_NORM, SUM, MEAN, MAX, MIN } row_kind;
 
 typedef struct kind_row {
     const char *op;
     row_kind kind;
     bool axes;  /* in input 1, or attribute */
-    bool plane; /* reduces axes 2 and up */
+    bool plane; /* rows are axes 2 and up */
 } kind_row;
 
 static const kind_row kinds[] = {
     {"Softmax", SOFTMAX, false, false}, {"LogSoftmax", LOG_SOFTMAX, false, false}, {"LayerNormalization", LAYER_NORM, false, false},
-    {"RMSNormalization", RMS_NORM, false, false}, {"ReduceSum", SUM, true, false}, {"ReduceMean", MEAN, true, false}, {"ReduceMax", MAX, true, false},
+    {"RMSNormalization", RMS_NORM, false, false}, {"InstanceNormalization", INSTANCE_NORM, false, true}, {"ReduceSum", SUM, true, false}, {"ReduceMean", MEAN, true, false}, {"ReduceMax", MAX, true, false},
     {"ReduceMin", MIN, true, false}, {"GlobalAveragePool", MEAN, false, true}, {"GlobalMaxPool", MAX, false, true},
 };
 
@@ -105,6 +105,18 @@ static bool fixed_equal(const lathe_extent *a, const lathe_extent *b)
     return a->min == a->max && b->min == b->max && a->min == b->min;
 }
 
+/* Scale and bias have one number for each channel. */
+static int fits_channels(const lathe_problem *p, const lathe_operand *x, lathe_fit *fit)
+{
+    for (size_t slot = 1; slot < 3; slot++) {
+        const lathe_operand *o = lt_root_operand(p, slot, NULL);
+        if (!o || o->rank != 1 || !fixed_equal(&o->dims[0], &x->dims[1])) {
+            return lt_no(fit, "input %zu has not one number for each channel", slot);
+        }
+    }
+    return 1;
+}
+
 /* Scale and bias have just the shape of a row. */
 static int fits_parameters(const lathe_problem *p, const lathe_operand *x, int axis, lathe_fit *fit)
 {
@@ -181,6 +193,9 @@ static int fits_rows(const lt_cpu_isa *isa, const lathe_problem *p, bool reduce,
     if ((k->kind == LAYER_NORM || k->kind == RMS_NORM) && !fits_parameters(p, x, axis, fit)) {
         return 0;
     }
+    if (k->kind == INSTANCE_NORM && !fits_channels(p, x, fit)) {
+        return 0;
+    }
     lt_tile_formats(p, NULL, fit);
     double in = 1, out = 1;
     for (int d = 0; d < x->rank; d++) {
@@ -210,7 +225,7 @@ int lt_row_reduce_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint
 typedef struct rows {
     const lt_cpu_isa *isa;
     row_kind kind;
-    int64_t count, length;
+    int64_t count, length, channels;
     const float *x, *scale, *bias;
     float epsilon;
     lt_tile_program program;
@@ -261,15 +276,16 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_gang *gang, cons
     }
     (void)lt_root_operand(p, 0, &n);
     r->x = call->in[n].data;
-    bool norm = r->kind == LAYER_NORM || r->kind == RMS_NORM;
+    bool channels = r->kind == INSTANCE_NORM, norm = channels || r->kind == LAYER_NORM || r->kind == RMS_NORM;
+    r->channels = channels ? call->in[n].dims[1] : 1;
     r->epsilon = lt_attr_f(p->attrs, p->n_attrs, "epsilon", 1e-5f);
     for (size_t slot = 1; norm && slot < p->n_root_in; slot++) {
         int64_t elements;
         if (!lt_root_operand(p, slot, &n)) {
             continue;
         }
-        if (!lt_dims_count(call->in[n].dims, call->in[n].rank, &elements) || elements != r->length) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "scale or bias is not one row");
+        if (!lt_dims_count(call->in[n].dims, call->in[n].rank, &elements) || elements != (channels ? r->channels : r->length)) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "scale or bias has not the extents of the rows");
         }
         *(slot == 1 ? &r->scale : &r->bias) = call->in[n].data;
     }
@@ -284,7 +300,7 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_gang *gang, cons
     return LATHE_OK;
 }
 
-static void map_row(const rows *r, const float *x, float *dst)
+static void map_row(const rows *r, int64_t number, const float *x, float *dst)
 {
     const lt_cpu_isa *isa = r->isa;
     int64_t n = r->length;
@@ -297,6 +313,11 @@ static void map_row(const rows *r, const float *x, float *dst)
     case LOG_SOFTMAX:
         top = isa->row_max(x, n);
         isa->row_affine(dst, x, top, 1, logf(isa->row_exp(NULL, x, top, n)), n);
+        break;
+    case INSTANCE_NORM:
+        mean = isa->row_sum(x, n) / (float)n;
+        top = 1.0f / sqrtf(isa->row_squares(x, mean, n) / (float)n + r->epsilon) * r->scale[number % r->channels];
+        isa->row_affine(dst, x, mean, top, -r->bias[number % r->channels], n);
         break;
     default:
         mean = r->kind == LAYER_NORM ? isa->row_sum(x, n) / (float)n : 0;
@@ -316,10 +337,10 @@ lathe_status lt_row_map_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     lathe_gang_split(gang, r.count, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         if (call->problem->n_instrs == 0) {
-            map_row(&r, r.x + i * r.length, (float *)call->out[0].data + i * r.length);
+            map_row(&r, i, r.x + i * r.length, (float *)call->out[0].data + i * r.length);
             continue;
         }
-        map_row(&r, r.x + i * r.length, r.row);
+        map_row(&r, i, r.x + i * r.length, r.row);
         for (int64_t at = 0; at < r.length; at += LT_TILE) {
             int n = r.length - at < LT_TILE ? (int)(r.length - at) : LT_TILE;
             lt_tile_block block = {.start = i * r.length + at, .rows = 1, .cols = n, .pitch = LT_TILE};
