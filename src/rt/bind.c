@@ -233,9 +233,11 @@ lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t va
         return LATHE_OK;
     case LT_STORE_ALIAS: {
         const lt_cell *to = &state->cells[v->index];
-        if (cell->bytes > to->bytes) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, NULL, "'%s' needs %llu bytes of the %llu of '%s'", v->name, (unsigned long long)cell->bytes,
-                           (unsigned long long)to->bytes, state->program->plan->values[v->index].name);
+        const lt_plan_value *from = &state->program->plan->values[v->index];
+        bool exact = !v->bounded && !from->bounded; /* the same elements under other extents: a shape input may say otherwise */
+        if (cell->bytes > to->bytes || (exact && cell->bytes != to->bytes)) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give inputs of other shapes", "'%s' needs %llu bytes, '%s' that it is made of has %llu", v->name,
+                           (unsigned long long)cell->bytes, from->name, (unsigned long long)to->bytes);
         }
         cell->data = to->data;
         return LATHE_OK;
