@@ -143,6 +143,54 @@ static void unequal_dimensions(void **state)
     lathe_network_destroy(f.network);
 }
 
+/* Inputs whose elements are a shape: host inputs, known before the run, and others, known in it. What does not fit is
+   refused, larger or smaller; the context stays usable. */
+static void shape_inputs(void **state)
+{
+    static const char *const texts[] = {
+        "net (f32[N,4] x, host i64[2] shape) => (y)\n{\n  r = Reshape (x, shape)\n  y = Relu (r)\n}\n",
+        "net (f32[N,4] x, i64[2] shape) => (y)\n{\n  r = Reshape (x, shape)\n  y = Relu (r)\n}\n",
+        "net (f32[N,4] x, host i64[2] shape) => (y)\n{\n  e = Exp (x)\n  y = Reshape (e, shape)\n}\n",
+    };
+    static const int64_t good[2] = { 3, 8 }, bad[][2] = { { 2, 7 }, { 1000, 1000 }, { -5, 3 }, { INT64_MAX, 2 } };
+    float data[24];
+    (void)state;
+    for (int i = 0; i < 24; i++) {
+        data[i] = (float)(i - 12) / 8;
+    }
+    lathe_tensor x = {
+        .struct_size = sizeof x, .dtype = LATHE_DTYPE_F32, .rank = 2, .dims = { 6, 4 }, .data = data, .bytes = 96
+    };
+    for (size_t i = 0; i < LT_COUNT(texts); i++) {
+        fixture f = { 0 };
+        int64_t elements[2];
+        lathe_tensor y = { .struct_size = sizeof y }, shape = { .struct_size = sizeof shape,
+                                                                .dtype = LATHE_DTYPE_I64,
+                                                                .rank = 1,
+                                                                .dims = { 2 },
+                                                                .data = elements,
+                                                                .bytes = 16 };
+        SYS_MUST(lathe_network_from_text(texts[i], strlen(texts[i]), NULL, &f.network, diag));
+        f.engine = sys_engine(f.network, NULL);
+        SYS_MUST(lathe_context_create(f.engine, NULL, &f.context, diag));
+        SYS_MUST(lathe_context_set_input(f.context, "x", &x, diag));
+        SYS_MUST(lathe_context_set_input(f.context, "shape", &shape, diag));
+        for (size_t k = 0; k < LT_COUNT(bad); k++) {
+            memcpy(elements, bad[k], sizeof elements); /* in place: read anew by each run */
+            assert_int_not_equal(lathe_context_run(f.context, NULL), LATHE_OK);
+            memcpy(elements, good, sizeof elements);
+            SYS_MUST(lathe_context_run(f.context, diag));
+            SYS_MUST(lathe_context_output(f.context, "y", &y, diag));
+            assert_int_equal(y.dims[0], 3);
+            assert_int_equal(y.dims[1], 8);
+            assert_true(((float *)y.data)[23] > 0);
+        }
+        lathe_context_destroy(f.context);
+        lathe_engine_destroy(f.engine);
+        lathe_network_destroy(f.network);
+    }
+}
+
 /* ---- Outputs ---- */
 
 static void output_buffers(void **state)
@@ -498,10 +546,10 @@ static void steady_shapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(missing_inputs), cmocka_unit_test(wrong_tensors),   cmocka_unit_test(unequal_dimensions),
-        cmocka_unit_test(output_buffers), cmocka_unit_test(unknown_extents), cmocka_unit_test(out_of_range),
-        cmocka_unit_test(bad_networks),   cmocka_unit_test(bad_builds),      cmocka_unit_test(cancelled),
-        cmocka_unit_test(steady),         cmocka_unit_test(steady_shapes),
+        cmocka_unit_test(missing_inputs), cmocka_unit_test(wrong_tensors),  cmocka_unit_test(unequal_dimensions),
+        cmocka_unit_test(shape_inputs),   cmocka_unit_test(output_buffers), cmocka_unit_test(unknown_extents),
+        cmocka_unit_test(out_of_range),   cmocka_unit_test(bad_networks),   cmocka_unit_test(bad_builds),
+        cmocka_unit_test(cancelled),      cmocka_unit_test(steady),         cmocka_unit_test(steady_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
