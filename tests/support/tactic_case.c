@@ -41,9 +41,17 @@ void tc_begin(tc_case *c, uint64_t seed, const char *op, const char *domain)
 {
     memset(c, 0, sizeof *c);
     lt_arena_init(&c->arena, NULL);
-    c->random = (tc_random){.key = seed};
-    c->problem = (lathe_problem){.struct_size = sizeof c->problem, .op = op, .domain = domain, .version = op[0] ? 1 : 0, .attrs = c->attrs, .in = c->in,
-                                 .out = c->out, .root_in = c->root_in, .instrs = c->instrs, .n_root_out = op[0] ? 1 : 0};
+    c->random = (tc_random){ .key = seed };
+    c->problem = (lathe_problem){ .struct_size = sizeof c->problem,
+                                  .op = op,
+                                  .domain = domain,
+                                  .version = op[0] ? 1 : 0,
+                                  .attrs = c->attrs,
+                                  .in = c->in,
+                                  .out = c->out,
+                                  .root_in = c->root_in,
+                                  .instrs = c->instrs,
+                                  .n_root_out = op[0] ? 1 : 0 };
 }
 
 void tc_end(tc_case *c)
@@ -56,7 +64,7 @@ static void extents(tc_case *c, lathe_operand *o, const int64_t *dims, uint32_t 
 {
     bool vary = !(flags & LATHE_OPERAND_CONSTANT) && c->random.key % 3 == 0;
     for (int d = 0; d < o->rank; d++) {
-        o->dims[d] = (lathe_extent){.min = dims[d], .opt = dims[d], .max = dims[d], .multiple = 1};
+        o->dims[d] = (lathe_extent){ .min = dims[d], .opt = dims[d], .max = dims[d], .multiple = 1 };
         if (vary && d == 0 && dims[d] > 1) {
             o->dims[d].min = 1;
             o->dims[d].max = dims[d] + 5;
@@ -82,7 +90,9 @@ uint16_t tc_input(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims, 
 {
     size_t n = c->problem.n_in++;
     assert_true(n < TC_OPERANDS);
-    c->in[n] = (lathe_operand){.dtype = dtype, .rank = rank, .flags = flags, .format = lt_format_plain(dtype, rank, LATHE_SPACE_HOST)};
+    c->in[n] = (lathe_operand){
+        .dtype = dtype, .rank = rank, .flags = flags, .format = lt_format_plain(dtype, rank, LATHE_SPACE_HOST)
+    };
     extents(c, &c->in[n], dims, flags);
     assert_int_equal(lt_tensor_alloc(&c->arena, &c->in_data[n], dtype, rank, dims, "input", NULL), LATHE_OK);
     for (int64_t i = 0; i < lt_tensor_count(&c->in_data[n]); i++) {
@@ -95,7 +105,8 @@ uint16_t tc_output(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims)
 {
     size_t n = c->problem.n_out++;
     assert_true(n < TC_OPERANDS);
-    c->out[n] = (lathe_operand){.dtype = dtype, .rank = rank, .format = lt_format_plain(dtype, rank, LATHE_SPACE_HOST)};
+    c->out[n] =
+        (lathe_operand){ .dtype = dtype, .rank = rank, .format = lt_format_plain(dtype, rank, LATHE_SPACE_HOST) };
     extents(c, &c->out[n], dims, 0);
     memcpy(c->out_dims[n], dims, (size_t)rank * sizeof *dims);
     return (uint16_t)n;
@@ -110,7 +121,7 @@ void tc_space(tc_case *c, int rank, const int64_t *dims)
 {
     c->problem.space_rank = rank;
     for (int d = 0; d < rank; d++) {
-        c->problem.space[d] = (lathe_extent){.min = dims[d], .opt = dims[d], .max = dims[d], .multiple = 1};
+        c->problem.space[d] = (lathe_extent){ .min = dims[d], .opt = dims[d], .max = dims[d], .multiple = 1 };
     }
 }
 
@@ -120,7 +131,7 @@ static lathe_attr *attribute(tc_case *c, const char *name, lathe_attr_kind kind)
 {
     lathe_attr *a = &c->attrs[c->problem.n_attrs++];
     assert_true(c->problem.n_attrs <= TC_ATTRS);
-    *a = (lathe_attr){.name = name, .kind = kind};
+    *a = (lathe_attr){ .name = name, .kind = kind };
     return a;
 }
 
@@ -144,11 +155,12 @@ void tc_float(tc_case *c, const char *name, float value)
 
 /* ---- Instructions ---- */
 
-uint16_t tc_instr(tc_case *c, int slot, lathe_pw_op op, lathe_dtype dtype, int n_args, const uint16_t *args, double imm0, double imm1)
+uint16_t tc_instr(tc_case *c, int slot, lathe_pw_op op, lathe_dtype dtype, int n_args, const uint16_t *args,
+                  double imm0, double imm1)
 {
     size_t n = c->problem.n_instrs++;
     assert_true(n < TC_INSTRS);
-    c->instrs[n] = (lathe_pw_instr){.op = op, .dtype = dtype, .slot = (int16_t)slot, .imm = {imm0, imm1}};
+    c->instrs[n] = (lathe_pw_instr){ .op = op, .dtype = dtype, .slot = (int16_t)slot, .imm = { imm0, imm1 } };
     for (int k = 0; k < n_args; k++) {
         c->instrs[n].args[k] = args[k];
     }
@@ -203,7 +215,7 @@ static void unary(epilogue *e, lathe_pw_op op, double imm0, double imm1)
 /* value op operand, either way round. */
 static void binary(epilogue *e, lathe_pw_op op, uint16_t other)
 {
-    uint16_t args[2] = {e->value, other}, turned[2] = {other, e->value};
+    uint16_t args[2] = { e->value, other }, turned[2] = { other, e->value };
     e->value = tc_instr(e->c, -1, op, LATHE_DTYPE_F32, 2, tc_chance(&e->c->random, 3) ? turned : args, 0, 0);
 }
 
@@ -230,8 +242,9 @@ static uint16_t scalar(epilogue *e, lathe_dtype dtype, double value)
 
 static void one_instruction(epilogue *e)
 {
-    static const lathe_pw_op functions[] = {LATHE_PW_RELU, LATHE_PW_SIGMOID, LATHE_PW_TANH, LATHE_PW_GELU, LATHE_PW_ABS, LATHE_PW_NEG, LATHE_PW_HARD_SWISH,
-                                            LATHE_PW_SOFTPLUS, LATHE_PW_ERF, LATHE_PW_RELU, LATHE_PW_RELU};
+    static const lathe_pw_op functions[] = { LATHE_PW_RELU, LATHE_PW_SIGMOID, LATHE_PW_TANH,       LATHE_PW_GELU,
+                                             LATHE_PW_ABS,  LATHE_PW_NEG,     LATHE_PW_HARD_SWISH, LATHE_PW_SOFTPLUS,
+                                             LATHE_PW_ERF,  LATHE_PW_RELU,    LATHE_PW_RELU };
     tc_random *r = &e->c->random;
     switch (tc_draw(r, 8)) {
     case 0:
@@ -247,7 +260,7 @@ static void one_instruction(epilogue *e)
         unary(e, LATHE_PW_HARD_SIGMOID, (double)0.2f, 0.5);
         break;
     case 4: {
-        uint16_t args[3] = {e->value, scalar(e, LATHE_DTYPE_F32, 0), scalar(e, LATHE_DTYPE_F32, 6)};
+        uint16_t args[3] = { e->value, scalar(e, LATHE_DTYPE_F32, 0), scalar(e, LATHE_DTYPE_F32, 6) };
         e->value = tc_instr(e->c, -1, LATHE_PW_CLIP, LATHE_DTYPE_F32, 3, args, 0, 0);
         break;
     }
@@ -275,14 +288,15 @@ static lathe_dtype finish(epilogue *e)
         e->value = tc_instr(e->c, -1, LATHE_PW_CAST, dtype, 1, &e->value, 0, 0);
         return dtype;
     }
-    uint16_t args[3] = {e->value, scalar(e, LATHE_DTYPE_F32, (double)0.05f), scalar(e, dtype, dtype == LATHE_DTYPE_U8 ? 110 : -3)};
+    uint16_t args[3] = { e->value, scalar(e, LATHE_DTYPE_F32, (double)0.05f),
+                         scalar(e, dtype, dtype == LATHE_DTYPE_U8 ? 110 : -3) };
     e->value = tc_instr(e->c, -1, LATHE_PW_QUANT, dtype, 3, args, 0, 0);
     return dtype;
 }
 
 void tc_epilogue(tc_case *c, uint16_t value, int rank, const int64_t *dims, int channel_axis)
 {
-    epilogue e = {.c = c, .rank = rank, .channel_axis = channel_axis, .dims = dims, .value = value};
+    epilogue e = { .c = c, .rank = rank, .channel_axis = channel_axis, .dims = dims, .value = value };
     for (int64_t n = tc_range(&c->random, 0, 4); n > 0; n--) {
         one_instruction(&e);
     }

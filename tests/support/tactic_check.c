@@ -28,13 +28,14 @@ typedef struct guarded {
 static guarded guard(size_t bytes, size_t align, placement where, int poison)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + align + page - 1) / page * page;
-    guarded g = {.map_bytes = room + 2 * page};
+    guarded g = { .map_bytes = room + 2 * page };
     g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(g.map != MAP_FAILED);
     memset(g.map, poison, g.map_bytes);
     assert_int_equal(mprotect(g.map, page, PROT_NONE), 0);
     assert_int_equal(mprotect(g.map + page + room, page, PROT_NONE), 0);
-    g.data = where == AT_END ? g.map + page + (room - bytes) / align * align : g.map + page + (where == SHIFTED ? align : 0);
+    g.data =
+        where == AT_END ? g.map + page + (room - bytes) / align * align : g.map + page + (where == SHIFTED ? align : 0);
     return g;
 }
 
@@ -144,12 +145,13 @@ static size_t element_size(lathe_dtype dtype)
 /* Plain contents into a format. */
 static void lay_out(const lathe_tensor *from, const lathe_format *f, char *to)
 {
-    int64_t coords[LATHE_MAX_RANK] = {0}, at = 0;
+    int64_t coords[LATHE_MAX_RANK] = { 0 }, at = 0;
     size_t size = element_size(from->dtype), bytes;
     assert_true(lt_format_bytes(f, from->rank, from->dims, &bytes));
     memset(to, 0, bytes);
     for (bool more = lt_tensor_count(from) > 0; more; more = lt_next_coords(from->rank, from->dims, coords)) {
-        memcpy(to + (size_t)lt_format_offset(f, from->dims, coords) * size, (const char *)from->data + (size_t)at++ * size, size);
+        memcpy(to + (size_t)lt_format_offset(f, from->dims, coords) * size,
+               (const char *)from->data + (size_t)at++ * size, size);
     }
 }
 
@@ -182,7 +184,7 @@ static void place_inputs(bench *b, placement where)
     for (size_t i = 0; i < b->problem.n_in; i++) {
         const lathe_tensor *t = &b->c->in_data[i];
         memcpy(b->in_dims[i], t->dims, sizeof t->dims);
-        b->in_buffers[i] = (lathe_buffer){.rank = t->rank, .dims = b->in_dims[i]};
+        b->in_buffers[i] = (lathe_buffer){ .rank = t->rank, .dims = b->in_dims[i] };
         if (b->in[i].flags & LATHE_OPERAND_ABSENT) {
             continue;
         }
@@ -204,7 +206,7 @@ static void place_outputs(bench *b, placement where, bool in_place)
     for (size_t o = 0; o < b->problem.n_out; o++) {
         memcpy(b->out_dims[o], b->c->out_dims[o], sizeof b->out_dims[o]);
         assert_true(lt_format_bytes(&b->fit.out[o], b->out[o].rank, b->out_dims[o], &b->out_bytes[o]));
-        b->out_buffers[o] = (lathe_buffer){.rank = b->out[o].rank, .dims = b->out_dims[o]};
+        b->out_buffers[o] = (lathe_buffer){ .rank = b->out[o].rank, .dims = b->out_dims[o] };
         if (o == 0 && in_place) {
             b->out_buffers[0].data = b->in_buffers[b->fit.in_place[0]].data;
             continue;
@@ -217,8 +219,12 @@ static void place_outputs(bench *b, placement where, bool in_place)
 static void run_gang(void *user, const lathe_gang *gang)
 {
     bench *b = user;
-    lathe_call call = {.struct_size = sizeof call, .problem = &b->problem, .config = b->config, .in = b->in_buffers, .out = b->out_buffers,
-                       .scratch = b->scratch.data};
+    lathe_call call = { .struct_size = sizeof call,
+                        .problem = &b->problem,
+                        .config = b->config,
+                        .in = b->in_buffers,
+                        .out = b->out_buffers,
+                        .scratch = b->scratch.data };
     lathe_status status = b->tactic->run(gang, &call, NULL);
     if (status != LATHE_OK) {
         b->status = status;
@@ -247,7 +253,7 @@ static void compare(bench *b, tc_value *const *want)
 {
     char text[256];
     for (size_t o = 0; o < b->problem.n_out; o++) {
-        int64_t coords[LATHE_MAX_RANK] = {0}, at = 0, count = 1;
+        int64_t coords[LATHE_MAX_RANK] = { 0 }, at = 0, count = 1;
         (void)lt_dims_count(b->out_dims[o], b->out[o].rank, &count);
         for (bool more = count > 0; more; more = lt_next_coords(b->out[o].rank, b->out_dims[o], coords), at++) {
             int64_t index = lt_format_offset(&b->fit.out[o], b->out_dims[o], coords);
@@ -362,7 +368,10 @@ void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config)
             compare(b, want);
             remember(b, first);
         } else {
-            same_bits(b, first, in_place ? "other bits when an input is taken over" : run % 2 ? "other bits on three threads" : "other bits at another place");
+            same_bits(b, first,
+                      in_place  ? "other bits when an input is taken over"
+                      : run % 2 ? "other bits on three threads"
+                                : "other bits at another place");
         }
         release(b);
     }
@@ -374,7 +383,8 @@ void tc_check_all(tc_case *c)
 {
     const lathe_tactic *t;
     for (size_t i = 0; (t = lt_tactic_at(i)); i++) {
-        for (uint32_t config = 0; can_run(t) && strcmp(t->ops, "*") != 0 && lt_tactic_lists(t, c->problem.op, c->problem.domain) && config < t->configs;
+        for (uint32_t config = 0; can_run(t) && strcmp(t->ops, "*") != 0 &&
+                                  lt_tactic_lists(t, c->problem.op, c->problem.domain) && config < t->configs;
              config++) {
             tc_check_tactic(c, t, config);
         }

@@ -15,9 +15,9 @@ typedef struct tc_random {
     uint64_t key, counter;
 } tc_random;
 
-uint32_t tc_draw(tc_random *r, uint32_t below);             /* 0 .. below - 1 */
-int64_t tc_range(tc_random *r, int64_t low, int64_t high);  /* both ends included */
-double tc_real(tc_random *r);                               /* normal */
+uint32_t tc_draw(tc_random *r, uint32_t below);            /* 0 .. below - 1 */
+int64_t tc_range(tc_random *r, int64_t low, int64_t high); /* both ends included */
+double tc_real(tc_random *r);                              /* normal */
 bool tc_chance(tc_random *r, uint32_t one_in);
 
 /* ---- Problems under construction ---- */
@@ -34,8 +34,9 @@ typedef struct tc_case {
     lathe_pw_instr instrs[TC_INSTRS];
     uint16_t root_in[TC_OPERANDS];
     lathe_attr attrs[TC_ATTRS];
-    double root_tolerance; /* relative to the root's result on absolute values (products) or to the largest result; 0: exact */
-    bool root_absolute;    /* the former */
+    double
+        root_tolerance; /* relative to the root's result on absolute values (products) or to the largest result; 0: exact */
+    bool root_absolute;           /* the former */
     const lathe_tensor *expected; /* output 0 by other means, to the bit; NULL: the oracle works it out */
 } tc_case;
 
@@ -52,7 +53,8 @@ void tc_float(tc_case *c, const char *name, float value);
 /* Instructions: each returns its number. load: map of axis i of the operand, aligned at the right of the space; extents of 1 repeat. */
 uint16_t tc_load(tc_case *c, int slot, uint16_t operand, int rank, const int64_t *space);
 uint16_t tc_load_axis(tc_case *c, int slot, uint16_t operand, int axis); /* a vector along one axis, or a scalar */
-uint16_t tc_instr(tc_case *c, int slot, lathe_pw_op op, lathe_dtype dtype, int n_args, const uint16_t *args, double imm0, double imm1);
+uint16_t tc_instr(tc_case *c, int slot, lathe_pw_op op, lathe_dtype dtype, int n_args, const uint16_t *args,
+                  double imm0, double imm1);
 /* The type of a real root: f32, sometimes f16 or bf16. */
 lathe_dtype tc_real_type(tc_random *r);
 /* The root's result as f32, whatever its type: an instruction for tc_epilogue. */

@@ -15,7 +15,10 @@ static bool is_real(lathe_dtype dtype)
 
 static double unit(lathe_dtype dtype)
 {
-    return dtype == LATHE_DTYPE_F64 ? 2.3e-16 : dtype == LATHE_DTYPE_F16 ? 9.8e-4 : dtype == LATHE_DTYPE_BF16 ? 7.9e-3 : 1.2e-7;
+    return dtype == LATHE_DTYPE_F64    ? 2.3e-16
+           : dtype == LATHE_DTYPE_F16  ? 9.8e-4
+           : dtype == LATHE_DTYPE_BF16 ? 7.9e-3
+                                       : 1.2e-7;
 }
 
 static double smallest(lathe_dtype dtype)
@@ -25,21 +28,21 @@ static double smallest(lathe_dtype dtype)
 
 static tc_value element(lathe_dtype dtype, const void *data, int64_t index)
 {
-    tc_value v = {.f = lt_load_f64(dtype, data, index)};
+    tc_value v = { .f = lt_load_f64(dtype, data, index) };
     v.i = is_real(dtype) ? 0 : lt_load_i64(dtype, data, index);
     return v;
 }
 
 static double round_real(lathe_dtype dtype, double value)
 {
-    unsigned char bytes[8] = {0};
+    unsigned char bytes[8] = { 0 };
     lt_store_f64(dtype, bytes, 0, value);
     return lt_load_f64(dtype, bytes, 0);
 }
 
 static tc_value whole(lathe_dtype dtype, int64_t i)
 {
-    return (tc_value){.f = dtype == LATHE_DTYPE_U64 ? (double)(uint64_t)i : (double)i, .i = i};
+    return (tc_value){ .f = dtype == LATHE_DTYPE_U64 ? (double)(uint64_t)i : (double)i, .i = i };
 }
 
 typedef struct arguments {
@@ -58,7 +61,7 @@ static tc_value quantized(const arguments *a, const tc_value v[3])
 
 static tc_value converted(const arguments *a, const tc_value *x)
 {
-    unsigned char from[8] = {0}, to[8] = {0};
+    unsigned char from[8] = { 0 }, to[8] = { 0 };
     if (is_real(a->type[0])) {
         lt_store_f64(a->type[0], from, 0, x->f);
     } else {
@@ -72,7 +75,7 @@ static tc_value converted(const arguments *a, const tc_value *x)
 static tc_value compute(const arguments *a, const tc_value v[3])
 {
     const lathe_pw_instr *s = a->instr;
-    tc_value r = {.f = 0};
+    tc_value r = { .f = 0 };
     bool compares = s->op >= LATHE_PW_EQUAL && s->op <= LATHE_PW_GREATER_EQUAL;
     lathe_dtype type = compares ? a->type[0] : s->dtype;
     switch (s->op) {
@@ -133,7 +136,7 @@ static tc_value apply(const arguments *a, const tc_value v[3])
     r.err = 0;
     for (int k = 0; k < lt_pw_arity(s->op); k++) {
         for (int side = -1; side <= 1 && v[k].err > 0; side += 2) {
-            tc_value moved[3] = {v[0], v[1], v[2]};
+            tc_value moved[3] = { v[0], v[1], v[2] };
             move_to(&moved[k], is_real(a->type[k]), side * v[k].err);
             tc_value other = compute(a, moved);
             double change = fabs(other.f - r.f);
@@ -141,8 +144,13 @@ static tc_value apply(const arguments *a, const tc_value v[3])
         }
     }
     if (is_real(s->dtype) && (r.err > 0 || !is_exact(s->op))) {
-        r.err += (is_exact(s->op) ? 1 : s->dtype == LATHE_DTYPE_F32 ? 24 : 1) * unit(s->dtype) * fabs(r.f) + smallest(s->dtype);
-        r.err += s->op == LATHE_PW_GELU || s->op == LATHE_PW_GELU_TANH ? 1e-14 : 0; /* the reference cancels in double */
+        r.err += (is_exact(s->op)               ? 1
+                  : s->dtype == LATHE_DTYPE_F32 ? 24
+                                                : 1) *
+                     unit(s->dtype) * fabs(r.f) +
+                 smallest(s->dtype);
+        r.err +=
+            s->op == LATHE_PW_GELU || s->op == LATHE_PW_GELU_TANH ? 1e-14 : 0; /* the reference cancels in double */
     }
     return r;
 }
@@ -190,12 +198,12 @@ static void run_point(const tc_case *c, int slot, const int64_t *point, const tc
         } else if (s->op == LATHE_PW_STORE) {
             v[i] = v[s->args[0]];
         } else if (s->op == LATHE_PW_CONST) {
-            unsigned char bytes[8] = {0};
+            unsigned char bytes[8] = { 0 };
             lt_store_f64(s->dtype, bytes, 0, s->imm[0]);
             v[i] = element(s->dtype, bytes, 0);
         } else {
-            arguments a = {.instr = s};
-            tc_value args[3] = {{.f = 0}};
+            arguments a = { .instr = s };
+            tc_value args[3] = { { .f = 0 } };
             for (int k = 0; k < lt_pw_arity(s->op); k++) {
                 args[k] = v[s->args[k]];
                 a.type[k] = c->instrs[s->args[k]].dtype;
@@ -209,7 +217,7 @@ static void run_point(const tc_case *c, int slot, const int64_t *point, const tc
 static bool prologue(tc_case *c, int slot, lathe_tensor *out)
 {
     tc_value v[TC_INSTRS];
-    int64_t point[LATHE_MAX_RANK] = {0}, at = 0;
+    int64_t point[LATHE_MAX_RANK] = { 0 }, at = 0;
     const lathe_tensor *space = NULL;
     size_t last = 0;
     for (size_t i = 0; i < c->problem.n_instrs; i++) {
@@ -218,7 +226,8 @@ static bool prologue(tc_case *c, int slot, lathe_tensor *out)
             last = i;
         }
     }
-    if (!space || lt_tensor_alloc(&c->arena, out, c->instrs[last].dtype, space->rank, space->dims, "prologue", NULL) != LATHE_OK) {
+    if (!space || lt_tensor_alloc(&c->arena, out, c->instrs[last].dtype, space->rank, space->dims, "prologue", NULL) !=
+                      LATHE_OK) {
         return false;
     }
     for (bool more = lt_tensor_count(space) > 0; more; more = lt_next_coords(space->rank, space->dims, point)) {
@@ -244,7 +253,7 @@ static void *keep(lt_eval *e, size_t size, size_t align)
 /* The root on given inputs (NULL: absent). */
 static bool evaluate(tc_case *c, const lathe_tensor **in, lathe_tensor *out, int n_out)
 {
-    lt_any ins[TC_OPERANDS] = {{0}}, outs[TC_OPERANDS] = {{0}};
+    lt_any ins[TC_OPERANDS] = { { 0 } }, outs[TC_OPERANDS] = { { 0 } };
     const lt_any *in_list[TC_OPERANDS];
     lt_any *out_list[TC_OPERANDS];
     for (size_t i = 0; i < c->problem.n_root_in; i++) {
@@ -256,9 +265,18 @@ static bool evaluate(tc_case *c, const lathe_tensor **in, lathe_tensor *out, int
     for (int i = 0; i < n_out; i++) {
         out_list[i] = &outs[i];
     }
-    lt_eval e = {.op = lt_op_find(c->problem.domain, c->problem.op), .attrs = c->attrs, .n_attrs = c->problem.n_attrs, .where = "root",
-                 .n_in = (int)c->problem.n_root_in, .in = in_list, .n_out = n_out, .out = out_list, .scratch = &c->arena, .make = make, .keep = keep,
-                 .user = &c->arena};
+    lt_eval e = { .op = lt_op_find(c->problem.domain, c->problem.op),
+                  .attrs = c->attrs,
+                  .n_attrs = c->problem.n_attrs,
+                  .where = "root",
+                  .n_in = (int)c->problem.n_root_in,
+                  .in = in_list,
+                  .n_out = n_out,
+                  .out = out_list,
+                  .scratch = &c->arena,
+                  .make = make,
+                  .keep = keep,
+                  .user = &c->arena };
     if (!e.op || lt_op_eval(&e) != LATHE_OK) {
         return false;
     }
@@ -282,7 +300,7 @@ static bool absolutes(tc_case *c, const lathe_tensor *t, lathe_tensor *out)
 /* Bounds of the root's own rounding. */
 static bool root_errors(tc_case *c, const lathe_tensor **in, const lathe_tensor *root, double *err)
 {
-    const lathe_tensor *positive[TC_OPERANDS] = {NULL};
+    const lathe_tensor *positive[TC_OPERANDS] = { NULL };
     lathe_tensor copies[TC_OPERANDS], sizes = { .data = NULL };
     double most = 0;
     for (int64_t i = 0; i < lt_tensor_count(root); i++) {
@@ -304,14 +322,16 @@ static bool root_errors(tc_case *c, const lathe_tensor **in, const lathe_tensor 
     for (int64_t i = 0; i < lt_tensor_count(root); i++) {
         err[i] = c->root_tolerance * (c->root_absolute ? fabs(((const double *)sizes.data)[i]) : most);
         err[i] += err[i] > 0 ? 1e-37 : 0;
-        err[i] += root->dtype != LATHE_DTYPE_F32 ? unit(root->dtype) * fabs(lt_load_f64(root->dtype, root->data, i)) + smallest(root->dtype) : 0;
+        err[i] += root->dtype != LATHE_DTYPE_F32
+                      ? unit(root->dtype) * fabs(lt_load_f64(root->dtype, root->data, i)) + smallest(root->dtype)
+                      : 0;
     }
     return true;
 }
 
 static bool run_root(tc_case *c, lathe_tensor *root, double **err)
 {
-    const lathe_tensor *in[TC_OPERANDS] = {NULL};
+    const lathe_tensor *in[TC_OPERANDS] = { NULL };
     lathe_tensor made[TC_OPERANDS];
     for (size_t i = 0; i < c->problem.n_root_in; i++) {
         bool used = false;
@@ -364,10 +384,10 @@ bool tc_oracle(tc_case *c, tc_value **values)
         return true;
     }
     tc_value v[TC_INSTRS];
-    int64_t point[LATHE_MAX_RANK] = {0}, at = 0, total = 1;
+    int64_t point[LATHE_MAX_RANK] = { 0 }, at = 0, total = 1;
     (void)lt_dims_count(c->out_dims[0], c->problem.space_rank, &total);
     for (bool more = total > 0; more; more = lt_next_coords(c->problem.space_rank, c->out_dims[0], point), at++) {
-        tc_value r = {.f = 0};
+        tc_value r = { .f = 0 };
         if (c->problem.op[0]) {
             r = element(root[0].dtype, root[0].data, at);
             r.err = err[at];

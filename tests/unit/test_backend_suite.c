@@ -20,7 +20,8 @@ static int fits_any(const lathe_problem *problem, uint32_t config, lathe_fit *fi
     return 1;
 }
 
-static size_t scratch_mix(const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+static size_t scratch_mix(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                          const lathe_buffer *out, int threads)
 {
     (void)problem, (void)config, (void)out, (void)threads;
     return (size_t)in[0].dims[0] * sizeof(uint32_t);
@@ -43,8 +44,14 @@ static lathe_status run_mix(const lathe_gang *gang, const lathe_call *call, lath
     return LATHE_OK;
 }
 
-static const lathe_tactic mix = {.struct_size = sizeof(lathe_tactic), .name = "test.mix", .version = 1, .ops = "test.Mix", .configs = 1, .fits = fits_any,
-                                 .scratch_bytes = scratch_mix, .run = run_mix};
+static const lathe_tactic mix = { .struct_size = sizeof(lathe_tactic),
+                                  .name = "test.mix",
+                                  .version = 1,
+                                  .ops = "test.Mix",
+                                  .configs = 1,
+                                  .fits = fits_any,
+                                  .scratch_bytes = scratch_mix,
+                                  .run = run_mix };
 
 enum { N = 300 };
 
@@ -54,14 +61,14 @@ typedef struct rig {
     const lt_backend *backend;
     lt_device *device;
     lathe_operand in[3], out[1];
-    lathe_problem problem;               /* as an engine holds it: longer than any call */
-    lt_devptr a, b, c, d, scratch[4];    /* N numbers each; scratch for each lane */
+    lathe_problem problem;            /* as an engine holds it: longer than any call */
+    lt_devptr a, b, c, d, scratch[4]; /* N numbers each; scratch for each lane */
     uint32_t host_a[N], host_b[N], host_c[N];
 } rig;
 
 static lt_devptr *memory_of(rig *r, size_t i)
 {
-    lt_devptr *all[] = {&r->a, &r->b, &r->c, &r->d, &r->scratch[0], &r->scratch[1], &r->scratch[2], &r->scratch[3]};
+    lt_devptr *all[] = { &r->a, &r->b, &r->c, &r->d, &r->scratch[0], &r->scratch[1], &r->scratch[2], &r->scratch[3] };
     return i < LT_COUNT(all) ? all[i] : NULL;
 }
 
@@ -69,11 +76,17 @@ static void make_problem(rig *r)
 {
     for (int i = 0; i < 4; i++) {
         lathe_operand *o = i < 3 ? &r->in[i] : &r->out[0];
-        *o = (lathe_operand){.dtype = LATHE_DTYPE_U32, .rank = 1};
+        *o = (lathe_operand){ .dtype = LATHE_DTYPE_U32, .rank = 1 };
         o->format = lt_format_plain(LATHE_DTYPE_U32, 1, i == 2 ? LATHE_SPACE_HOST : r->backend->space);
     }
     r->in[2].flags = LATHE_OPERAND_HOST;
-    r->problem = (lathe_problem){.struct_size = sizeof r->problem, .op = "Mix", .domain = "test", .in = r->in, .n_in = 3, .out = r->out, .n_out = 1};
+    r->problem = (lathe_problem){ .struct_size = sizeof r->problem,
+                                  .op = "Mix",
+                                  .domain = "test",
+                                  .in = r->in,
+                                  .n_in = 3,
+                                  .out = r->out,
+                                  .n_out = 1 };
 }
 
 static void open_rig(rig *r, const lt_backend *backend)
@@ -103,12 +116,16 @@ static void close_rig(rig *r)
 /* Buffers, extents and the host operand are gone when this returns. */
 static lathe_status enqueue(const rig *r, int lane, lt_devptr a, lt_devptr b, lt_devptr out, uint32_t extra)
 {
-    int64_t dims[4] = {N, N, 1, N};
-    lathe_buffer in[3] = {{.data = (void *)(uintptr_t)a, .rank = 1, .dims = &dims[0]},
-                          {.data = (void *)(uintptr_t)b, .rank = 1, .dims = &dims[1]},
-                          {.data = &extra, .rank = 1, .dims = &dims[2]}};
-    lathe_buffer results[1] = {{.data = (void *)(uintptr_t)out, .rank = 1, .dims = &dims[3]}};
-    lathe_call call = {.struct_size = sizeof call, .problem = &r->problem, .in = in, .out = results, .scratch = (void *)(uintptr_t)r->scratch[lane]};
+    int64_t dims[4] = { N, N, 1, N };
+    lathe_buffer in[3] = { { .data = (void *)(uintptr_t)a, .rank = 1, .dims = &dims[0] },
+                           { .data = (void *)(uintptr_t)b, .rank = 1, .dims = &dims[1] },
+                           { .data = &extra, .rank = 1, .dims = &dims[2] } };
+    lathe_buffer results[1] = { { .data = (void *)(uintptr_t)out, .rank = 1, .dims = &dims[3] } };
+    lathe_call call = { .struct_size = sizeof call,
+                        .problem = &r->problem,
+                        .in = in,
+                        .out = results,
+                        .scratch = (void *)(uintptr_t)r->scratch[lane] };
     lathe_status status = r->backend->step(r->device, lane, &mix, &call, NULL);
     memset(in, 0xee, sizeof in);
     memset(results, 0xee, sizeof results);
@@ -185,7 +202,7 @@ static void memory(void **state)
 
 static void check_copies(const lt_backend *backend)
 {
-    static const size_t sizes[] = {0, 1, 2, 63, 64, 65, 4095, 4096, 4097, 100001};
+    static const size_t sizes[] = { 0, 1, 2, 63, 64, 65, 4095, 4096, 4097, 100001 };
     static unsigned char in[100001 + 8], out[100001 + 8];
     lt_device *d;
     assert_int_equal(backend->open(backend, 0, NULL, &d, NULL), LATHE_OK);
@@ -336,7 +353,7 @@ static void failing_steps(void **state)
 static void expect_refused(rig *r, const char *words)
 {
     lathe_diag *diag = lathe_diag_create(NULL);
-    lathe_diag_record record = {.struct_size = sizeof record};
+    lathe_diag_record record = { .struct_size = sizeof record };
     assert_int_equal(r->backend->sync(r->device, -1, diag), LATHE_INTERNAL);
     assert_int_equal(lathe_diag_at(diag, 0, &record), LATHE_OK);
     assert_non_null(strstr(record.text, words));

@@ -11,7 +11,7 @@
 #include <string.h>
 
 typedef struct shape {
-    int n; /* spatial axes */
+    int n;                                    /* spatial axes */
     int64_t batch, groups, channels, filters; /* the latter two of a group */
     int64_t in[3], kernel[3], stride[3], dilation[3], pads[6];
 } shape;
@@ -50,20 +50,22 @@ static int64_t result(const shape *s, int i, bool same)
 static void one_conv(uint64_t seed, bool depthwise)
 {
     static tc_case c;
-    shape s = {0};
+    shape s = { 0 };
     tc_begin(&c, seed, "Conv", "");
     tc_random *r = &c.random;
     choose(r, &s, depthwise);
     bool same = tc_chance(r, 6);
     int rank = s.n + 2;
-    int64_t x[5] = {s.batch, s.groups * s.channels}, w[5] = {s.groups * s.filters, s.channels}, y[5] = {s.batch, s.groups * s.filters};
+    int64_t x[5] = { s.batch, s.groups * s.channels }, w[5] = { s.groups * s.filters, s.channels },
+            y[5] = { s.batch, s.groups * s.filters };
     for (int i = 0; i < s.n; i++) {
         x[i + 2] = s.in[i];
         w[i + 2] = s.kernel[i];
         y[i + 2] = result(&s, i, same);
     }
     if (same) {
-        c.attrs[c.problem.n_attrs++] = (lathe_attr){.name = "auto_pad", .kind = LATHE_ATTR_STRING, .s = {"SAME_UPPER", 10}};
+        c.attrs[c.problem.n_attrs++] =
+            (lathe_attr){ .name = "auto_pad", .kind = LATHE_ATTR_STRING, .s = { "SAME_UPPER", 10 } };
     } else {
         tc_ints(&c, "pads", (size_t)(2 * s.n), s.pads);
     }

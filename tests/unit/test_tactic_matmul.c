@@ -49,7 +49,8 @@ static int batches(tc_random *r, int64_t *a, int *ra, int64_t *b, int *rb, int64
     for (int d = 0; d < rank; d++) {
         int in_a = d - (rank - *ra), in_b = d - (rank - *rb);
         int64_t n = tc_range(r, 1, 4);
-        int64_t da = in_a >= 0 && (tc_chance(r, 3) && in_b >= 0) ? 1 : n, db = in_b >= 0 && in_a >= 0 && da == n && tc_chance(r, 3) ? 1 : n;
+        int64_t da = in_a >= 0 && (tc_chance(r, 3) && in_b >= 0) ? 1 : n,
+                db = in_b >= 0 && in_a >= 0 && da == n && tc_chance(r, 3) ? 1 : n;
         if (in_a >= 0) {
             a[in_a] = da;
         }
@@ -99,7 +100,7 @@ static void one_gemm(uint64_t seed)
     tc_random *r = &c.random;
     int64_t m = extent(r), n = extent(r), k = extent(r);
     bool ta = tc_chance(r, 3), tb = tc_chance(r, 2);
-    int64_t a[2] = {ta ? k : m, ta ? m : k}, b[2] = {tb ? n : k, tb ? k : n}, y[2] = {m, n};
+    int64_t a[2] = { ta ? k : m, ta ? m : k }, b[2] = { tb ? n : k, tb ? k : n }, y[2] = { m, n };
     tc_int(&c, "transA", ta);
     tc_int(&c, "transB", tb);
     lathe_dtype dtype = tc_real_type(r);
@@ -111,7 +112,7 @@ static void one_gemm(uint64_t seed)
     }
     if (tc_chance(r, 2)) {
         int rank = (int)tc_range(r, 0, 2);
-        int64_t dims[2] = {m, n};
+        int64_t dims[2] = { m, n };
         for (int d = 0; d < rank; d++) {
             dims[d] = tc_chance(r, 3) ? 1 : y[2 - rank + d];
         }
@@ -150,7 +151,7 @@ static void large_product(void **state)
     static tc_case c;
     (void)state;
     for (int packed = 0; packed < 2; packed++) {
-        int64_t a[2] = {67, 700}, b[2] = {700, 333}, y[2] = {67, 333};
+        int64_t a[2] = { 67, 700 }, b[2] = { 700, 333 }, y[2] = { 67, 333 };
         tc_begin(&c, 5 + (uint64_t)packed, "MatMul", "");
         tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 2, a, 0));
         tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 2, b, packed ? LATHE_OPERAND_CONSTANT : 0));

@@ -10,7 +10,8 @@
 #include "support/tactic_check.h"
 #include <string.h>
 
-static const lathe_dtype types[] = {LATHE_DTYPE_F32, LATHE_DTYPE_U8, LATHE_DTYPE_F16, LATHE_DTYPE_I64, LATHE_DTYPE_BOOL, LATHE_DTYPE_F64, LATHE_DTYPE_BF16};
+static const lathe_dtype types[] = { LATHE_DTYPE_F32,  LATHE_DTYPE_U8,  LATHE_DTYPE_F16, LATHE_DTYPE_I64,
+                                     LATHE_DTYPE_BOOL, LATHE_DTYPE_F64, LATHE_DTYPE_BF16 };
 
 static void choose_dims(tc_random *r, int rank, int64_t *dims)
 {
@@ -38,7 +39,8 @@ static lathe_format random_format(tc_random *r, lathe_dtype dtype, int rank)
 {
     int8_t order[LATHE_MAX_RANK];
     permutation(r, rank, order);
-    lathe_format f = tc_chance(r, 3) ? lt_format_plain(dtype, rank, LATHE_SPACE_HOST) : lt_format_permuted(dtype, order, rank, LATHE_SPACE_HOST);
+    lathe_format f = tc_chance(r, 3) ? lt_format_plain(dtype, rank, LATHE_SPACE_HOST)
+                                     : lt_format_permuted(dtype, order, rank, LATHE_SPACE_HOST);
     if (rank > 0 && tc_chance(r, 4)) {
         f.block_axis = (int8_t)tc_draw(r, (uint32_t)rank);
         f.block = tc_chance(r, 2) ? 8 : 16;
@@ -88,18 +90,20 @@ static void no_barrier(const lathe_gang *gang)
 }
 
 /* Runs a reformat with a gang of `threads`, one after the other: they share nothing but the work. */
-static void reformat(const lathe_tactic *t, tc_case *c, const lathe_format *a, const lathe_format *b, const void *from, void *to, int threads)
+static void reformat(const lathe_tactic *t, tc_case *c, const lathe_format *a, const lathe_format *b, const void *from,
+                     void *to, int threads)
 {
     lathe_fit fit;
     c->in[0].format = *a;
     c->out[0].format = *b;
     assert_true(lt_tactic_ask(t, 0, &c->problem, lt_cpu_features(), &c->arena, &fit));
     assert_true(lt_format_same(&fit.in[0], a) && lt_format_same(&fit.out[0], b) && fit.cost > 0);
-    lathe_buffer in = {.data = (void *)(uintptr_t)from, .rank = c->in_data[0].rank, .dims = c->in_data[0].dims}, out = in;
+    lathe_buffer in = { .data = (void *)(uintptr_t)from, .rank = c->in_data[0].rank, .dims = c->in_data[0].dims },
+                 out = in;
     out.data = to;
-    lathe_call call = {.struct_size = sizeof call, .problem = &c->problem, .in = &in, .out = &out};
+    lathe_call call = { .struct_size = sizeof call, .problem = &c->problem, .in = &in, .out = &out };
     for (int i = 0; i < threads; i++) {
-        lathe_gang gang = {.index = i, .count = threads, .barrier = no_barrier};
+        lathe_gang gang = { .index = i, .count = threads, .barrier = no_barrier };
         assert_int_equal(t->run(&gang, &call, NULL), LATHE_OK);
     }
 }
@@ -108,16 +112,18 @@ static void reformat(const lathe_tactic *t, tc_case *c, const lathe_format *a, c
 static void one_reformat(const lathe_tactic *t, uint64_t seed)
 {
     static tc_case c;
-    int64_t dims[LATHE_MAX_RANK], coords[LATHE_MAX_RANK] = {0}, at = 0;
+    int64_t dims[LATHE_MAX_RANK], coords[LATHE_MAX_RANK] = { 0 }, at = 0;
     tc_begin(&c, seed, "Reformat", "lathe");
     int rank = (int)tc_range(&c.random, 0, 5);
     choose_dims(&c.random, rank, dims);
     lathe_dtype dtype = types[tc_draw(&c.random, LT_COUNT(types))];
     tc_root(&c, tc_input(&c, dtype, rank, dims, 0));
     (void)tc_output(&c, dtype, rank, dims);
-    lathe_format plain = lt_format_plain(dtype, rank, LATHE_SPACE_HOST), a = random_format(&c.random, dtype, rank), b = random_format(&c.random, dtype, rank);
+    lathe_format plain = lt_format_plain(dtype, rank, LATHE_SPACE_HOST), a = random_format(&c.random, dtype, rank),
+                 b = random_format(&c.random, dtype, rank);
     size_t size = lathe_dtype_bits(dtype) / 8, bytes[3];
-    assert_true(lt_format_bytes(&plain, rank, dims, &bytes[0]) && lt_format_bytes(&a, rank, dims, &bytes[1]) && lt_format_bytes(&b, rank, dims, &bytes[2]));
+    assert_true(lt_format_bytes(&plain, rank, dims, &bytes[0]) && lt_format_bytes(&a, rank, dims, &bytes[1]) &&
+                lt_format_bytes(&b, rank, dims, &bytes[2]));
     char *data[3];
     for (int i = 0; i < 3; i++) {
         data[i] = lt_arena_alloc(&c.arena, bytes[i] + 64, 64);
@@ -129,7 +135,8 @@ static void one_reformat(const lathe_tactic *t, uint64_t seed)
     assert_int_equal(data[1][bytes[1]], 0x77);
     char *want = lt_arena_zero(&c.arena, bytes[1] + 1, 1, 64);
     for (bool more = lt_tensor_count(source) > 0; more; more = lt_next_coords(rank, dims, coords)) {
-        memcpy(want + (size_t)lt_format_offset(&a, dims, coords) * size, (const char *)source->data + (size_t)at++ * size, size);
+        memcpy(want + (size_t)lt_format_offset(&a, dims, coords) * size,
+               (const char *)source->data + (size_t)at++ * size, size);
     }
     assert_int_equal(memcmp(want, data[1], bytes[1]), 0);
     reformat(t, &c, &a, &b, data[1], data[2], 3);

@@ -11,9 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-static const lathe_dtype reals[] = {LATHE_DTYPE_F32, LATHE_DTYPE_F32, LATHE_DTYPE_F32, LATHE_DTYPE_F64, LATHE_DTYPE_F16, LATHE_DTYPE_BF16};
-static const lathe_dtype wholes[] = {LATHE_DTYPE_I8, LATHE_DTYPE_U8, LATHE_DTYPE_I16, LATHE_DTYPE_U16, LATHE_DTYPE_I32, LATHE_DTYPE_U32, LATHE_DTYPE_I64,
-                                     LATHE_DTYPE_U64};
+static const lathe_dtype reals[] = { LATHE_DTYPE_F32, LATHE_DTYPE_F32, LATHE_DTYPE_F32,
+                                     LATHE_DTYPE_F64, LATHE_DTYPE_F16, LATHE_DTYPE_BF16 };
+static const lathe_dtype wholes[] = { LATHE_DTYPE_I8,  LATHE_DTYPE_U8,  LATHE_DTYPE_I16, LATHE_DTYPE_U16,
+                                      LATHE_DTYPE_I32, LATHE_DTYPE_U32, LATHE_DTYPE_I64, LATHE_DTYPE_U64 };
 
 typedef struct program {
     tc_case c;
@@ -48,7 +49,8 @@ static void add_load(program *p, lathe_dtype dtype)
     for (int d = 0; d < rank; d++) {
         dims[d] = repeats && tc_chance(r, 2) ? 1 : p->dims[p->rank - rank + d];
     }
-    push(p, tc_load(&p->c, -1, tc_input(&p->c, dtype, rank, dims, tc_chance(r, 4) ? LATHE_OPERAND_CONSTANT : 0), p->rank, p->dims));
+    push(p, tc_load(&p->c, -1, tc_input(&p->c, dtype, rank, dims, tc_chance(r, 4) ? LATHE_OPERAND_CONSTANT : 0),
+                    p->rank, p->dims));
 }
 
 /* Some value of the type, loaded if there is none. */
@@ -71,15 +73,19 @@ static void emit(program *p, lathe_pw_op op, lathe_dtype dtype, int n, const uin
 
 static void add_real(program *p, uint16_t x)
 {
-    static const lathe_pw_op one[] = {LATHE_PW_ABS, LATHE_PW_NEG, LATHE_PW_RECIPROCAL, LATHE_PW_SQRT, LATHE_PW_EXP, LATHE_PW_LOG, LATHE_PW_ERF, LATHE_PW_TANH,
-                                      LATHE_PW_SIGMOID, LATHE_PW_CEIL, LATHE_PW_FLOOR, LATHE_PW_ROUND, LATHE_PW_SIGN, LATHE_PW_SIN, LATHE_PW_COS,
-                                      LATHE_PW_RELU, LATHE_PW_SOFTPLUS, LATHE_PW_HARD_SWISH, LATHE_PW_GELU, LATHE_PW_GELU_TANH};
-    static const lathe_pw_op two[] = {LATHE_PW_ADD, LATHE_PW_SUB, LATHE_PW_MUL, LATHE_PW_DIV, LATHE_PW_MIN, LATHE_PW_MAX, LATHE_PW_POW, LATHE_PW_FMOD,
-                                      LATHE_PW_MOD, LATHE_PW_ADD, LATHE_PW_MUL};
+    static const lathe_pw_op one[] = {
+        LATHE_PW_ABS,   LATHE_PW_NEG,      LATHE_PW_RECIPROCAL, LATHE_PW_SQRT,    LATHE_PW_EXP,
+        LATHE_PW_LOG,   LATHE_PW_ERF,      LATHE_PW_TANH,       LATHE_PW_SIGMOID, LATHE_PW_CEIL,
+        LATHE_PW_FLOOR, LATHE_PW_ROUND,    LATHE_PW_SIGN,       LATHE_PW_SIN,     LATHE_PW_COS,
+        LATHE_PW_RELU,  LATHE_PW_SOFTPLUS, LATHE_PW_HARD_SWISH, LATHE_PW_GELU,    LATHE_PW_GELU_TANH
+    };
+    static const lathe_pw_op two[] = { LATHE_PW_ADD, LATHE_PW_SUB, LATHE_PW_MUL, LATHE_PW_DIV,
+                                       LATHE_PW_MIN, LATHE_PW_MAX, LATHE_PW_POW, LATHE_PW_FMOD,
+                                       LATHE_PW_MOD, LATHE_PW_ADD, LATHE_PW_MUL };
     tc_random *r = &p->c.random;
     lathe_dtype dtype = type_of(p, x);
     if (tc_chance(r, 2)) {
-        uint16_t args[3] = {x, some(p, dtype), 0};
+        uint16_t args[3] = { x, some(p, dtype), 0 };
         emit(p, two[tc_draw(r, LT_COUNT(two))], dtype, 2, args, 0, 0);
         return;
     }
@@ -94,7 +100,7 @@ static void add_real(program *p, uint16_t x)
         emit(p, LATHE_PW_HARD_SIGMOID, dtype, 1, &x, (double)0.2f, 0.5);
         break;
     case 3: {
-        uint16_t args[3] = {x, some(p, dtype), some(p, dtype)};
+        uint16_t args[3] = { x, some(p, dtype), some(p, dtype) };
         emit(p, LATHE_PW_CLIP, dtype, 3, args, 0, 0);
         break;
     }
@@ -106,26 +112,27 @@ static void add_real(program *p, uint16_t x)
 
 static void add_whole(program *p, uint16_t x)
 {
-    static const lathe_pw_op two[] = {LATHE_PW_ADD, LATHE_PW_SUB, LATHE_PW_MUL, LATHE_PW_DIV, LATHE_PW_MIN, LATHE_PW_MAX, LATHE_PW_MOD, LATHE_PW_FMOD,
-                                      LATHE_PW_AND, LATHE_PW_OR, LATHE_PW_XOR, LATHE_PW_POW};
-    static const lathe_pw_op one[] = {LATHE_PW_ABS, LATHE_PW_NEG, LATHE_PW_NOT, LATHE_PW_SIGN, LATHE_PW_RELU};
+    static const lathe_pw_op two[] = { LATHE_PW_ADD, LATHE_PW_SUB, LATHE_PW_MUL, LATHE_PW_DIV,
+                                       LATHE_PW_MIN, LATHE_PW_MAX, LATHE_PW_MOD, LATHE_PW_FMOD,
+                                       LATHE_PW_AND, LATHE_PW_OR,  LATHE_PW_XOR, LATHE_PW_POW };
+    static const lathe_pw_op one[] = { LATHE_PW_ABS, LATHE_PW_NEG, LATHE_PW_NOT, LATHE_PW_SIGN, LATHE_PW_RELU };
     tc_random *r = &p->c.random;
     lathe_dtype dtype = type_of(p, x);
     if (tc_chance(r, 3)) {
         emit(p, one[tc_draw(r, LT_COUNT(one))], dtype, 1, &x, 0, 0);
     } else if (tc_chance(r, 6)) {
-        uint16_t args[3] = {x, some(p, dtype), some(p, dtype)};
+        uint16_t args[3] = { x, some(p, dtype), some(p, dtype) };
         emit(p, LATHE_PW_CLIP, dtype, 3, args, 0, 0);
     } else {
-        uint16_t args[2] = {x, some(p, dtype)};
+        uint16_t args[2] = { x, some(p, dtype) };
         emit(p, two[tc_draw(r, LT_COUNT(two))], dtype, 2, args, 0, 0);
     }
 }
 
 static void add_logic(program *p)
 {
-    static const lathe_pw_op two[] = {LATHE_PW_AND, LATHE_PW_OR, LATHE_PW_XOR};
-    uint16_t args[2] = {some(p, LATHE_DTYPE_BOOL), some(p, LATHE_DTYPE_BOOL)};
+    static const lathe_pw_op two[] = { LATHE_PW_AND, LATHE_PW_OR, LATHE_PW_XOR };
+    uint16_t args[2] = { some(p, LATHE_DTYPE_BOOL), some(p, LATHE_DTYPE_BOOL) };
     if (tc_chance(&p->c.random, 3)) {
         emit(p, LATHE_PW_NOT, LATHE_DTYPE_BOOL, 1, args, 0, 0);
     } else {
@@ -135,20 +142,22 @@ static void add_logic(program *p)
 
 static void add_compare(program *p, uint16_t x)
 {
-    uint16_t args[2] = {x, some(p, type_of(p, x))};
+    uint16_t args[2] = { x, some(p, type_of(p, x)) };
     emit(p, (lathe_pw_op)(LATHE_PW_EQUAL + tc_draw(&p->c.random, 5)), LATHE_DTYPE_BOOL, 2, args, 0, 0);
 }
 
 static lathe_dtype any_type(tc_random *r)
 {
     uint32_t kind = tc_draw(r, 5);
-    return kind == 0 ? LATHE_DTYPE_BOOL : kind < 3 ? wholes[tc_draw(r, LT_COUNT(wholes))] : reals[tc_draw(r, LT_COUNT(reals))];
+    return kind == 0  ? LATHE_DTYPE_BOOL
+           : kind < 3 ? wholes[tc_draw(r, LT_COUNT(wholes))]
+                      : reals[tc_draw(r, LT_COUNT(reals))];
 }
 
 static void add_quantization(program *p)
 {
-    static const lathe_dtype grids[] = {LATHE_DTYPE_U8, LATHE_DTYPE_I8, LATHE_DTYPE_U16, LATHE_DTYPE_I16};
-    static const lathe_dtype scales[] = {LATHE_DTYPE_F32, LATHE_DTYPE_F32, LATHE_DTYPE_F16, LATHE_DTYPE_BF16};
+    static const lathe_dtype grids[] = { LATHE_DTYPE_U8, LATHE_DTYPE_I8, LATHE_DTYPE_U16, LATHE_DTYPE_I16 };
+    static const lathe_dtype scales[] = { LATHE_DTYPE_F32, LATHE_DTYPE_F32, LATHE_DTYPE_F16, LATHE_DTYPE_BF16 };
     tc_random *r = &p->c.random;
     lathe_dtype grid = grids[tc_draw(r, 4)], scale = scales[tc_draw(r, 4)];
     int64_t extent = p->rank > 0 ? p->dims[p->rank - 1] : 1;
@@ -160,10 +169,10 @@ static void add_quantization(program *p)
     }
     uint16_t s = tc_load_axis(&p->c, -1, s_operand, p->rank - 1), z = tc_load_axis(&p->c, -1, z_operand, p->rank - 1);
     if (tc_chance(r, 2)) {
-        uint16_t args[3] = {some(p, LATHE_DTYPE_F32), s, z};
+        uint16_t args[3] = { some(p, LATHE_DTYPE_F32), s, z };
         emit(p, LATHE_PW_QUANT, grid, 3, args, 0, 0);
     } else {
-        uint16_t args[3] = {some(p, grid), s, z};
+        uint16_t args[3] = { some(p, grid), s, z };
         emit(p, LATHE_PW_DEQUANT, scale, 3, args, 0, 0);
     }
 }
@@ -180,7 +189,7 @@ static void add_instruction(program *p)
         }
         break;
     case 1: {
-        uint16_t args[3] = {some(p, LATHE_DTYPE_BOOL), x, some(p, dtype)};
+        uint16_t args[3] = { some(p, LATHE_DTYPE_BOOL), x, some(p, dtype) };
         emit(p, LATHE_PW_WHERE, dtype, 3, args, 0, 0);
         break;
     }
@@ -191,7 +200,11 @@ static void add_instruction(program *p)
         add_quantization(p);
         break;
     case 4:
-        emit(p, LATHE_PW_CONST, dtype, 0, NULL, dtype == LATHE_DTYPE_BOOL ? 1 : is_real(dtype) ? tc_real(r) : (double)tc_range(r, 0, 9), 0);
+        emit(p, LATHE_PW_CONST, dtype, 0, NULL,
+             dtype == LATHE_DTYPE_BOOL ? 1
+             : is_real(dtype)          ? tc_real(r)
+                                       : (double)tc_range(r, 0, 9),
+             0);
         break;
     default:
         if (dtype == LATHE_DTYPE_BOOL) {
@@ -221,11 +234,13 @@ static void choose_space(program *p)
 /* Special numbers here and there. */
 static void season(program *p)
 {
-    static const double special[] = {0.0, -0.0, 1.0, -1.0, INFINITY, -INFINITY, NAN, 1e-40, -1e-40, 1e30, -1e30, 0.5, 2.5, 100, -100, 88.5, -103};
+    static const double special[] = { 0.0,  -0.0,  1.0, -1.0, INFINITY, -INFINITY, NAN,  1e-40, -1e-40,
+                                      1e30, -1e30, 0.5, 2.5,  100,      -100,      88.5, -103 };
     tc_random *r = &p->c.random;
     for (size_t i = 0; i < p->c.problem.n_in; i++) {
         const lathe_tensor *t = &p->c.in_data[i];
-        for (int64_t k = 0; is_real(t->dtype) && !(p->c.in[i].flags & LATHE_OPERAND_CONSTANT) && k < lt_tensor_count(t); k++) {
+        for (int64_t k = 0; is_real(t->dtype) && !(p->c.in[i].flags & LATHE_OPERAND_CONSTANT) && k < lt_tensor_count(t);
+             k++) {
             if (tc_chance(r, 6)) {
                 lt_store_f64(t->dtype, t->data, k, special[tc_draw(r, LT_COUNT(special))]);
             }
@@ -269,8 +284,9 @@ static void random_programs(void **state)
 /* A function over many values: how far from the scalar reference, in units in the last place. */
 static void functions_are_close(void **state)
 {
-    static const lathe_pw_op ops[] = {LATHE_PW_EXP, LATHE_PW_LOG, LATHE_PW_ERF, LATHE_PW_TANH, LATHE_PW_SIGMOID, LATHE_PW_GELU, LATHE_PW_GELU_TANH,
-                                      LATHE_PW_SOFTPLUS, LATHE_PW_ELU};
+    static const lathe_pw_op ops[] = { LATHE_PW_EXP,       LATHE_PW_LOG,      LATHE_PW_ERF,
+                                       LATHE_PW_TANH,      LATHE_PW_SIGMOID,  LATHE_PW_GELU,
+                                       LATHE_PW_GELU_TANH, LATHE_PW_SOFTPLUS, LATHE_PW_ELU };
     (void)state;
     for (size_t k = 0; k < LT_COUNT(ops); k++) {
         static tc_case c;
@@ -280,7 +296,8 @@ static void functions_are_close(void **state)
         uint16_t x = tc_load(&c, -1, tc_input(&c, LATHE_DTYPE_F32, 1, &n, 0), 1, &n), y;
         for (int64_t i = 0; i < n; i++) { /* logarithms: positive, of all sizes */
             double t = (double)(i - n / 2) / (double)n;
-            lt_store_f64(LATHE_DTYPE_F32, c.in_data[0].data, i, ops[k] == LATHE_PW_LOG ? exp2(t * 290) : t * (i % 2 ? 12 : 210));
+            lt_store_f64(LATHE_DTYPE_F32, c.in_data[0].data, i,
+                         ops[k] == LATHE_PW_LOG ? exp2(t * 290) : t * (i % 2 ? 12 : 210));
         }
         y = tc_instr(&c, -1, ops[k], LATHE_DTYPE_F32, 1, &x, 1, 0);
         uint16_t store = tc_instr(&c, -1, LATHE_PW_STORE, LATHE_DTYPE_F32, 1, &y, 0, 0);

@@ -18,7 +18,7 @@ static void one_pool(const char *op, uint64_t seed)
     tc_random *r = &c.random;
     int n = tc_chance(r, 4) ? 1 : tc_chance(r, 6) ? 3 : 2;
     bool average = strcmp(op, "AveragePool") == 0, up = tc_chance(r, 3);
-    int64_t x[5] = {tc_range(r, 1, 3), tc_range(r, 1, tc_chance(r, 4) ? 600 : 40)}, y[5] = {x[0], x[1]};
+    int64_t x[5] = { tc_range(r, 1, 3), tc_range(r, 1, tc_chance(r, 4) ? 600 : 40) }, y[5] = { x[0], x[1] };
     int64_t kernel[3], strides[3], dilations[3], pads[6];
     for (int i = 0; i < n; i++) {
         kernel[i] = tc_range(r, 1, 3);
@@ -60,7 +60,7 @@ static void one_pool(const char *op, uint64_t seed)
 
 static void pools(void **state)
 {
-    static const char *const ops[] = {"MaxPool", "AveragePool"};
+    static const char *const ops[] = { "MaxPool", "AveragePool" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(ops); i++) {
         tc_reset();

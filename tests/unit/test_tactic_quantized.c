@@ -34,7 +34,7 @@ static void dequantize(tc_case *c, int slot, uint16_t x, int axis)
     tc_random *r = &c->random;
     bool vector = axis >= 0 && tc_chance(r, 2);
     int64_t count = axis >= 0 ? t->dims[axis] : 1;
-    uint16_t args[3] = {tc_load(c, slot, x, t->rank, t->dims), 0, 0};
+    uint16_t args[3] = { tc_load(c, slot, x, t->rank, t->dims), 0, 0 };
     args[1] = tc_load_axis(c, slot, scales(c, count, vector), axis);
     if (t->dtype == LATHE_DTYPE_I32 || tc_chance(r, 2)) {
         args[2] = tc_instr(c, slot, LATHE_PW_CONST, t->dtype, 0, NULL, t->dtype == LATHE_DTYPE_U8 ? 119 : 0, 0);
@@ -76,11 +76,12 @@ static void one_matmul(uint64_t seed)
     tc_random *r = &c.random;
     int64_t m = tc_range(r, 1, 30), n = tc_range(r, 1, 50), k = tc_range(r, 1, 60), batch = tc_range(r, 1, 3);
     int rank = tc_chance(r, 2) ? 3 : 2;
-    int64_t a[3] = {batch, m, k}, b[3] = {batch, k, n}, y[3] = {batch, m, n};
+    int64_t a[3] = { batch, m, k }, b[3] = { batch, k, n }, y[3] = { batch, m, n };
     bool shared = tc_chance(r, 2);
     int skip = 3 - rank;
     dequantize(&c, 0, tc_input(&c, grid(r), rank, a + skip, 0), -1);
-    dequantize(&c, 1, tc_input(&c, grid(r), shared ? 2 : rank, shared ? b + 1 : b + skip, weights(r)), shared ? 1 : rank - 1);
+    dequantize(&c, 1, tc_input(&c, grid(r), shared ? 2 : rank, shared ? b + 1 : b + skip, weights(r)),
+               shared ? 1 : rank - 1);
     finish(&c, rank, y + skip, rank - 1);
 }
 
@@ -91,7 +92,7 @@ static void one_gemm(uint64_t seed)
     tc_random *r = &c.random;
     int64_t m = tc_range(r, 1, 30), n = tc_range(r, 1, 50), k = tc_range(r, 1, 60);
     bool tb = tc_chance(r, 2);
-    int64_t a[2] = {m, k}, b[2] = {tb ? n : k, tb ? k : n}, y[2] = {m, n};
+    int64_t a[2] = { m, k }, b[2] = { tb ? n : k, tb ? k : n }, y[2] = { m, n };
     tc_int(&c, "transB", tb);
     if (tc_chance(r, 3)) {
         tc_float(&c, "alpha", 0.5f);
@@ -106,7 +107,8 @@ static void one_gemm(uint64_t seed)
     finish(&c, 2, y, 1);
 }
 
-static void conv_shape(tc_random *r, int *rank, int64_t *groups, int64_t *x, int64_t *w, int64_t *y, int64_t *pads, int64_t *strides)
+static void conv_shape(tc_random *r, int *rank, int64_t *groups, int64_t *x, int64_t *w, int64_t *y, int64_t *pads,
+                       int64_t *strides)
 {
     *rank = tc_chance(r, 4) ? 3 : 4;
     *groups = tc_chance(r, 3) ? tc_range(r, 2, 4) : 1;
@@ -179,16 +181,25 @@ static void expect_operator(tc_case *c, const char *op, size_t n, const uint16_t
 {
     lt_any in[9], out;
     const lt_any *ins[9];
-    lt_any *outs[1] = {&out};
+    lt_any *outs[1] = { &out };
     for (size_t i = 0; i < n; i++) {
-        in[i] = (lt_any){.cls = LT_TENSOR};
+        in[i] = (lt_any){ .cls = LT_TENSOR };
         ins[i] = operands[i] == 0xffff ? NULL : &in[i];
         if (ins[i]) {
             in[i].tensor = c->in_data[operands[i]];
         }
     }
-    lt_eval e = {.op = lt_op_find("", op), .attrs = c->attrs, .n_attrs = c->problem.n_attrs, .where = op, .n_in = (int)n, .in = ins, .n_out = 1, .out = outs,
-                 .scratch = &c->arena, .make = make, .user = &c->arena};
+    lt_eval e = { .op = lt_op_find("", op),
+                  .attrs = c->attrs,
+                  .n_attrs = c->problem.n_attrs,
+                  .where = op,
+                  .n_in = (int)n,
+                  .in = ins,
+                  .n_out = 1,
+                  .out = outs,
+                  .scratch = &c->arena,
+                  .make = make,
+                  .user = &c->arena };
     assert_int_equal(lt_op_eval(&e), LATHE_OK);
     *result = out.tensor;
     c->expected = result;
@@ -197,8 +208,9 @@ static void expect_operator(tc_case *c, const char *op, size_t n, const uint16_t
 static uint16_t exact_slot(tc_case *c, int slot, uint16_t x, uint16_t scale, uint16_t zero, int axis)
 {
     const lathe_tensor *t = &c->in_data[x];
-    uint16_t args[3] = {tc_load(c, slot, x, t->rank, t->dims), tc_load_axis(c, slot, scale, axis), 0};
-    args[2] = zero == 0xffff ? tc_instr(c, slot, LATHE_PW_CONST, t->dtype, 0, NULL, 0, 0) : tc_load_axis(c, slot, zero, axis);
+    uint16_t args[3] = { tc_load(c, slot, x, t->rank, t->dims), tc_load_axis(c, slot, scale, axis), 0 };
+    args[2] =
+        zero == 0xffff ? tc_instr(c, slot, LATHE_PW_CONST, t->dtype, 0, NULL, 0, 0) : tc_load_axis(c, slot, zero, axis);
     tc_root(c, 0xffff);
     return tc_instr(c, slot, LATHE_PW_DEQUANT, LATHE_DTYPE_F32, 3, args, 0, 0);
 }
@@ -207,8 +219,10 @@ static void exact_finish(tc_case *c, uint16_t scale, uint16_t zero, int rank, co
 {
     lathe_dtype dtype = c->in_data[zero].dtype;
     tc_space(c, rank, dims);
-    uint16_t args[3] = {tc_instr(c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0), tc_load_axis(c, -1, scale, -1), tc_load_axis(c, -1, zero, -1)};
-    uint16_t q = tc_instr(c, -1, LATHE_PW_QUANT, dtype, 3, args, 0, 0), store = tc_instr(c, -1, LATHE_PW_STORE, dtype, 1, &q, 0, 0);
+    uint16_t args[3] = { tc_instr(c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0), tc_load_axis(c, -1, scale, -1),
+                         tc_load_axis(c, -1, zero, -1) };
+    uint16_t q = tc_instr(c, -1, LATHE_PW_QUANT, dtype, 3, args, 0, 0),
+             store = tc_instr(c, -1, LATHE_PW_STORE, dtype, 1, &q, 0, 0);
     c->instrs[store].operand = tc_output(c, dtype, rank, dims);
     c->problem.flags |= LATHE_PROBLEM_EXACT_INT;
     tc_check_all(c);
@@ -233,18 +247,21 @@ static void exact_conv(uint64_t seed)
     conv_attributes(&c, rank, groups, pads, strides);
     lathe_dtype xt = grid(r), wt = grid(r);
     bool vector = tc_chance(r, 2);
-    uint16_t nx = tc_input(&c, xt, rank, x, 0), xs = scales(&c, 1, false), xz = number(&c, xt), nw = tc_input(&c, wt, rank, w, LATHE_OPERAND_CONSTANT),
-             ws = scales(&c, w[0], vector), wz = tc_input(&c, wt, vector ? 1 : 0, w, LATHE_OPERAND_CONSTANT), ys = scales(&c, 1, false), yz = number(&c, xt),
+    uint16_t nx = tc_input(&c, xt, rank, x, 0), xs = scales(&c, 1, false), xz = number(&c, xt),
+             nw = tc_input(&c, wt, rank, w, LATHE_OPERAND_CONSTANT), ws = scales(&c, w[0], vector),
+             wz = tc_input(&c, wt, vector ? 1 : 0, w, LATHE_OPERAND_CONSTANT), ys = scales(&c, 1, false),
+             yz = number(&c, xt),
              nb = tc_chance(r, 2) ? tc_input(&c, LATHE_DTYPE_I32, 1, w, LATHE_OPERAND_CONSTANT) : 0xffff;
     ((float *)c.in_data[ys].data)[0] *= 4;
-    uint16_t operands[9] = {nx, xs, xz, nw, ws, wz, ys, yz, nb};
+    uint16_t operands[9] = { nx, xs, xz, nw, ws, wz, ys, yz, nb };
     expect_operator(&c, "QLinearConv", 9, operands, &expected);
     (void)exact_slot(&c, 0, nx, xs, xz, -1);
     (void)exact_slot(&c, 1, nw, ws, wz, 0);
     if (nb != 0xffff) {
         uint16_t bs = scales(&c, w[0], true);
         for (int64_t i = 0; i < w[0]; i++) {
-            ((float *)c.in_data[bs].data)[i] = ((float *)c.in_data[xs].data)[0] * ((float *)c.in_data[ws].data)[vector ? i : 0];
+            ((float *)c.in_data[bs].data)[i] =
+                ((float *)c.in_data[xs].data)[0] * ((float *)c.in_data[ws].data)[vector ? i : 0];
         }
         (void)exact_slot(&c, 2, nb, bs, 0xffff, 0);
     }
@@ -257,12 +274,14 @@ static void exact_matmul(uint64_t seed)
     lathe_tensor expected;
     tc_begin(&c, seed, "MatMul", "");
     tc_random *r = &c.random;
-    int64_t m = tc_range(r, 1, 30), n = tc_range(r, 1, 50), k = tc_range(r, 1, 60), a[2] = {m, k}, b[2] = {k, n}, y[2] = {m, n};
+    int64_t m = tc_range(r, 1, 30), n = tc_range(r, 1, 50), k = tc_range(r, 1, 60), a[2] = { m, k }, b[2] = { k, n },
+            y[2] = { m, n };
     lathe_dtype at = grid(r), bt = grid(r);
-    uint16_t na = tc_input(&c, at, 2, a, 0), as = scales(&c, 1, false), az = number(&c, at), nb = tc_input(&c, bt, 2, b, LATHE_OPERAND_CONSTANT),
-             bs = scales(&c, 1, false), bz = number(&c, bt), ys = scales(&c, 1, false), yz = number(&c, at);
+    uint16_t na = tc_input(&c, at, 2, a, 0), as = scales(&c, 1, false), az = number(&c, at),
+             nb = tc_input(&c, bt, 2, b, LATHE_OPERAND_CONSTANT), bs = scales(&c, 1, false), bz = number(&c, bt),
+             ys = scales(&c, 1, false), yz = number(&c, at);
     ((float *)c.in_data[ys].data)[0] *= 4;
-    uint16_t operands[8] = {na, as, az, nb, bs, bz, ys, yz};
+    uint16_t operands[8] = { na, as, az, nb, bs, bz, ys, yz };
     expect_operator(&c, "QLinearMatMul", 8, operands, &expected);
     (void)exact_slot(&c, 0, na, as, az, -1);
     (void)exact_slot(&c, 1, nb, bs, bz, 1);

@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* Operators with generators in test_tactic_*.c. */
-static const char tested[] = " - MatMul Gemm Conv Softmax LogSoftmax LayerNormalization RMSNormalization InstanceNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
+static const char tested[] = " - MatMul Gemm Conv Softmax LogSoftmax LayerNormalization RMSNormalization "
+                             "InstanceNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
                              "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat ";
 
 static void tactics_are_whole(void **state)
@@ -23,7 +24,8 @@ static void tactics_are_whole(void **state)
         assert_ptr_equal(t, lathe_tactic_at(i));
         assert_ptr_equal(t, lt_tactic_find(t->name));
         assert_int_equal(t->struct_size, sizeof *t);
-        assert_true(t->version >= 1 && t->configs >= 1 && t->fits && t->run && t->summary && t->summary[0] && t->ops[0]);
+        assert_true(t->version >= 1 && t->configs >= 1 && t->fits && t->run && t->summary && t->summary[0] &&
+                    t->ops[0]);
         assert_non_null(lt_backend_of(t->device));
         for (size_t k = 0; k < i && (other = lt_tactic_at(k)); k++) {
             assert_string_not_equal(t->name, other->name);
@@ -55,7 +57,7 @@ static void packs_are_whole(void **state)
 {
     const lathe_pack *p;
     static const int64_t none[4];
-    static lathe_tensor text = {.struct_size = sizeof text, .dtype = LATHE_DTYPE_STRING, .rank = 1, .dims = {3}};
+    static lathe_tensor text = { .struct_size = sizeof text, .dtype = LATHE_DTYPE_STRING, .rank = 1, .dims = { 3 } };
     size_t bytes;
     (void)state;
     for (size_t i = 0; (p = lt_pack_at(i)); i++) {
@@ -70,9 +72,18 @@ static void packs_are_whole(void **state)
 static void features_are_asked_for(void **state)
 {
     const lathe_tactic *t;
-    lathe_operand in[1] = {{.dtype = LATHE_DTYPE_F32}}, out[1] = {{.dtype = LATHE_DTYPE_F32}};
-    lathe_pw_instr instrs[2] = {{.op = LATHE_PW_LOAD, .dtype = LATHE_DTYPE_F32, .slot = -1}, {.op = LATHE_PW_STORE, .dtype = LATHE_DTYPE_F32, .slot = -1}};
-    lathe_problem p = {.struct_size = sizeof p, .op = "", .domain = "", .in = in, .n_in = 1, .out = out, .n_out = 1, .instrs = instrs, .n_instrs = 2};
+    lathe_operand in[1] = { { .dtype = LATHE_DTYPE_F32 } }, out[1] = { { .dtype = LATHE_DTYPE_F32 } };
+    lathe_pw_instr instrs[2] = { { .op = LATHE_PW_LOAD, .dtype = LATHE_DTYPE_F32, .slot = -1 },
+                                 { .op = LATHE_PW_STORE, .dtype = LATHE_DTYPE_F32, .slot = -1 } };
+    lathe_problem p = { .struct_size = sizeof p,
+                        .op = "",
+                        .domain = "",
+                        .in = in,
+                        .n_in = 1,
+                        .out = out,
+                        .n_out = 1,
+                        .instrs = instrs,
+                        .n_instrs = 2 };
     lt_arena arena;
     int levels = 0;
     (void)state;

@@ -138,30 +138,30 @@ static void each(const char *const *ops, void (*one)(const char *op, uint64_t se
 
 static void softmax(void **state)
 {
-    static const char *const ops[] = {"Softmax", "LogSoftmax", NULL};
+    static const char *const ops[] = { "Softmax", "LogSoftmax", NULL };
     (void)state;
     each(ops, one_softmax);
 }
 
 static void normalization(void **state)
 {
-    static const char *const ops[] = {"LayerNormalization", "RMSNormalization", NULL};
+    static const char *const ops[] = { "LayerNormalization", "RMSNormalization", NULL };
     (void)state;
     each(ops, one_norm);
-    static const char *const instance[] = {"InstanceNormalization", NULL};
+    static const char *const instance[] = { "InstanceNormalization", NULL };
     each(instance, one_instance);
 }
 
 static void reduction(void **state)
 {
-    static const char *const ops[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", NULL};
+    static const char *const ops[] = { "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", NULL };
     (void)state;
     each(ops, one_reduction);
 }
 
 static void global_pools(void **state)
 {
-    static const char *const ops[] = {"GlobalAveragePool", "GlobalMaxPool", NULL};
+    static const char *const ops[] = { "GlobalAveragePool", "GlobalMaxPool", NULL };
     (void)state;
     each(ops, one_pool);
 }

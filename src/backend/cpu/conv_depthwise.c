@@ -7,7 +7,7 @@
 #include "backend/cpu/product.h"
 #include <string.h>
 
-static const int8_t channels_last[] = {0, 2, 3, 1};
+static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
 typedef struct worker {
     const lt_cpu_isa *isa;
@@ -20,7 +20,8 @@ typedef struct worker {
 /* ---- Plain: tiles are consecutive pixels of one plane ---- */
 
 /* `count` pixels of a row, from output coordinates `at` on, added to acc. */
-static void plane_row(const worker *w, const float *plane, const float *taps, const int64_t at[3], int count, float *acc)
+static void plane_row(const worker *w, const float *plane, const float *taps, const int64_t at[3], int count,
+                      float *acc)
 {
     const lt_conv *c = &w->c;
     int64_t x0 = at[2] * c->stride[2] - c->begin[2];
@@ -31,7 +32,8 @@ static void plane_row(const worker *w, const float *plane, const float *taps, co
             if (z < 0 || z >= c->in[0] || y < 0 || y >= c->in[1]) {
                 continue;
             }
-            const float *row = plane + (z * c->in[1] + y) * c->in[2], *weights = taps + (i * c->kernel[1] + j) * c->kernel[2];
+            const float *row = plane + (z * c->in[1] + y) * c->in[2],
+                        *weights = taps + (i * c->kernel[1] + j) * c->kernel[2];
             for (int64_t k = 0; k < c->kernel[2]; k++) {
                 int64_t x = x0 + k * c->dilation[2];
                 int low, high;
@@ -63,7 +65,7 @@ static void plane_tile(worker *w, int64_t number, int64_t first, int count)
     for (int i = 0; i < count; i++) {
         w->tile[i] += bias;
     }
-    lt_tile_block block = {.start = number * c->pixels + first, .rows = 1, .cols = count, .pitch = LT_TILE};
+    lt_tile_block block = { .start = number * c->pixels + first, .rows = 1, .cols = count, .pitch = LT_TILE };
     lt_tile_run(&w->program, &block);
 }
 
@@ -107,19 +109,23 @@ static void pixel_sum(const worker *w, int64_t image, const int64_t at[3], int64
 static void run_pixels(worker *w, const lathe_gang *gang)
 {
     const lt_conv *c = &w->c;
-    int64_t stretch = c->channels < LT_TILE ? c->channels : LT_TILE, stretches = (c->channels + stretch - 1) / stretch, begin, end;
+    int64_t stretch = c->channels < LT_TILE ? c->channels : LT_TILE, stretches = (c->channels + stretch - 1) / stretch,
+            begin, end;
     int pitch = (int)((stretch + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES), most = LT_TILE / pitch;
     int64_t all = c->batch * c->pixels, tiles = (all + most - 1) / most;
     lathe_gang_split(gang, tiles * stretches, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         int64_t pixel = u / stretches * most, channel = u % stretches * stretch;
-        int rows = all - pixel < most ? (int)(all - pixel) : most, cols = c->channels - channel < stretch ? (int)(c->channels - channel) : (int)stretch;
+        int rows = all - pixel < most ? (int)(all - pixel) : most,
+            cols = c->channels - channel < stretch ? (int)(c->channels - channel) : (int)stretch;
         for (int i = 0; i < rows; i++) {
             int64_t at[3];
             lt_conv_pixel(c, (pixel + i) % c->pixels, at);
             pixel_sum(w, (pixel + i) / c->pixels, at, channel, cols, w->tile + i * pitch);
         }
-        lt_tile_block block = {.start = pixel * c->channels + channel, .row_step = c->channels, .rows = rows, .cols = cols, .pitch = pitch};
+        lt_tile_block block = {
+            .start = pixel * c->channels + channel, .row_step = c->channels, .rows = rows, .cols = cols, .pitch = pitch
+        };
         lt_tile_run(&w->program, &block);
     }
 }
@@ -128,7 +134,8 @@ static void run_pixels(worker *w, const lathe_gang *gang)
 
 static bool pack_shape(const lathe_tensor *t, int64_t *taps)
 {
-    return t->dtype == LATHE_DTYPE_F32 && t->rank >= 3 && t->dims[1] == 1 && t->dims[0] > 0 && lt_dims_count(t->dims + 2, t->rank - 2, taps) && *taps > 0;
+    return t->dtype == LATHE_DTYPE_F32 && t->rank >= 3 && t->dims[1] == 1 && t->dims[0] > 0 &&
+           lt_dims_count(t->dims + 2, t->rank - 2, taps) && *taps > 0;
 }
 
 static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
@@ -136,7 +143,10 @@ static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
     int64_t taps, count;
     size_t bytes;
     (void)param;
-    return pack_shape(t, &taps) && lt_i64_mul(taps, t->dims[0], &count) && lt_size_mul((size_t)count, sizeof(float), &bytes) ? bytes : 0;
+    return pack_shape(t, &taps) && lt_i64_mul(taps, t->dims[0], &count) &&
+                   lt_size_mul((size_t)count, sizeof(float), &bytes)
+               ? bytes
+               : 0;
 }
 
 static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
@@ -158,9 +168,13 @@ static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4]
 }
 
 LT_PACKS(conv_depthwise) = {
-    {.name = "conv.w.depthwise.f32", .version = 1, .summary = "one filter for each channel, channels innermost", .bytes = pack_bytes, .pack = pack,
-     .unpack = unpack},
-    {.name = NULL},
+    { .name = "conv.w.depthwise.f32",
+      .version = 1,
+      .summary = "one filter for each channel, channels innermost",
+      .bytes = pack_bytes,
+      .pack = pack,
+      .unpack = unpack },
+    { .name = NULL },
 };
 
 /* ---- The driver ---- */
@@ -176,7 +190,8 @@ int lt_depthwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
     if (!lt_root_fits(problem, false, fit)) {
         return 0;
     }
-    const lathe_operand *x = lt_root_operand(problem, 0, &nx), *w = lt_root_operand(problem, 1, &nw), *y = &problem->out[0];
+    const lathe_operand *x = lt_root_operand(problem, 0, &nx), *w = lt_root_operand(problem, 1, &nw),
+                        *y = &problem->out[0];
     int64_t groups = lt_conv_groups(problem);
     if (!lt_conv_fits(problem, x, w, fit)) {
         return 0;
@@ -184,8 +199,10 @@ int lt_depthwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
     if (!fixed_to(&x->dims[1], groups) || !fixed_to(&w->dims[0], groups) || !fixed_to(&w->dims[1], 1)) {
         return lt_no(fit, "not one filter for each channel");
     }
-    if (config == 1 && (x->rank != 4 || (x->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST)) || !lt_root_packable(problem, 1))) {
-        return lt_no(fit, x->rank != 4 ? "rank %d" : "weights that cannot be packed, or constant activations (rank %d)", x->rank);
+    if (config == 1 &&
+        (x->rank != 4 || (x->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST)) || !lt_root_packable(problem, 1))) {
+        return lt_no(fit, x->rank != 4 ? "rank %d" : "weights that cannot be packed, or constant activations (rank %d)",
+                     x->rank);
     }
     double points = 1, taps = 1;
     for (int i = 0; i < y->rank; i++) {
@@ -197,13 +214,18 @@ int lt_depthwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
         fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
     }
     lt_tile_formats(problem, config == 1 ? channels_last : NULL, fit);
-    double width = (double)y->dims[y->rank - 1].opt, rows = points / (width > 1 ? width : 1), rate = isa->nr >= 32 ? 18 : isa->nr >= 16 ? 14 : 9;
-    double sums = config == 1 ? 2 * points * taps / rate : rows * taps * 9 + 2 * points * taps / 40; /* plain: each row of each tap is a call */
+    double width = (double)y->dims[y->rank - 1].opt, rows = points / (width > 1 ? width : 1),
+           rate = isa->nr >= 32   ? 18
+                  : isa->nr >= 16 ? 14
+                                  : 9;
+    double sums = config == 1 ? 2 * points * taps / rate
+                              : rows * taps * 9 + 2 * points * taps / 40; /* plain: each row of each tap is a call */
     fit->cost = 500 + sums + lt_problem_bytes(problem) * 0.03 + points * lt_tile_cost(isa, problem);
     return 1;
 }
 
-size_t lt_depthwise_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_depthwise_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config,
+                            const lathe_buffer *in, const lathe_buffer *out, int threads)
 {
     (void)isa, (void)config, (void)in, (void)out;
     return (lt_tile_scratch(problem) + LT_TILE * sizeof(float)) * (size_t)threads;
@@ -212,7 +234,7 @@ size_t lt_depthwise_scratch(const lt_cpu_isa *isa, const lathe_problem *problem,
 lathe_status lt_depthwise_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
-    worker w = {.isa = isa};
+    worker w = { .isa = isa };
     uint16_t nx, nw, nb;
     (void)lt_root_operand(p, 0, &nx);
     (void)lt_root_operand(p, 1, &nw);

@@ -27,8 +27,8 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
 }
 
 /* One line of a panel: the element of each of cols pixels under one tap. */
-static void fill_line(const operands *o, const lt_cpu_isa *isa, const char *plane, int64_t first, const lt_conv_run *runs, int n, const int64_t tap[3],
-                      bool whole, int cols, float *dst)
+static void fill_line(const operands *o, const lt_cpu_isa *isa, const char *plane, int64_t first,
+                      const lt_conv_run *runs, int n, const int64_t tap[3], bool whole, int cols, float *dst)
 {
     uint16_t half[LT_GEMM_NR];
     void *line = o->size == 2 ? (void *)half : dst;
@@ -65,7 +65,8 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
 {
     const operands *o = p->user;
     int nr = p->isa->nr;
-    const char *image = o->x + (size_t)(batch * (o->c.channels / o->c.groups) * o->c.plane) * o->size; /* batches are (image, group) */
+    const char *image =
+        o->x + (size_t)(batch * (o->c.channels / o->c.groups) * o->c.plane) * o->size; /* batches are (image, group) */
     for (int64_t i = 0; i < count; i++) {
         int64_t pixel = (first + i) * nr;
         int cols = p->n - pixel < nr ? (int)(p->n - pixel) : nr;
@@ -85,7 +86,8 @@ int lt_im2col_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
     if (!lt_root_fits(problem, true, fit)) {
         return 0;
     }
-    const lathe_operand *x = lt_root_operand(problem, 0, NULL), *w = lt_root_operand(problem, 1, NULL), *y = &problem->out[0];
+    const lathe_operand *x = lt_root_operand(problem, 0, NULL), *w = lt_root_operand(problem, 1, NULL),
+                        *y = &problem->out[0];
     if (!lt_conv_fits(problem, x, w, fit)) {
         return 0;
     }
@@ -96,13 +98,14 @@ int lt_im2col_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
         n *= opt(y, i);
     }
     double products = opt(x, 0) * groups, limit = 512.0 * 1024 / (4 * isa->nr) / (k > 0 ? k : 1);
-    double once = lt_product_cost(isa, problem, m, n, k, n * k * 2.2), memory = lt_problem_bytes(problem) * 0.03; /* counted once, not per product */
+    double once = lt_product_cost(isa, problem, m, n, k, n * k * 2.2),
+           memory = lt_problem_bytes(problem) * 0.03; /* counted once, not per product */
     fit->cost = 500 + products * (once - 500 - memory) + memory + products * (limit < 1 ? n * k * 0.1 : 0);
     return 1;
 }
 
-static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, const lathe_buffer *out, operands *o, lt_product *p,
-                             lathe_diag *diag)
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in,
+                             const lathe_buffer *out, operands *o, lt_product *p, lathe_diag *diag)
 {
     uint16_t nx, nw;
     (void)lt_root_operand(problem, 0, &nx);
@@ -113,12 +116,25 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     o->w = in[nw].data;
     o->type = lt_root_type(problem);
     o->size = lathe_dtype_bits(o->type) / 8;
-    *p = (lt_product){.isa = isa, .batch = c->batch * c->groups, .m = c->filters / c->groups, .n = c->pixels, .k = c->channels / c->groups * c->taps,
-                      .rows = rows, .panels = panels, .type = o->type, .rows_built = o->size == 2, .panels_built = true, .user = o, .alpha = 1, .beta = 1, .addend_period = c->groups};
+    *p = (lt_product){ .isa = isa,
+                       .batch = c->batch * c->groups,
+                       .m = c->filters / c->groups,
+                       .n = c->pixels,
+                       .k = c->channels / c->groups * c->taps,
+                       .rows = rows,
+                       .panels = panels,
+                       .type = o->type,
+                       .rows_built = o->size == 2,
+                       .panels_built = true,
+                       .user = o,
+                       .alpha = 1,
+                       .beta = 1,
+                       .addend_period = c->groups };
     return LATHE_OK;
 }
 
-size_t lt_im2col_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_im2col_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                         const lathe_buffer *out, int threads)
 {
     operands o;
     lt_product p;
@@ -135,7 +151,8 @@ lathe_status lt_im2col_run(const lt_cpu_isa *isa, const lathe_gang *gang, const 
     if (lt_root_operand(call->problem, 2, &bias)) {
         const lathe_buffer *b = &call->in[bias];
         if (b->rank != 1 || b->dims[0] != o.c.filters) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "the bias has not one element for each filter");
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL,
+                           "the bias has not one element for each filter");
         }
         p.addend = b->data;
         p.addend_batch = p.m;

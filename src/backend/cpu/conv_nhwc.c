@@ -8,7 +8,7 @@
 #include "backend/cpu/product.h"
 #include <string.h>
 
-static const int8_t channels_last[] = {0, 2, 3, 1};
+static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
 typedef struct operands {
     lt_conv c;
@@ -74,7 +74,8 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
             gather_pixel(o, first + i, (char *)row);
             continue;
         }
-        uint16_t *half = (uint16_t *)(void *)row + p->k; /* the second half of the row: widening from its start overtakes nothing unread */
+        uint16_t *half = (uint16_t *)(void *)row +
+                         p->k; /* the second half of the row: widening from its start overtakes nothing unread */
         gather_pixel(o, first + i, (char *)half);
         p->isa->widen16(row, half, o->type, p->k);
     }
@@ -82,7 +83,8 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
 }
 
 /* Weights (filter, channel, tap) as panels of (tap, channel) x nr filters. */
-static void pack_filters(float *dst, lathe_dtype dtype, const void *w, int64_t filters, int64_t channels, int64_t taps, int nr, int64_t first, int64_t count)
+static void pack_filters(float *dst, lathe_dtype dtype, const void *w, int64_t filters, int64_t channels, int64_t taps,
+                         int nr, int64_t first, int64_t count)
 {
     for (int64_t f0 = first * nr; f0 < (first + count) * nr; f0 += nr) {
         for (int64_t t = 0; t < taps; t++) {
@@ -111,7 +113,8 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
 static bool pack_shape(const lathe_tensor *t, const int64_t param[4], int64_t *taps)
 {
     int64_t all;
-    if (lt_lane_of(t->dtype) != LT_LANE_F32 || t->rank < 3 || param[0] < 1 || param[0] > LT_GEMM_NR || !lt_dims_count(t->dims, t->rank, &all) || all == 0) {
+    if (lt_lane_of(t->dtype) != LT_LANE_F32 || t->rank < 3 || param[0] < 1 || param[0] > LT_GEMM_NR ||
+        !lt_dims_count(t->dims, t->rank, &all) || all == 0) {
         return false;
     }
     return lt_dims_count(t->dims + 2, t->rank - 2, taps);
@@ -121,7 +124,8 @@ static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
 {
     int64_t taps, count;
     size_t bytes;
-    if (!pack_shape(t, param, &taps) || !lt_i64_mul((t->dims[0] + param[0] - 1) / param[0] * param[0], t->dims[1], &count) ||
+    if (!pack_shape(t, param, &taps) ||
+        !lt_i64_mul((t->dims[0] + param[0] - 1) / param[0] * param[0], t->dims[1], &count) ||
         !lt_i64_mul(count, taps, &count) || !lt_size_mul((size_t)count, sizeof(float), &bytes)) {
         return 0;
     }
@@ -132,7 +136,8 @@ static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
 {
     int64_t taps;
     if (pack_shape(t, param, &taps)) {
-        pack_filters(dst, t->dtype, t->data, t->dims[0], t->dims[1], taps, (int)param[0], 0, (t->dims[0] + param[0] - 1) / param[0]);
+        pack_filters(dst, t->dtype, t->data, t->dims[0], t->dims[1], taps, (int)param[0], 0,
+                     (t->dims[0] + param[0] - 1) / param[0]);
     }
 }
 
@@ -147,15 +152,21 @@ static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4]
     for (int64_t f = 0; f < dst->dims[0]; f++) {
         for (int64_t i = 0; i < channels; i++) {
             for (int64_t t = 0; t < taps; t++) {
-                lt_tile_put(dst->dtype, dst->data, (f * channels + i) * taps + t, 1, from + (f / nr * k + t * channels + i) * nr + f % nr, 0, 1);
+                lt_tile_put(dst->dtype, dst->data, (f * channels + i) * taps + t, 1,
+                            from + (f / nr * k + t * channels + i) * nr + f % nr, 0, 1);
             }
         }
     }
 }
 
 LT_PACKS(conv_nhwc) = {
-    {.name = "conv.w.nhwc.f32", .version = 1, .summary = "filters in panels of param[0], taps before channels", .bytes = pack_bytes, .pack = pack, .unpack = unpack},
-    {.name = NULL},
+    { .name = "conv.w.nhwc.f32",
+      .version = 1,
+      .summary = "filters in panels of param[0], taps before channels",
+      .bytes = pack_bytes,
+      .pack = pack,
+      .unpack = unpack },
+    { .name = NULL },
 };
 
 /* ---- The driver ---- */
@@ -172,7 +183,8 @@ int lt_nhwc_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
         return 0;
     }
     if (x->rank != 4 || lt_conv_groups(problem) != 1) {
-        return x->rank != 4 ? lt_no(fit, "rank %d", x->rank) : lt_no(fit, "%lld groups", (long long)lt_conv_groups(problem));
+        return x->rank != 4 ? lt_no(fit, "rank %d", x->rank)
+                            : lt_no(fit, "%lld groups", (long long)lt_conv_groups(problem));
     }
     if (nx == nw || (x->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST))) {
         return lt_no(fit, "the activations are a constant");
@@ -191,8 +203,8 @@ int lt_nhwc_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     return 1;
 }
 
-static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, const lathe_buffer *out, operands *o, lt_product *p,
-                             lathe_diag *diag)
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in,
+                             const lathe_buffer *out, operands *o, lt_product *p, lathe_diag *diag)
 {
     uint16_t nx, nw;
     (void)lt_root_operand(problem, 0, &nx);
@@ -205,12 +217,25 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     o->type = lt_root_type(problem);
     o->size = lathe_dtype_bits(o->type) / 8;
     o->in_place = lt_conv_pointwise(c) && o->size == 4;
-    *p = (lt_product){.isa = isa, .batch = 1, .m = c->batch * c->pixels, .n = c->filters, .k = c->channels * c->taps, .rows = rows, .panels = panels,
-                      .type = o->type, .rows_built = !o->in_place, .panels_built = !o->packed, .user = o, .alpha = 1, .beta = 1, .addend_period = 1};
+    *p = (lt_product){ .isa = isa,
+                       .batch = 1,
+                       .m = c->batch * c->pixels,
+                       .n = c->filters,
+                       .k = c->channels * c->taps,
+                       .rows = rows,
+                       .panels = panels,
+                       .type = o->type,
+                       .rows_built = !o->in_place,
+                       .panels_built = !o->packed,
+                       .user = o,
+                       .alpha = 1,
+                       .beta = 1,
+                       .addend_period = 1 };
     return LATHE_OK;
 }
 
-size_t lt_nhwc_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_nhwc_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                       const lathe_buffer *out, int threads)
 {
     operands o;
     lt_product p;
@@ -231,7 +256,8 @@ lathe_status lt_nhwc_run(const lt_cpu_isa *isa, const lathe_gang *gang, const la
     if (lt_root_operand(call->problem, 2, &bias)) {
         const lathe_buffer *b = &call->in[bias];
         if (b->rank != 1 || b->dims[0] != o.c.filters) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "the bias has not one element for each filter");
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL,
+                           "the bias has not one element for each filter");
         }
         p.addend = b->data;
         p.addend_col = 1;

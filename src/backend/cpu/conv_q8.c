@@ -33,7 +33,8 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
 }
 
 /* Two lines of pixels under consecutive taps at a time become one line of pairs. */
-static void fill_panel(const operands *o, const lt_product *p, const uint8_t *image, int64_t first, int cols, int32_t *dst)
+static void fill_panel(const operands *o, const lt_product *p, const uint8_t *image, int64_t first, int cols,
+                       int32_t *dst)
 {
     const lt_conv *c = &o->c;
     lt_conv_run runs[LT_GEMM_NR];
@@ -73,7 +74,8 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
     return buffer;
 }
 
-static void finish(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows_of, int cols, const float *a, int64_t lda)
+static void finish(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows_of, int cols,
+                   const float *a, int64_t lda)
 {
     const operands *o = p->user;
     _Alignas(64) int32_t offset[LT_GEMM_NR];
@@ -126,29 +128,44 @@ int lt_conv_q8_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_
         k *= opt(w, i);
         n *= opt(y, i);
     }
-    double memory = lt_problem_bytes(problem) * 0.03, once = lt_product_cost(isa, problem, m, n, k, n * k * 2.2) - 500 - memory;
+    double memory = lt_problem_bytes(problem) * 0.03,
+           once = lt_product_cost(isa, problem, m, n, k, n * k * 2.2) - 500 - memory;
     fit->cost = 500 + opt(x, 0) * groups * (once + m * n * 0.1) + memory;
     return 1;
 }
 
-static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, const lathe_buffer *out, operands *o, lt_product *p,
-                             lathe_diag *diag)
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in,
+                             const lathe_buffer *out, operands *o, lt_product *p, lathe_diag *diag)
 {
-    lathe_fit fit = {.struct_size = sizeof fit};
+    lathe_fit fit = { .struct_size = sizeof fit };
     lt_q8 q;
     LT_CHECK(diag, lt_q8_read(problem, &fit, &q), problem->op);
-    *o = (operands){.x_signed = q.x.dtype == LATHE_DTYPE_I8, .w_signed = q.w.dtype == LATHE_DTYPE_I8};
+    *o = (operands){ .x_signed = q.x.dtype == LATHE_DTYPE_I8, .w_signed = q.w.dtype == LATHE_DTYPE_I8 };
     LT_TRY(lt_conv_read(problem, &in[q.x.operand], &in[q.w.operand], &out[0], &o->c, diag));
     const lt_conv *c = &o->c;
     o->k = c->channels / c->groups * c->taps;
     o->f.q = q;
-    *p = (lt_product){.isa = isa, .batch = c->batch * c->groups, .m = c->filters / c->groups, .n = c->pixels, .k = (o->k + 1) / 2, .rows = rows,
-                      .panels = panels, .rows_built = true, .panels_built = true, .user = o, .alpha = 1, .beta = 1, .addend_period = 1,
-                      .kernels = isa->gemm16, .finish = finish, .prepared = prepared};
+    *p = (lt_product){ .isa = isa,
+                       .batch = c->batch * c->groups,
+                       .m = c->filters / c->groups,
+                       .n = c->pixels,
+                       .k = (o->k + 1) / 2,
+                       .rows = rows,
+                       .panels = panels,
+                       .rows_built = true,
+                       .panels_built = true,
+                       .user = o,
+                       .alpha = 1,
+                       .beta = 1,
+                       .addend_period = 1,
+                       .kernels = isa->gemm16,
+                       .finish = finish,
+                       .prepared = prepared };
     return LATHE_OK;
 }
 
-size_t lt_conv_q8_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_conv_q8_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                          const lathe_buffer *out, int threads)
 {
     operands o;
     lt_product p;
@@ -171,11 +188,12 @@ lathe_status lt_conv_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     const lt_q8 *q = &o.f.q;
     bool good = covers(&q->w.scale, in, o.c.filters) && covers(&q->w.zero, in, o.c.filters);
     if (q->bias.operand != 0xffff) {
-        good = good && in[q->bias.operand].rank == 1 && in[q->bias.operand].dims[0] == o.c.filters && covers(&q->bias.scale, in, o.c.filters) &&
-               covers(&q->bias.zero, in, o.c.filters);
+        good = good && in[q->bias.operand].rank == 1 && in[q->bias.operand].dims[0] == o.c.filters &&
+               covers(&q->bias.scale, in, o.c.filters) && covers(&q->bias.zero, in, o.c.filters);
     }
     if (!good) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "scales, zero points or bias have not one element for each filter");
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL,
+                       "scales, zero points or bias have not one element for each filter");
     }
     lt_q8_finish_make(call->problem, in, &o.f);
     o.f.by_row = true;

@@ -33,10 +33,17 @@ int lt_conv_fits(const lathe_problem *problem, const lathe_operand *x, const lat
 }
 
 /* Fills everything but channels, filters and groups. */
-static lathe_status read_window(const lathe_problem *problem, const lt_window *win, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out, lathe_diag *diag)
+static lathe_status read_window(const lathe_problem *problem, const lt_window *win, const lathe_buffer *x,
+                                const lathe_buffer *y, lt_conv *out, lathe_diag *diag)
 {
     int n = win->n;
-    *out = (lt_conv){.batch = x->dims[0], .channels = x->dims[1], .filters = y->dims[1], .groups = 1, .pixels = 1, .taps = 1, .plane = 1};
+    *out = (lt_conv){ .batch = x->dims[0],
+                      .channels = x->dims[1],
+                      .filters = y->dims[1],
+                      .groups = 1,
+                      .pixels = 1,
+                      .taps = 1,
+                      .plane = 1 };
     for (int i = 0; i < 3; i++) {
         int k = i - (3 - n);
         out->in[i] = k < 0 ? 1 : x->dims[k + 2];
@@ -48,32 +55,39 @@ static lathe_status read_window(const lathe_problem *problem, const lt_window *w
         out->pixels *= out->out[i];
         out->taps *= out->kernel[i];
         out->plane *= out->in[i];
-        if (out->kernel[i] < 1 || out->stride[i] < 1 || out->dilation[i] < 1 || out->stride[i] > INT32_MAX || out->dilation[i] > INT32_MAX ||
-            out->begin[i] > INT32_MAX || out->begin[i] < -INT32_MAX) {
+        if (out->kernel[i] < 1 || out->stride[i] < 1 || out->dilation[i] < 1 || out->stride[i] > INT32_MAX ||
+            out->dilation[i] > INT32_MAX || out->begin[i] > INT32_MAX || out->begin[i] < -INT32_MAX) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "spatial axis %d has no possible window", k);
         }
     }
-    return y->dims[0] == out->batch ? LATHE_OK : LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "input and output have different batches");
+    return y->dims[0] == out->batch
+               ? LATHE_OK
+               : LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "input and output have different batches");
 }
 
-lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *w, const lathe_buffer *y, lt_conv *out, lathe_diag *diag)
+lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *w,
+                          const lathe_buffer *y, lt_conv *out, lathe_diag *diag)
 {
     lt_window win;
     int n = x->rank - 2;
     if (n < 1 || n > 3 || w->rank != x->rank || y->rank != x->rank) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "operands of ranks %d, %d, %d", x->rank, w->rank, y->rank);
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "operands of ranks %d, %d, %d", x->rank, w->rank,
+                       y->rank);
     }
     LT_TRY(lt_window_read(problem->attrs, problem->n_attrs, n, &w->dims[2], &x->dims[2], &win, problem->op, diag));
     LT_TRY(read_window(problem, &win, x, y, out, diag));
     int64_t g = out->groups = lt_conv_groups(problem);
-    if (out->filters != w->dims[0] || out->channels % g != 0 || out->filters % g != 0 || out->channels / g != w->dims[1]) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "%lld channels, %lld filters and %lld groups do not go together", (long long)out->channels,
+    if (out->filters != w->dims[0] || out->channels % g != 0 || out->filters % g != 0 ||
+        out->channels / g != w->dims[1]) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL,
+                       "%lld channels, %lld filters and %lld groups do not go together", (long long)out->channels,
                        (long long)out->filters, (long long)g);
     }
     return LATHE_OK;
 }
 
-lathe_status lt_window_conv(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out, int64_t end[3], lathe_diag *diag)
+lathe_status lt_window_conv(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out,
+                            int64_t end[3], lathe_diag *diag)
 {
     lt_window win;
     int n = x->rank - 2;
@@ -85,7 +99,9 @@ lathe_status lt_window_conv(const lathe_problem *problem, const lathe_buffer *x,
     for (int i = 0; i < 3; i++) {
         end[i] = i < 3 - n ? 0 : win.end[i - (3 - n)];
     }
-    return out->filters == out->channels ? LATHE_OK : LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "input and output have different channels");
+    return out->filters == out->channels
+               ? LATHE_OK
+               : LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "input and output have different channels");
 }
 
 void lt_conv_range(int64_t x, int64_t stride, int64_t width, int count, int *low, int *high)
@@ -103,15 +119,19 @@ int lt_conv_runs(const lt_conv *c, int64_t first, int cols, lt_conv_run *runs)
         lt_conv_pixel(c, first + at, p);
         int64_t left = c->out[2] - p[2];
         int count = left < cols - at ? (int)left : cols - at;
-        runs[n] = (lt_conv_run){.at = at, .count = count, .z = p[0] * c->stride[0] - c->begin[0], .y = p[1] * c->stride[1] - c->begin[1],
-                                .x = p[2] * c->stride[2] - c->begin[2]};
+        runs[n] = (lt_conv_run){ .at = at,
+                                 .count = count,
+                                 .z = p[0] * c->stride[0] - c->begin[0],
+                                 .y = p[1] * c->stride[1] - c->begin[1],
+                                 .x = p[2] * c->stride[2] - c->begin[2] };
         at += count;
     }
     return n;
 }
 
 /* Elements row[x], row[x + stride], ...; pads outside 0 .. width. */
-static void gather(char *dst, const char *row, size_t size, int64_t x, int64_t stride, int64_t width, int count, int pad)
+static void gather(char *dst, const char *row, size_t size, int64_t x, int64_t stride, int64_t width, int count,
+                   int pad)
 {
     if (stride == 1) {
         int64_t low = x < 0 ? -x : 0, high = width - x;
@@ -137,15 +157,18 @@ static void gather(char *dst, const char *row, size_t size, int64_t x, int64_t s
     }
 }
 
-void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n, const int64_t tap[3], int pad, void *line)
+void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n,
+                  const int64_t tap[3], int pad, void *line)
 {
     for (int r = 0; r < n; r++) {
-        int64_t z = runs[r].z + tap[0] * c->dilation[0], y = runs[r].y + tap[1] * c->dilation[1], x = runs[r].x + tap[2] * c->dilation[2];
+        int64_t z = runs[r].z + tap[0] * c->dilation[0], y = runs[r].y + tap[1] * c->dilation[1],
+                x = runs[r].x + tap[2] * c->dilation[2];
         char *dst = (char *)line + (size_t)runs[r].at * size;
         if (z < 0 || z >= c->in[0] || y < 0 || y >= c->in[1]) {
             memset(dst, pad, (size_t)runs[r].count * size);
         } else {
-            gather(dst, (const char *)plane + (size_t)((z * c->in[1] + y) * c->in[2]) * size, size, x, c->stride[2], c->in[2], runs[r].count, pad);
+            gather(dst, (const char *)plane + (size_t)((z * c->in[1] + y) * c->in[2]) * size, size, x, c->stride[2],
+                   c->in[2], runs[r].count, pad);
         }
     }
 }

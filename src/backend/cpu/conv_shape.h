@@ -16,7 +16,8 @@ typedef struct lt_conv {
 } lt_conv;
 
 /* x, w, y: operands of the root and its result. Fails when the extents do not go together. */
-lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *w, const lathe_buffer *y, lt_conv *out, lathe_diag *diag);
+lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *w,
+                          const lathe_buffer *y, lt_conv *out, lathe_diag *diag);
 /* Checks of a problem that all convolution tactics share: f32 or any operands of equal rank 3..5. 0 and the reason when not. */
 int lt_conv_fits(const lathe_problem *problem, const lathe_operand *x, const lathe_operand *w, lathe_fit *fit);
 /* A 1x1 convolution without strides and pads: pixels of the input are pixels of the output. */
@@ -32,10 +33,12 @@ typedef struct lt_conv_run {
 /* Cuts `cols` pixels from `first` on; runs has room for cols. */
 int lt_conv_runs(const lt_conv *c, int64_t first, int cols, lt_conv_run *runs);
 /* The element of each pixel under one tap of the plane; `pad` (a byte, repeated) outside. size: bytes of an element, 1, 2 or 4. */
-void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n, const int64_t tap[3], int pad, void *line);
+void lt_conv_line(const lt_conv *c, const void *plane, size_t size, const lt_conv_run *runs, int n,
+                  const int64_t tap[3], int pad, void *line);
 
 /* The same for a pool: kernel from the attributes, as many filters as channels. end: pads behind the input. */
-lathe_status lt_window_conv(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out, int64_t end[3], lathe_diag *diag);
+lathe_status lt_window_conv(const lathe_problem *problem, const lathe_buffer *x, const lathe_buffer *y, lt_conv *out,
+                            int64_t end[3], lathe_diag *diag);
 /* Of `count` neighbouring outputs whose first tap is at x: the first, and the end, of those whose input exists. */
 void lt_conv_range(int64_t x, int64_t stride, int64_t width, int count, int *low, int *high);
 

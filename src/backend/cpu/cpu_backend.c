@@ -9,10 +9,12 @@ struct lt_device {
     const lathe_allocator *allocator;
 };
 
-static lathe_status open_cpu(const lt_backend *backend, int ordinal, const lathe_allocator *allocator, lt_device **out, lathe_diag *diag)
+static lathe_status open_cpu(const lt_backend *backend, int ordinal, const lathe_allocator *allocator, lt_device **out,
+                             lathe_diag *diag)
 {
     if (ordinal != 0) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "use cpu or cpu:0", "there is no device %s:%d", backend->name, ordinal);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "use cpu or cpu:0", "there is no device %s:%d",
+                       backend->name, ordinal);
     }
     *out = LT_NEW(allocator, lt_device);
     if (!*out) {
@@ -61,7 +63,8 @@ static lathe_status copy_out(lt_device *device, int lane, void *dst, lt_devptr s
     return copy_bytes(dst, (const void *)(uintptr_t)src, bytes);
 }
 
-static lathe_status copy_within(lt_device *device, int lane, lt_devptr dst, lt_devptr src, size_t bytes, lathe_diag *diag)
+static lathe_status copy_within(lt_device *device, int lane, lt_devptr dst, lt_devptr src, size_t bytes,
+                                lathe_diag *diag)
 {
     (void)device, (void)lane, (void)diag;
     return copy_bytes((void *)(uintptr_t)dst, (const void *)(uintptr_t)src, bytes);
@@ -72,10 +75,11 @@ static void no_barrier(const lathe_gang *gang)
     (void)gang;
 }
 
-static lathe_status step_cpu(lt_device *device, int lane, const lathe_tactic *tactic, const lathe_call *call, lathe_diag *diag)
+static lathe_status step_cpu(lt_device *device, int lane, const lathe_tactic *tactic, const lathe_call *call,
+                             lathe_diag *diag)
 {
     (void)device, (void)lane;
-    lathe_gang alone = {.index = 0, .count = 1, .barrier = no_barrier};
+    lathe_gang alone = { .index = 0, .count = 1, .barrier = no_barrier };
     return tactic->run(&alone, call, diag);
 }
 

@@ -19,15 +19,16 @@ typedef void (*lt_gemm_kernel)(int64_t k, const float *a, int64_t lda, const flo
 typedef struct lt_cpu_isa {
     const char *name;
     int mr, nr;
-    double gflops;                     /* of the gemm kernel, for cost estimates */
+    double gflops;                       /* of the gemm kernel, for cost estimates */
     lt_gemm_kernel gemm[LT_GEMM_MR + 1]; /* by number of rows */
     /* The same for pairs of 16-bit integers that fill the place of a float: both products of a pair go to one 32-bit sum, modulo 2^32. */
     lt_gemm_kernel gemm16[LT_GEMM_MR + 1];
-    lt_tile_fn tile[LATHE_PW_COUNT];   /* on 32-bit floats; NULL: the plain loop */
-    lt_tile_fn quant8, dequant8;       /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
-    void (*scaled_add)(float *acc, const float *x, int64_t step, float w, int n);    /* acc[i] += w * x[i * step] */
-    void (*scaled_max)(float *acc, const float *x, int64_t step, int n);             /* the larger of acc[i] and x[i * step]; NaN wins */
-    void (*product_add)(float *acc, const float *x, const float *w, int n);          /* acc[i] += x[i] * w[i] */
+    lt_tile_fn tile[LATHE_PW_COUNT]; /* on 32-bit floats; NULL: the plain loop */
+    lt_tile_fn quant8, dequant8;     /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
+    void (*scaled_add)(float *acc, const float *x, int64_t step, float w, int n); /* acc[i] += w * x[i * step] */
+    void (*scaled_max)(float *acc, const float *x, int64_t step,
+                       int n); /* the larger of acc[i] and x[i * step]; NaN wins */
+    void (*product_add)(float *acc, const float *x, const float *w, int n); /* acc[i] += x[i] * w[i] */
     /* f16 and bf16: to f32, from f32, and f32 numbers rounded to what they can hold. */
     void (*widen16)(float *dst, const uint16_t *src, lathe_dtype dtype, int64_t n);
     void (*narrow16)(uint16_t *dst, const float *src, lathe_dtype dtype, int64_t n);
@@ -36,17 +37,22 @@ typedef struct lt_cpu_isa {
     /* dst[j] = even[j] - zero in the low half, odd[j] - zero in the high one; n is a multiple of nr. */
     void (*pair8)(int32_t *dst, const uint8_t *even, const uint8_t *odd, bool is_signed, int zero, int n);
     /* dst[j] = (float)(src[j] + offset[j]) * scale[j] + bias[j]; n is a multiple of nr. dst may be src. */
-    void (*rescale)(float *dst, const int32_t *src, const int32_t *offset, const float *scale, const float *bias, int n);
-    void (*panel_rows)(int rows, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, int n); /* gemv_tactics.c */
+    void (*rescale)(float *dst, const int32_t *src, const int32_t *offset, const float *scale, const float *bias,
+                    int n);
+    void (*panel_rows)(int rows, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
+                       int64_t ldc, int n); /* gemv_tactics.c */
     float (*dot)(const float *a, const float *b, int64_t n);
     /* Rows of floats anywhere (row_kernel.inc). */
     float (*row_max)(const float *x, int64_t n); /* NaN wins; of nothing -inf */
     float (*row_min)(const float *x, int64_t n);
     float (*row_sum)(const float *x, int64_t n);
-    float (*row_squares)(const float *x, float mean, int64_t n);              /* of x[i] - mean */
-    float (*row_exp)(float *dst, const float *x, float top, int64_t n);       /* dst[i] = exp(x[i] - top), the sum returned; dst may be NULL */
-    void (*row_affine)(float *dst, const float *x, float first, float factor, float second, int64_t n); /* (x[i] - first) * factor - second */
-    void (*row_normalize)(float *dst, const float *x, float mean, float inverse, const float *scale, const float *bias, int64_t n);
+    float (*row_squares)(const float *x, float mean, int64_t n); /* of x[i] - mean */
+    float (*row_exp)(float *dst, const float *x, float top,
+                     int64_t n); /* dst[i] = exp(x[i] - top), the sum returned; dst may be NULL */
+    void (*row_affine)(float *dst, const float *x, float first, float factor, float second,
+                       int64_t n); /* (x[i] - first) * factor - second */
+    void (*row_normalize)(float *dst, const float *x, float mean, float inverse, const float *scale, const float *bias,
+                          int64_t n);
 } lt_cpu_isa;
 
 extern const lt_cpu_isa lt_isa_base;

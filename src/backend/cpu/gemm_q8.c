@@ -38,12 +38,13 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
 }
 
 /* Panels of pairs: element (2p, j) in the low half of [p][j], (2p + 1, j) in the high one. row and col: strides of b. */
-static void pack_pairs(int32_t *dst, const uint8_t *b, bool is_signed, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count)
+static void pack_pairs(int32_t *dst, const uint8_t *b, bool is_signed, int64_t row, int64_t col, int64_t k, int64_t n,
+                       int nr, int64_t first, int64_t count)
 {
     for (int64_t j0 = first * nr; j0 < (first + count) * nr; j0 += nr) {
         for (int64_t p = 0; p < k; p += 2, dst += nr) {
             for (int j = 0; j < nr; j++) {
-                uint32_t pair[2] = {0, 0};
+                uint32_t pair[2] = { 0, 0 };
                 for (int h = 0; h < 2 && p + h < k && j0 + j < n; h++) {
                     uint8_t v = b[(p + h) * row + (j0 + j) * col];
                     pair[h] = (uint32_t)(is_signed ? (int8_t)v : v);
@@ -62,15 +63,17 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
     if (o->packed) {
         return (const float *)(const void *)o->b + (at * ((p->n + nr - 1) / nr) + first) * p->k * nr;
     }
-    pack_pairs((int32_t *)buffer, o->b + at * o->s.k * p->n, o->b_signed, o->s.b_row, o->s.b_col, o->s.k, p->n, (int)nr, first, count);
+    pack_pairs((int32_t *)buffer, o->b + at * o->s.k * p->n, o->b_signed, o->s.b_row, o->s.b_col, o->s.k, p->n, (int)nr,
+               first, count);
     return buffer;
 }
 
-static void finish(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows_of, int cols, const float *a, int64_t lda)
+static void finish(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows_of, int cols,
+                   const float *a, int64_t lda)
 {
     const operands *o = p->user;
-    _Alignas(64) int32_t offset[LT_GEMM_NR] = {0}, here[LT_GEMM_NR] = {0};
-    _Alignas(64) float scale[LT_GEMM_NR] = {0}, bias[LT_GEMM_NR] = {0};
+    _Alignas(64) int32_t offset[LT_GEMM_NR] = { 0 }, here[LT_GEMM_NR] = { 0 };
+    _Alignas(64) float scale[LT_GEMM_NR] = { 0 }, bias[LT_GEMM_NR] = { 0 };
     uint32_t zeros[LT_GEMM_NR], any = 0;
     int nr = p->isa->nr;
     for (int j = 0; j < cols; j++) {
@@ -100,7 +103,8 @@ static void prepared(const lt_product *p, lt_tile_program *program)
 
 static bool pack_shape(const lathe_tensor *t, const int64_t param[4], int64_t *matrices, int64_t *k, int64_t *n)
 {
-    if ((t->dtype != LATHE_DTYPE_U8 && t->dtype != LATHE_DTYPE_I8) || t->rank < 1 || param[0] < 1 || param[0] > LT_GEMM_NR || (param[1] && t->rank != 2)) {
+    if ((t->dtype != LATHE_DTYPE_U8 && t->dtype != LATHE_DTYPE_I8) || t->rank < 1 || param[0] < 1 ||
+        param[0] > LT_GEMM_NR || (param[1] && t->rank != 2)) {
         return false;
     }
     int64_t last = t->rank > 1 ? t->dims[t->rank - 1] : 1, before = t->rank > 1 ? t->dims[t->rank - 2] : t->dims[0];
@@ -113,7 +117,8 @@ static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
 {
     int64_t matrices, k, n, count;
     size_t size;
-    if (!pack_shape(t, param, &matrices, &k, &n) || !lt_i64_mul(matrices, (n + param[0] - 1) / param[0] * param[0], &count) ||
+    if (!pack_shape(t, param, &matrices, &k, &n) ||
+        !lt_i64_mul(matrices, (n + param[0] - 1) / param[0] * param[0], &count) ||
         !lt_i64_mul(count, (k + 1) / 2, &count) || !lt_size_mul((size_t)count, sizeof(int32_t), &size)) {
         return 0;
     }
@@ -128,8 +133,8 @@ static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
     }
     int64_t all = (n + nr - 1) / nr, row = param[1] ? 1 : n, col = param[1] ? k : 1;
     for (int64_t i = 0; i < matrices; i++) {
-        pack_pairs((int32_t *)dst + i * all * nr * ((k + 1) / 2), (const uint8_t *)t->data + i * k * n, t->dtype == LATHE_DTYPE_I8, row, col, k, n, (int)nr,
-                   0, all);
+        pack_pairs((int32_t *)dst + i * all * nr * ((k + 1) / 2), (const uint8_t *)t->data + i * k * n,
+                   t->dtype == LATHE_DTYPE_I8, row, col, k, n, (int)nr, 0, all);
     }
 }
 
@@ -152,9 +157,14 @@ static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4]
 }
 
 LT_PACKS(gemm_q8) = {
-    {.name = "gemm.b.i8", .version = 1, .summary = "8-bit right matrices as pairs of 16-bit numbers in panels of param[0] columns; param[1]: stored transposed",
-     .bytes = pack_bytes, .pack = pack, .unpack = unpack},
-    {.name = NULL},
+    { .name = "gemm.b.i8",
+      .version = 1,
+      .summary =
+          "8-bit right matrices as pairs of 16-bit numbers in panels of param[0] columns; param[1]: stored transposed",
+      .bytes = pack_bytes,
+      .pack = pack,
+      .unpack = unpack },
+    { .name = NULL },
 };
 
 /* ---- The driver ---- */
@@ -194,7 +204,8 @@ int lt_gemm_q8_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_
     if (!lt_q8_fits(&q, w_axis(problem, &q), c ? c->rank - 1 : -1, a->rank > 0 ? (double)a->dims[inner].max : 1, fit)) {
         return 0;
     }
-    if (lt_gemm_flag(problem, "transA") || a->rank < 1 || b->rank < 1 || (b->rank == 1 && (q.w.scale.axis >= 0 || q.w.zero.axis >= 0))) {
+    if (lt_gemm_flag(problem, "transA") || a->rank < 1 || b->rank < 1 ||
+        (b->rank == 1 && (q.w.scale.axis >= 0 || q.w.zero.axis >= 0))) {
         return lt_no(fit, "the left matrix is transposed, or a vector has scales of its own");
     }
     if ((lt_is_gemm(problem) && (a->rank != 2 || b->rank != 2)) || (c && (!lt_is_gemm(problem) || c->rank > 2))) {
@@ -213,24 +224,42 @@ int lt_gemm_q8_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_
     return 1;
 }
 
-static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, operands *o, lt_product *p, lathe_diag *diag)
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, operands *o,
+                             lt_product *p, lathe_diag *diag)
 {
-    lathe_fit fit = {.struct_size = sizeof fit};
+    lathe_fit fit = { .struct_size = sizeof fit };
     lt_q8 q;
     LT_CHECK(diag, lt_q8_read(problem, &fit, &q), problem->op);
     const lathe_buffer *a = &in[q.x.operand], *b = &in[q.w.operand];
-    *o = (operands){.packed = packable(problem, &q), .a_signed = q.x.dtype == LATHE_DTYPE_I8, .b_signed = q.w.dtype == LATHE_DTYPE_I8};
+    *o = (operands){ .packed = packable(problem, &q),
+                     .a_signed = q.x.dtype == LATHE_DTYPE_I8,
+                     .b_signed = q.w.dtype == LATHE_DTYPE_I8 };
     if (!lt_matmul_read(problem, a->rank, a->dims, b->rank, b->dims, &o->s)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "the matrices do not go together");
     }
     o->f.q = q;
-    *p = (lt_product){.isa = isa, .batch = o->s.batches, .m = o->s.m, .n = o->s.n, .k = (o->s.k + 1) / 2, .rows = rows, .panels = panels, .rows_built = true,
-                      .panels_built = !o->packed, .row_extra = 1, .user = o, .alpha = 1, .beta = 1, .addend_period = 1, .kernels = isa->gemm16,
-                      .finish = finish, .prepared = prepared};
+    *p = (lt_product){ .isa = isa,
+                       .batch = o->s.batches,
+                       .m = o->s.m,
+                       .n = o->s.n,
+                       .k = (o->s.k + 1) / 2,
+                       .rows = rows,
+                       .panels = panels,
+                       .rows_built = true,
+                       .panels_built = !o->packed,
+                       .row_extra = 1,
+                       .user = o,
+                       .alpha = 1,
+                       .beta = 1,
+                       .addend_period = 1,
+                       .kernels = isa->gemm16,
+                       .finish = finish,
+                       .prepared = prepared };
     return LATHE_OK;
 }
 
-size_t lt_gemm_q8_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_gemm_q8_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                          const lathe_buffer *out, int threads)
 {
     operands o;
     lt_product p;
@@ -260,7 +289,8 @@ lathe_status lt_gemm_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     if (q->bias.operand != 0xffff) {
         const lathe_buffer *c = &in[q->bias.operand];
         int64_t cols = c->rank > 0 ? c->dims[c->rank - 1] : 1;
-        good = good && lt_gemm_addend(c, p.m, p.n, &o.f.bias_row, &o.f.bias_col) && covers(&q->bias.scale, in, cols) && covers(&q->bias.zero, in, cols);
+        good = good && lt_gemm_addend(c, p.m, p.n, &o.f.bias_row, &o.f.bias_col) && covers(&q->bias.scale, in, cols) &&
+               covers(&q->bias.zero, in, cols);
         good = good && (cols == p.n || (q->bias.scale.axis < 0 && q->bias.zero.axis < 0));
     }
     if (!good) {

@@ -34,7 +34,8 @@ static bool read_batches(int ra, const int64_t *a, int rb, const int64_t *b, lt_
     s->rank = ra > rb ? ra : rb;
     s->batches = 1;
     for (int i = s->rank; i-- > 0;) {
-        int64_t da = i - (s->rank - ra) >= 0 ? a[i - (s->rank - ra)] : 1, db = i - (s->rank - rb) >= 0 ? b[i - (s->rank - rb)] : 1;
+        int64_t da = i - (s->rank - ra) >= 0 ? a[i - (s->rank - ra)] : 1,
+                db = i - (s->rank - rb) >= 0 ? b[i - (s->rank - rb)] : 1;
         if (da != db && da != 1 && db != 1) {
             return false;
         }
@@ -56,7 +57,8 @@ bool lt_matmul_read(const lathe_problem *p, int ra, const int64_t *a, int rb, co
     if (ra < 1 || rb < 1 || (lt_is_gemm(p) && (ra != 2 || rb != 2))) {
         return false;
     }
-    int64_t a_rows = ra > 1 ? a[ra - 2] : 1, a_cols = a[ra - 1], b_rows = rb > 1 ? b[rb - 2] : b[0], b_cols = rb > 1 ? b[rb - 1] : 1;
+    int64_t a_rows = ra > 1 ? a[ra - 2] : 1, a_cols = a[ra - 1], b_rows = rb > 1 ? b[rb - 2] : b[0],
+            b_cols = rb > 1 ? b[rb - 1] : 1;
     s->m = ta ? a_cols : a_rows;
     s->k = ta ? a_rows : a_cols;
     s->n = tb ? b_rows : b_cols;
@@ -97,7 +99,8 @@ static double opt_of(const lathe_operand *o, int axis)
     return axis >= 0 && axis < o->rank ? (double)o->dims[axis].opt : 1;
 }
 
-void lt_matmul_opt(const lathe_problem *problem, const lathe_operand *a, const lathe_operand *b, double *m, double *n, double *k)
+void lt_matmul_opt(const lathe_problem *problem, const lathe_operand *a, const lathe_operand *b, double *m, double *n,
+                   double *k)
 {
     bool ta = lt_gemm_flag(problem, "transA"), tb = lt_gemm_flag(problem, "transB");
     *k = ta ? opt_of(a, 0) : opt_of(a, a->rank - 1);
@@ -151,7 +154,8 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
     if (o->packed) {
         return (const float *)(const void *)o->b + (at * ((p->n + nr - 1) / nr) + first) * p->k * nr;
     }
-    lt_pack_panels(buffer, o->type, o->b + (size_t)(at * p->k * p->n) * o->size, o->s.b_row, o->s.b_col, p->k, p->n, (int)nr, first, count);
+    lt_pack_panels(buffer, o->type, o->b + (size_t)(at * p->k * p->n) * o->size, o->s.b_row, o->s.b_col, p->k, p->n,
+                   (int)nr, first, count);
     return buffer;
 }
 
@@ -159,7 +163,8 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
 
 static bool pack_shape(const lathe_tensor *t, const int64_t param[4], int64_t *matrices, int64_t *k, int64_t *n)
 {
-    if (lt_lane_of(t->dtype) != LT_LANE_F32 || t->rank < 1 || param[0] < 1 || param[0] > LT_GEMM_NR || (param[1] && t->rank != 2)) {
+    if (lt_lane_of(t->dtype) != LT_LANE_F32 || t->rank < 1 || param[0] < 1 || param[0] > LT_GEMM_NR ||
+        (param[1] && t->rank != 2)) {
         return false;
     }
     int64_t last = t->rank > 1 ? t->dims[t->rank - 1] : 1, before = t->rank > 1 ? t->dims[t->rank - 2] : t->dims[0];
@@ -172,8 +177,9 @@ static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
 {
     int64_t matrices, k, n, count;
     size_t bytes;
-    if (!pack_shape(t, param, &matrices, &k, &n) || !lt_i64_mul(matrices, (n + param[0] - 1) / param[0] * param[0], &count) ||
-        !lt_i64_mul(count, k, &count) || !lt_size_mul((size_t)count, sizeof(float), &bytes)) {
+    if (!pack_shape(t, param, &matrices, &k, &n) ||
+        !lt_i64_mul(matrices, (n + param[0] - 1) / param[0] * param[0], &count) || !lt_i64_mul(count, k, &count) ||
+        !lt_size_mul((size_t)count, sizeof(float), &bytes)) {
         return 0;
     }
     return bytes;
@@ -188,7 +194,8 @@ static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
     int64_t all = (n + nr - 1) / nr;
     for (int64_t i = 0; i < matrices; i++) {
         const char *from = (const char *)t->data + (size_t)(i * k * n) * (lathe_dtype_bits(t->dtype) / 8);
-        lt_pack_panels((float *)dst + i * all * nr * k, t->dtype, from, param[1] ? 1 : n, param[1] ? k : 1, k, n, (int)nr, 0, all);
+        lt_pack_panels((float *)dst + i * all * nr * k, t->dtype, from, param[1] ? 1 : n, param[1] ? k : 1, k, n,
+                       (int)nr, 0, all);
     }
 }
 
@@ -203,16 +210,21 @@ static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4]
         const float *from = (const float *)packed + i * all * nr * k;
         for (int64_t p = 0; p < k; p++) {
             for (int64_t j = 0; j < n; j++) {
-                lt_tile_put(dst->dtype, dst->data, i * k * n + p * row + j * col, 1, from + (j / nr * k + p) * nr + j % nr, 0, 1);
+                lt_tile_put(dst->dtype, dst->data, i * k * n + p * row + j * col, 1,
+                            from + (j / nr * k + p) * nr + j % nr, 0, 1);
             }
         }
     }
 }
 
 LT_PACKS(gemm) = {
-    {.name = "gemm.b.f32", .version = 1, .summary = "right matrices in panels of param[0] columns; param[1]: stored transposed", .bytes = pack_bytes, .pack = pack,
-     .unpack = unpack},
-    {.name = NULL},
+    { .name = "gemm.b.f32",
+      .version = 1,
+      .summary = "right matrices in panels of param[0] columns; param[1]: stored transposed",
+      .bytes = pack_bytes,
+      .pack = pack,
+      .unpack = unpack },
+    { .name = NULL },
 };
 
 /* ---- The driver ---- */
@@ -235,7 +247,8 @@ int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     if (a->rank < 1 || b->rank < 1 || (lt_is_gemm(problem) && (a->rank != 2 || b->rank != 2)) || !addend_ok(problem)) {
         return lt_no(fit, "ranks %d and %d", a->rank, b->rank);
     }
-    bool ta = lt_gemm_flag(problem, "transA"), tb = lt_gemm_flag(problem, "transB"), packed = lt_root_packable(problem, 1);
+    bool ta = lt_gemm_flag(problem, "transA"), tb = lt_gemm_flag(problem, "transB"),
+         packed = lt_root_packable(problem, 1);
     double m, n, k;
     lt_matmul_opt(problem, a, b, &m, &n, &k);
     if (packed) {
@@ -248,12 +261,14 @@ int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     for (int i = 0; i < b->rank; i++) {
         panels_built *= opt_of(b, i);
     }
-    fit->cost = lt_product_cost(isa, problem, m, n, k, (packed ? 0 : panels_built * (tb ? 2 : 1)) + (ta ? 2 * m * k : 0) +
-                                  (a->dtype != LATHE_DTYPE_F32 ? m * k : 0));
+    fit->cost = lt_product_cost(isa, problem, m, n, k,
+                                (packed ? 0 : panels_built * (tb ? 2 : 1)) + (ta ? 2 * m * k : 0) +
+                                    (a->dtype != LATHE_DTYPE_F32 ? m * k : 0));
     return 1;
 }
 
-static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, operands *o, lt_product *p, lathe_diag *diag)
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem, const lathe_buffer *in, operands *o,
+                             lt_product *p, lathe_diag *diag)
 {
     uint16_t na, nb;
     (void)lt_root_operand(problem, 0, &na);
@@ -266,12 +281,25 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     o->packed = lt_root_packable(problem, 1);
     o->type = lt_root_type(problem);
     o->size = lathe_dtype_bits(o->type) / 8;
-    *p = (lt_product){.isa = isa, .batch = o->s.batches, .m = o->s.m, .n = o->s.n, .k = o->s.k, .rows = rows, .panels = panels, .user = o,
-                      .type = o->type, .rows_built = o->s.a_col != 1 || o->type != LATHE_DTYPE_F32, .panels_built = !o->packed, .alpha = 1, .beta = 1, .addend_period = 1};
+    *p = (lt_product){ .isa = isa,
+                       .batch = o->s.batches,
+                       .m = o->s.m,
+                       .n = o->s.n,
+                       .k = o->s.k,
+                       .rows = rows,
+                       .panels = panels,
+                       .user = o,
+                       .type = o->type,
+                       .rows_built = o->s.a_col != 1 || o->type != LATHE_DTYPE_F32,
+                       .panels_built = !o->packed,
+                       .alpha = 1,
+                       .beta = 1,
+                       .addend_period = 1 };
     return LATHE_OK;
 }
 
-size_t lt_gemm_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_gemm_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                       const lathe_buffer *out, int threads)
 {
     operands o;
     lt_product p;

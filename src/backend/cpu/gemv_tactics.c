@@ -24,7 +24,8 @@ int lt_gemv_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     if (!lt_root_fits(problem, false, fit)) {
         return 0;
     }
-    const lathe_operand *a = lt_root_operand(problem, 0, NULL), *b = lt_root_operand(problem, 1, NULL), *c = lt_root_operand(problem, 2, NULL);
+    const lathe_operand *a = lt_root_operand(problem, 0, NULL), *b = lt_root_operand(problem, 1, NULL),
+                        *c = lt_root_operand(problem, 2, NULL);
     if (a->rank < 1 || b->rank != 2 || (lt_is_gemm(problem) && a->rank != 2) || lt_gemm_flag(problem, "transA")) {
         return lt_no(fit, "the right operand is no single matrix, or the left one is transposed");
     }
@@ -42,7 +43,8 @@ int lt_gemv_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     return 1;
 }
 
-size_t lt_gemv_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_gemv_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                       const lathe_buffer *out, int threads)
 {
     (void)isa, (void)config, (void)in, (void)out;
     return (lt_tile_scratch(problem) + LT_TILE * sizeof(float)) * (size_t)threads;
@@ -86,9 +88,10 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_call *call, job 
     (void)lt_root_operand(p, 0, &na);
     (void)lt_root_operand(p, 1, &nb);
     const lathe_buffer *a = &call->in[na], *b = &call->in[nb];
-    *j = (job){.isa = isa, .a = a->data, .b = b->data, .alpha = 1, .beta = 1};
+    *j = (job){ .isa = isa, .a = a->data, .b = b->data, .alpha = 1, .beta = 1 };
     if (!lt_matmul_read(p, a->rank, a->dims, b->rank, b->dims, &j->s) || j->s.batches > 1 || j->s.m > MAX_ROWS) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the matrices do not go together, or have more than %d rows", MAX_ROWS);
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the matrices do not go together, or have more than %d rows",
+                       MAX_ROWS);
     }
     if (lt_is_gemm(p)) {
         j->alpha = lt_attr_f(p->attrs, p->n_attrs, "alpha", 1.0f);
@@ -114,7 +117,8 @@ lathe_status lt_gemv_run(const lt_cpu_isa *isa, const lathe_gang *gang, const la
     LT_TRY(describe(isa, call, &j, diag));
     LT_TRY(lt_tile_prepare(&program, isa, call, scratch, tile, diag));
     if (program.points != j.s.m * j.s.n) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "the output's extents are not those of the product");
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL,
+                       "the output's extents are not those of the product");
     }
     if (program.points == 0) {
         return LATHE_OK;
@@ -123,7 +127,7 @@ lathe_status lt_gemv_run(const lt_cpu_isa *isa, const lathe_gang *gang, const la
     for (int64_t at = begin; at < end; at += COLS) {
         int cols = end - at < COLS ? (int)(end - at) : COLS;
         columns(&j, at, cols, tile);
-        lt_tile_block block = {.start = at, .row_step = j.s.n, .rows = (int)j.s.m, .cols = cols, .pitch = COLS};
+        lt_tile_block block = { .start = at, .row_step = j.s.n, .rows = (int)j.s.m, .cols = cols, .pitch = COLS };
         lt_tile_run(&program, &block);
     }
     return LATHE_OK;

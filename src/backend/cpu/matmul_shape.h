@@ -9,8 +9,8 @@
 
 typedef struct lt_matmul {
     int64_t m, n, k;
-    int64_t a_row, a_col, b_row, b_col; /* strides in elements */
-    int rank;                           /* of the batch axes */
+    int64_t a_row, a_col, b_row, b_col;                                            /* strides in elements */
+    int rank;                                                                      /* of the batch axes */
     int64_t batch[LATHE_MAX_RANK], a_step[LATHE_MAX_RANK], b_step[LATHE_MAX_RANK]; /* steps count matrices */
     int64_t batches, b_matrices;
 } lt_matmul;
@@ -24,6 +24,7 @@ void lt_matmul_at(const lt_matmul *s, int64_t batch, int64_t *a, int64_t *b);
 /* Strides of Gemm's C (or of no C: zeros); false when it does not broadcast. */
 bool lt_gemm_addend(const lathe_buffer *c, int64_t m, int64_t n, int64_t *row, int64_t *col);
 /* m, n, k at the opt corner. */
-void lt_matmul_opt(const lathe_problem *problem, const lathe_operand *a, const lathe_operand *b, double *m, double *n, double *k);
+void lt_matmul_opt(const lathe_problem *problem, const lathe_operand *a, const lathe_operand *b, double *m, double *n,
+                   double *k);
 
 #endif

@@ -128,16 +128,17 @@ static void copy_squares(const plan *p, const lathe_gang *gang, int a)
         for (int64_t j = 0; j < p->e[last]; j += SQUARE) {
             int64_t n = p->e[last] - j < SQUARE ? p->e[last] - j : SQUARE;
             for (int64_t i = first; i < first + count; i++) {
-                copy_strided(p, p->dst + (to + i * p->dense[a] + j) * size, p->src + (from + i * p->step[a] + j * p->step[last]) * size, 1,
-                             p->step[last], n);
+                copy_strided(p, p->dst + (to + i * p->dense[a] + j) * size,
+                             p->src + (from + i * p->step[a] + j * p->step[last]) * size, 1, p->step[last], n);
             }
         }
     }
 }
 
-void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_t *e, const int64_t *step, const void *src, void *dst)
+void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_t *e, const int64_t *step,
+                     const void *src, void *dst)
 {
-    plan p = {.size = size, .src = src, .dst = dst};
+    plan p = { .size = size, .src = src, .dst = dst };
     for (int i = 0; i < rank; i++) {
         if (e[i] == 0) {
             return;

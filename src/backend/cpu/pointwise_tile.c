@@ -4,7 +4,7 @@
  */
 #include "backend/cpu/drivers.h"
 
-static const int8_t channels_last[] = {0, 2, 3, 1};
+static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
 /* Does channels-last make a difference: some input has rank 4 and more than one axis? */
 static bool has_images(const lathe_problem *p)
@@ -42,7 +42,8 @@ int lt_pointwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
     return 1;
 }
 
-size_t lt_pointwise_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_pointwise_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config,
+                            const lathe_buffer *in, const lathe_buffer *out, int threads)
 {
     (void)isa, (void)config, (void)in, (void)out;
     return lt_tile_scratch(problem) * (size_t)threads;
@@ -58,3 +59,35 @@ lathe_status lt_pointwise_run(const lt_cpu_isa *isa, const lathe_gang *gang, con
     lt_tile_run_range(&t, begin, end);
     return LATHE_OK;
 }
+
+/* ---- The test device runs host code: pointwise groups stay whole there ---- */
+
+static int twin_fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+{
+    return lt_pointwise_fits(&lt_isa_base, problem, config, fit);
+}
+
+static size_t twin_scratch(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                           const lathe_buffer *out, int threads)
+{
+    return lt_pointwise_scratch(&lt_isa_base, problem, config, in, out, threads);
+}
+
+static lathe_status twin_run(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
+{
+    return lt_pointwise_run(&lt_isa_base, gang, call, diag);
+}
+
+LT_TACTICS(pointwise_twin) = {
+    { .struct_size = sizeof(lathe_tactic),
+      .name = "pointwise.tile.twin",
+      .version = 1,
+      .summary = "pointwise programs, on the test device",
+      .ops = "-",
+      .device = LATHE_SPACE_TWIN,
+      .configs = 1,
+      .fits = twin_fits,
+      .scratch_bytes = twin_scratch,
+      .run = twin_run },
+    { .name = NULL },
+};

@@ -39,10 +39,13 @@ typedef struct layout { /* of one thread's scratch */
 static layout scratch_layout(const lt_product *p, const lathe_problem *problem)
 {
     size_t k = (size_t)p->k, panel = k * (size_t)p->isa->nr * sizeof(float), all = (size_t)all_panels(p) * panel;
-    size_t group = panel > GROUP_BYTES ? panel : GROUP_BYTES; /* no smaller where a panel more no longer fits: scratch only grows */
-    layout l = {.tile = align64(lt_tile_scratch(problem))};
+    size_t group = panel > GROUP_BYTES
+                       ? panel
+                       : GROUP_BYTES; /* no smaller where a panel more no longer fits: scratch only grows */
+    layout l = { .tile = align64(lt_tile_scratch(problem)) };
     l.rows = l.tile + LT_TILE * sizeof(float);
-    l.panels = l.rows + (p->rows_built ? align64((size_t)block_rows(p->isa) * (k + (size_t)p->row_extra) * sizeof(float)) : 0);
+    l.panels =
+        l.rows + (p->rows_built ? align64((size_t)block_rows(p->isa) * (k + (size_t)p->row_extra) * sizeof(float)) : 0);
     l.total = l.panels + (p->panels_built ? align64(all < group ? all : group) : 0);
     return l;
 }
@@ -54,9 +57,11 @@ size_t lt_product_scratch(const lt_product *p, const lathe_problem *problem, int
 
 double lt_product_cost(const lt_cpu_isa *isa, const lathe_problem *problem, double m, double n, double k, double built)
 {
-    double rows = (double)(int64_t)((m + isa->mr - 1) / isa->mr) * isa->mr, cols = (double)(int64_t)((n + isa->nr - 1) / isa->nr) * isa->nr;
+    double rows = (double)(int64_t)((m + isa->mr - 1) / isa->mr) * isa->mr,
+           cols = (double)(int64_t)((n + isa->nr - 1) / isa->nr) * isa->nr;
     double small = m < isa->mr ? m : rows; /* few rows: as many as there are, but each waits for memory */
-    double sums = 2 * small * cols * k / isa->gflops, memory = lt_problem_bytes(problem) * 0.03, waits = m < 4 ? cols * k * 0.1 : 0;
+    double sums = 2 * small * cols * k / isa->gflops, memory = lt_problem_bytes(problem) * 0.03,
+           waits = m < 4 ? cols * k * 0.1 : 0;
     return 500 + (sums > waits ? sums : waits) + memory + built * 0.25 + m * n * lt_tile_cost(isa, problem);
 }
 
@@ -67,7 +72,7 @@ typedef struct worker {
     const lathe_gang *gang;
     lt_tile_program program;
     float *tile, *row_buffer, *panel_buffer;
-    int64_t group;               /* panels of a group */
+    int64_t group;                  /* panels of a group */
     int64_t have_batch, have_group; /* what the panel buffer holds */
     const float *panels;
 } worker;
@@ -75,7 +80,8 @@ typedef struct worker {
 /* Small problems are cut finer, so that every thread has something to do. */
 static int64_t group_size(const lt_product *p, int threads)
 {
-    int64_t panels = all_panels(p), blocks = (p->m + block_rows(p->isa) - 1) / block_rows(p->isa), limit = group_limit(p);
+    int64_t panels = all_panels(p), blocks = (p->m + block_rows(p->isa) - 1) / block_rows(p->isa),
+            limit = group_limit(p);
     int64_t wanted = threads > 1 ? (4 * threads + p->batch * blocks - 1) / (p->batch * blocks) : 1;
     int64_t even = (panels + wanted - 1) / wanted;
     return even < limit ? (even > 0 ? even : 1) : limit;
@@ -110,7 +116,8 @@ static void finish(const lt_product *p, float *tile, int64_t batch, int64_t row,
     }
 }
 
-static void one_tile(worker *w, int64_t batch, int64_t row, int rows, int64_t panel, const float *a, int64_t lda, const float *b)
+static void one_tile(worker *w, int64_t batch, int64_t row, int rows, int64_t panel, const float *a, int64_t lda,
+                     const float *b)
 {
     const lt_product *p = w->p;
     const lt_gemm_kernel *kernels = p->kernels ? p->kernels : p->isa->gemm;
@@ -129,7 +136,9 @@ static void one_tile(worker *w, int64_t batch, int64_t row, int rows, int64_t pa
     if (is_half(p)) {
         p->isa->round16(w->tile, p->type, rows * nr);
     }
-    lt_tile_block block = {.start = (batch * p->m + row) * p->n + col, .row_step = p->n, .rows = rows, .cols = cols, .pitch = nr};
+    lt_tile_block block = {
+        .start = (batch * p->m + row) * p->n + col, .row_step = p->n, .rows = rows, .cols = cols, .pitch = nr
+    };
     lt_tile_run(&w->program, &block);
 }
 
@@ -154,14 +163,14 @@ lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const l
 {
     layout l = scratch_layout(p, call->problem);
     char *scratch = (char *)call->scratch + l.total * (size_t)gang->index;
-    worker w = {.p = p, .gang = gang, .have_batch = -1, .have_group = -1};
+    worker w = { .p = p, .gang = gang, .have_batch = -1, .have_group = -1 };
     w.tile = (float *)(scratch + l.tile);
     w.row_buffer = (float *)(scratch + l.rows);
     w.panel_buffer = (float *)(scratch + l.panels);
     LT_TRY(lt_tile_prepare(&w.program, p->isa, call, scratch, w.tile, diag));
     if (w.program.points != p->batch * p->m * p->n) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "the output has %lld elements, the product %lld", (long long)w.program.points,
-                       (long long)(p->batch * p->m * p->n));
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL, "the output has %lld elements, the product %lld",
+                       (long long)w.program.points, (long long)(p->batch * p->m * p->n));
     }
     if (w.program.points == 0) {
         return LATHE_OK;
@@ -170,7 +179,8 @@ lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const l
         p->prepared(p, &w.program);
     }
     w.group = group_size(p, gang->count);
-    int64_t blocks = (p->m + block_rows(p->isa) - 1) / block_rows(p->isa), groups = (all_panels(p) + w.group - 1) / w.group, begin, end;
+    int64_t blocks = (p->m + block_rows(p->isa) - 1) / block_rows(p->isa),
+            groups = (all_panels(p) + w.group - 1) / w.group, begin, end;
     lathe_gang_split(gang, p->batch * groups * blocks, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         one_unit(&w, u / (groups * blocks), u / blocks % groups, u % blocks);
@@ -256,7 +266,8 @@ int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit)
     return lt_tile_fits(problem, fit);
 }
 
-void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count)
+void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n,
+                    int nr, int64_t first, int64_t count)
 {
     for (int64_t panel = first; panel < first + count; panel++, dst += k * nr) {
         int64_t j0 = panel * nr, cols = n - j0 < nr ? n - j0 : nr;

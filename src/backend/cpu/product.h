@@ -18,9 +18,11 @@ struct lt_product {
     lathe_dtype type;              /* of the operands and the root's result: f32 (also when UNDEFINED), f16, bf16 */
     bool rows_built, panels_built; /* the buffers are used */
     int row_extra;                 /* elements of the row buffer behind each row's k, for the use of `finish` */
-    const lt_gemm_kernel *kernels; /* NULL: f32. Products of pairs of 16-bit integers count pairs in k and leave 32-bit sums */
+    const lt_gemm_kernel
+        *kernels; /* NULL: f32. Products of pairs of 16-bit integers count pairs in k and leave 32-bit sums */
     /* Turns a tile of sums into f32 results in place; NULL: alpha, beta and the addend below. a: the rows that made it. */
-    void (*finish)(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows, int cols, const float *a, int64_t lda);
+    void (*finish)(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows, int cols,
+                   const float *a, int64_t lda);
     void (*prepared)(const lt_product *p, lt_tile_program *program); /* may change the epilogue's program; NULL */
     const void *user;
     /* result = alpha * sum + beta * addend; the addend's element is (batch % addend_period) * addend_batch + row * addend_row + col * addend_col */
@@ -48,6 +50,7 @@ const lathe_operand *lt_root_operand(const lathe_problem *problem, size_t slot, 
 bool lt_root_packable(const lathe_problem *problem, size_t slot);
 
 /* Panels of f32 from a matrix in memory: element (p, j) at b[p * row + j * col], k x n. Used by packs and by products that pack as they go. */
-void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n, int nr, int64_t first, int64_t count);
+void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n,
+                    int nr, int64_t first, int64_t count);
 
 #endif

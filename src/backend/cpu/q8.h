@@ -13,13 +13,13 @@
 typedef struct lt_q8_param {
     uint16_t operand; /* 0xffff: a number of the program */
     double number;
-    int axis;         /* of the dequantized tensor that it runs along; -1: one number */
+    int axis; /* of the dequantized tensor that it runs along; -1: one number */
 } lt_q8_param;
 
 typedef struct lt_q8_slot {
     uint16_t operand; /* 0xffff: the slot is empty */
     lathe_dtype dtype;
-    bool quantized;   /* behind a DequantizeLinear; else a plain f32 operand */
+    bool quantized; /* behind a DequantizeLinear; else a plain f32 operand */
     lt_q8_param scale, zero;
 } lt_q8_slot;
 
@@ -41,18 +41,19 @@ typedef struct lt_q8_finish {
     lt_q8 q;
     const lathe_problem *problem;
     const lathe_buffer *in;
-    float alpha, beta;      /* of Gemm */
-    float over;             /* exact quantization: divided by this, and not by the epilogue; else 1 */
-    bool exact;             /* the bias is an integer in steps of the product's scale */
+    float alpha, beta;          /* of Gemm */
+    float over;                 /* exact quantization: divided by this, and not by the epilogue; else 1 */
+    bool exact;                 /* the bias is an integer in steps of the product's scale */
     int64_t bias_row, bias_col; /* strides of the bias */
-    bool by_row;            /* parameters of w belong to rows (convolution) */
-    int64_t groups, per_group; /* rows of one product belong to index batch % groups * per_group + row */
+    bool by_row;                /* parameters of w belong to rows (convolution) */
+    int64_t groups, per_group;  /* rows of one product belong to index batch % groups * per_group + row */
 } lt_q8_finish;
 /* Reads parameters, so only while a step runs. out->q is set already. */
 void lt_q8_finish_make(const lathe_problem *problem, const lathe_buffer *in, lt_q8_finish *out);
 /* For lt_product.prepared: takes the scale out of an exact final quantization. */
 void lt_q8_prepared(const lt_q8_finish *f, lt_tile_program *program);
 /* Numbers for results col .. col + cols of a row: offset to add to the sum, scale, bias. */
-void lt_q8_line(const lt_q8_finish *f, int64_t batch, int64_t row, int64_t col, int cols, int32_t *offset, float *scale, float *bias);
+void lt_q8_line(const lt_q8_finish *f, int64_t batch, int64_t row, int64_t col, int cols, int32_t *offset, float *scale,
+                float *bias);
 
 #endif

@@ -10,12 +10,13 @@
 static bool read_param(const lathe_problem *p, uint16_t instr, lt_q8_param *out)
 {
     const lathe_pw_instr *s = &p->instrs[instr];
-    *out = (lt_q8_param){.operand = 0xffff, .axis = -1};
+    *out = (lt_q8_param){ .operand = 0xffff, .axis = -1 };
     if (s->op == LATHE_PW_CONST) {
         out->number = s->imm[0];
         return true;
     }
-    if (s->op != LATHE_PW_LOAD || p->in[s->operand].rank > 1 || p->in[s->operand].rank < 0 || s->dtype != p->in[s->operand].dtype) {
+    if (s->op != LATHE_PW_LOAD || p->in[s->operand].rank > 1 || p->in[s->operand].rank < 0 ||
+        s->dtype != p->in[s->operand].dtype) {
         return false;
     }
     out->operand = s->operand;
@@ -38,8 +39,8 @@ static bool read_slot(const lathe_problem *p, size_t slot, lt_q8_slot *out)
 {
     int count = 0;
     size_t last = 0;
-    lt_q8_param none = {.operand = 0xffff, .axis = -1};
-    *out = (lt_q8_slot){.operand = 0xffff, .scale = none, .zero = none};
+    lt_q8_param none = { .operand = 0xffff, .axis = -1 };
+    *out = (lt_q8_slot){ .operand = 0xffff, .scale = none, .zero = none };
     if (slot < p->n_root_in && p->root_in[slot] != 0xffff) {
         const lathe_operand *o = lt_root_operand(p, slot, &out->operand);
         out->operand = o ? out->operand : 0xffff;
@@ -56,12 +57,13 @@ static bool read_slot(const lathe_problem *p, size_t slot, lt_q8_slot *out)
         return true;
     }
     const lathe_pw_instr *q = &p->instrs[last], *x = &p->instrs[q->args[0]];
-    if (q->op != LATHE_PW_DEQUANT || q->dtype != LATHE_DTYPE_F32 || count > 4 || x->op != LATHE_PW_LOAD || !whole_tensor(p, x)) {
+    if (q->op != LATHE_PW_DEQUANT || q->dtype != LATHE_DTYPE_F32 || count > 4 || x->op != LATHE_PW_LOAD ||
+        !whole_tensor(p, x)) {
         return false;
     }
-    *out = (lt_q8_slot){.operand = x->operand, .dtype = x->dtype, .quantized = true};
-    return p->instrs[q->args[1]].dtype == LATHE_DTYPE_F32 && p->instrs[q->args[2]].dtype == x->dtype && read_param(p, q->args[1], &out->scale) &&
-           read_param(p, q->args[2], &out->zero);
+    *out = (lt_q8_slot){ .operand = x->operand, .dtype = x->dtype, .quantized = true };
+    return p->instrs[q->args[1]].dtype == LATHE_DTYPE_F32 && p->instrs[q->args[2]].dtype == x->dtype &&
+           read_param(p, q->args[1], &out->scale) && read_param(p, q->args[2], &out->zero);
 }
 
 int lt_q8_read(const lathe_problem *problem, lathe_fit *fit, lt_q8 *out)
@@ -112,7 +114,8 @@ int lt_q8_fits(const lt_q8 *q, int w_axis, int bias_axis, double k, lathe_fit *f
     if (q->bias.operand == 0xffff) {
         return 1;
     }
-    if (q->bias.quantized ? q->bias.dtype != LATHE_DTYPE_I32 || !along(&q->bias, bias_axis) : q->bias.dtype != LATHE_DTYPE_F32) {
+    if (q->bias.quantized ? q->bias.dtype != LATHE_DTYPE_I32 || !along(&q->bias, bias_axis)
+                          : q->bias.dtype != LATHE_DTYPE_F32) {
         return lt_no(fit, "the bias is neither f32 nor i32 with one scale or one for each index");
     }
     return 1;
@@ -146,7 +149,8 @@ static float final_scale(const lathe_problem *p, const lathe_buffer *in)
     for (int i = 0; i < count; i++) {
         if (first[i].op == LATHE_PW_QUANT && !quant) {
             quant = &first[i];
-        } else if (first[i].op != LATHE_PW_ROOT && first[i].op != LATHE_PW_LOAD && first[i].op != LATHE_PW_CONST && first[i].op != LATHE_PW_STORE) {
+        } else if (first[i].op != LATHE_PW_ROOT && first[i].op != LATHE_PW_LOAD && first[i].op != LATHE_PW_CONST &&
+                   first[i].op != LATHE_PW_STORE) {
             return 0;
         }
     }
@@ -155,8 +159,9 @@ static float final_scale(const lathe_problem *p, const lathe_buffer *in)
     for (int i = 0; quant && i < count; i++) {
         stored = stored && (first[i].op != LATHE_PW_STORE || &p->instrs[first[i].args[0]] == quant);
     }
-    if (!stored || p->instrs[quant->args[0]].op != LATHE_PW_ROOT || p->instrs[quant->args[1]].dtype != LATHE_DTYPE_F32 ||
-        !read_param(p, quant->args[1], &scale) || scale.axis >= 0) {
+    if (!stored || p->instrs[quant->args[0]].op != LATHE_PW_ROOT ||
+        p->instrs[quant->args[1]].dtype != LATHE_DTYPE_F32 || !read_param(p, quant->args[1], &scale) ||
+        scale.axis >= 0) {
         return 0;
     }
     return lt_q8_scale(&scale, in, 0);
@@ -167,7 +172,9 @@ void lt_q8_finish_make(const lathe_problem *problem, const lathe_buffer *in, lt_
     bool exact = problem->flags & LATHE_PROBLEM_EXACT_INT;
     float scale = exact ? final_scale(problem, in) : 0;
     lt_q8 q = out->q;
-    *out = (lt_q8_finish){.q = q, .problem = problem, .in = in, .alpha = 1, .beta = 1, .over = scale > 0 ? scale : 1, .groups = 1};
+    *out = (lt_q8_finish){
+        .q = q, .problem = problem, .in = in, .alpha = 1, .beta = 1, .over = scale > 0 ? scale : 1, .groups = 1
+    };
     out->exact = exact && q.bias.quantized && q.bias.operand != 0xffff;
 }
 
@@ -207,7 +214,8 @@ static void bias_at(const lt_q8_finish *f, int64_t row, int64_t col, int64_t ind
     }
 }
 
-void lt_q8_line(const lt_q8_finish *f, int64_t batch, int64_t row, int64_t col, int cols, int32_t *offset, float *scale, float *bias)
+void lt_q8_line(const lt_q8_finish *f, int64_t batch, int64_t row, int64_t col, int cols, int32_t *offset, float *scale,
+                float *bias)
 {
     float x = f->alpha * lt_q8_scale(&f->q.x.scale, f->in, 0);
     for (int j = 0; j < cols; j++) {

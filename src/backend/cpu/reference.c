@@ -71,14 +71,14 @@ static lathe_status make(lt_eval *c, int i, lathe_dtype dtype, int rank, const i
     }
     LT_TRY(lt_tensor_shape(t, dtype, rank, dims, c->where, c->diag));
     if (dtype != o->dtype || rank != to->rank) {
-        return lt_eval_fail(c, "output %d has type %s and rank %d, planned were %s and %d", i, lt_dtype_get(dtype)->name, rank,
-                            lt_dtype_get(o->dtype)->name, to->rank);
+        return lt_eval_fail(c, "output %d has type %s and rank %d, planned were %s and %d", i,
+                            lt_dtype_get(dtype)->name, rank, lt_dtype_get(o->dtype)->name, to->rank);
     }
     bool bounded = o->flags & LATHE_OPERAND_BOUNDED;
     for (int d = 0; d < rank; d++) {
         if (bounded ? dims[d] > to->dims[d] : dims[d] != to->dims[d]) {
-            return lt_eval_fail(c, "output %d has extent %lld on axis %d, planned was %s%lld", i, (long long)dims[d], d, bounded ? "at most " : "",
-                                (long long)to->dims[d]);
+            return lt_eval_fail(c, "output %d has extent %lld on axis %d, planned was %s%lld", i, (long long)dims[d], d,
+                                bounded ? "at most " : "", (long long)to->dims[d]);
         }
     }
     if (bounded) {
@@ -95,7 +95,7 @@ static lathe_status view(const lathe_operand *o, const lathe_buffer *from, lt_an
         *any = *(const lt_any *)from->handle;
         return LATHE_OK;
     }
-    *any = (lt_any){.cls = LT_TENSOR};
+    *any = (lt_any){ .cls = LT_TENSOR };
     LT_TRY(lt_tensor_shape(&any->tensor, o->dtype, from->rank, from->dims, "operand", diag));
     any->tensor.data = from->data;
     return LATHE_OK;
@@ -135,9 +135,22 @@ static lathe_status evaluate(const lathe_call *call, lt_host *host, lathe_diag *
     for (size_t i = 0; i < p->n_out; i++) {
         out[i] = p->out[i].flags & LATHE_OPERAND_ABSENT ? NULL : &any[i];
     }
-    bound b = {call, host};
-    lt_eval c = {.op = op, .attrs = p->attrs, .n_attrs = p->n_attrs, .where = p->op, .n_in = (int)p->n_root_in, .in = in, .n_out = (int)p->n_out, .out = out,
-                 .scratch = host->scratch, .make = make, .keep = keep, .user = &b, .seed = host->seed, .node = host->node, .diag = diag};
+    bound b = { call, host };
+    lt_eval c = { .op = op,
+                  .attrs = p->attrs,
+                  .n_attrs = p->n_attrs,
+                  .where = p->op,
+                  .n_in = (int)p->n_root_in,
+                  .in = in,
+                  .n_out = (int)p->n_out,
+                  .out = out,
+                  .scratch = host->scratch,
+                  .make = make,
+                  .keep = keep,
+                  .user = &b,
+                  .seed = host->seed,
+                  .node = host->node,
+                  .diag = diag };
     LT_TRY(lt_op_eval(&c));
     for (size_t i = 0; i < p->n_out; i++) {
         lathe_buffer *to = &call->out[i];
@@ -158,16 +171,30 @@ static lathe_status run_reference(const lathe_gang *gang, const lathe_call *call
     }
     lt_arena scratch; /* devices give no host services: their reference steps allocate */
     lt_arena_init(&scratch, NULL);
-    lt_host host = {.scratch = &scratch, .keep = &scratch};
+    lt_host host = { .scratch = &scratch, .keep = &scratch };
     lathe_status status = evaluate(call, &host, diag);
     lt_arena_destroy(&scratch);
     return status;
 }
 
 LT_TACTICS(reference) = {
-    {.struct_size = sizeof(lathe_tactic), .name = "reference.eval", .version = 1, .summary = "any operator by its clear reference, one thread",
-     .ops = "*", .device = LATHE_SPACE_HOST, .configs = 1, .fits = fits_reference, .run = run_reference},
-    {.struct_size = sizeof(lathe_tactic), .name = "reference.twin", .version = 1, .summary = "any operator by its clear reference, on the test device",
-     .ops = "*", .device = LATHE_SPACE_TWIN, .configs = 1, .fits = fits_twin, .run = run_reference},
-    {.name = NULL},
+    { .struct_size = sizeof(lathe_tactic),
+      .name = "reference.eval",
+      .version = 1,
+      .summary = "any operator by its clear reference, one thread",
+      .ops = "*",
+      .device = LATHE_SPACE_HOST,
+      .configs = 1,
+      .fits = fits_reference,
+      .run = run_reference },
+    { .struct_size = sizeof(lathe_tactic),
+      .name = "reference.twin",
+      .version = 1,
+      .summary = "any operator by its clear reference, on the test device",
+      .ops = "*",
+      .device = LATHE_SPACE_TWIN,
+      .configs = 1,
+      .fits = fits_twin,
+      .run = run_reference },
+    { .name = NULL },
 };

@@ -21,7 +21,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         return lt_no(fit, "rank or stored type changes");
     }
     if (bits < 8 || a->strided || b->strided) {
-        return lt_no(fit, bits < 8 ? "elements of %u bits are always plain" : "%u-bit elements in a strided format", bits);
+        return lt_no(fit, bits < 8 ? "elements of %u bits are always plain" : "%u-bit elements in a strided format",
+                     bits);
     }
     fit->in[0] = *a;
     fit->out[0] = *b;
@@ -31,7 +32,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 }
 
 /* Dense on both sides: the destination in its own order. */
-static void permute(const lathe_gang *gang, const lathe_format *a, const lathe_format *b, const int64_t *dims, const lathe_call *call)
+static void permute(const lathe_gang *gang, const lathe_format *a, const lathe_format *b, const int64_t *dims,
+                    const lathe_call *call)
 {
     int64_t from[LATHE_MAX_RANK], e[LATHE_MAX_RANK], step[LATHE_MAX_RANK];
     (void)lt_format_strides(a, dims, from);
@@ -43,10 +45,11 @@ static void permute(const lathe_gang *gang, const lathe_format *a, const lathe_f
 }
 
 /* One by one, pads first. Serial: thread 0 does it all. */
-static lathe_status scatter(const lathe_format *a, const lathe_format *b, const int64_t *dims, const lathe_call *call, lathe_diag *diag)
+static lathe_status scatter(const lathe_format *a, const lathe_format *b, const int64_t *dims, const lathe_call *call,
+                            lathe_diag *diag)
 {
     size_t size = lathe_dtype_bits(a->storage) / 8, bytes;
-    int64_t c[LATHE_MAX_RANK] = {0}, count;
+    int64_t c[LATHE_MAX_RANK] = { 0 }, count;
     if (!lt_format_bytes(b, b->rank, dims, &bytes) || !lt_dims_count(dims, b->rank, &count)) {
         return LT_FAIL(diag, LATHE_OVERFLOW, "Reformat", NULL, "the size of the tensor overflows");
     }
@@ -59,7 +62,8 @@ static lathe_status scatter(const lathe_format *a, const lathe_format *b, const 
     const char *src = call->in[0].data;
     char *dst = call->out[0].data;
     do {
-        memcpy(dst + (size_t)lt_format_offset(b, dims, c) * size, src + (size_t)lt_format_offset(a, dims, c) * size, size);
+        memcpy(dst + (size_t)lt_format_offset(b, dims, c) * size, src + (size_t)lt_format_offset(a, dims, c) * size,
+               size);
     } while (lt_next_coords(b->rank, dims, c));
     return LATHE_OK;
 }
@@ -68,7 +72,8 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 {
     const lathe_format *a = &call->problem->in[0].format, *b = &call->problem->out[0].format;
     const lathe_buffer *in = &call->in[0], *out = &call->out[0];
-    if (in->rank != a->rank || out->rank != a->rank || (a->rank > 0 && memcmp(in->dims, out->dims, (size_t)a->rank * sizeof *in->dims) != 0)) {
+    if (in->rank != a->rank || out->rank != a->rank ||
+        (a->rank > 0 && memcmp(in->dims, out->dims, (size_t)a->rank * sizeof *in->dims) != 0)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, "Reformat", NULL, "source and destination have different extents");
     }
     if (a->block <= 1 && b->block <= 1 && a->pad_to <= 1 && b->pad_to <= 1) {
@@ -79,7 +84,14 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 }
 
 LT_TACTICS(reformat_generic) = {
-    {.struct_size = sizeof(lathe_tactic), .name = "reformat.generic", .version = 1, .summary = "any format to any other in host memory", .ops = "lathe.Reformat",
-     .device = LATHE_SPACE_HOST, .configs = 1, .fits = fits, .run = run},
-    {.name = NULL},
+    { .struct_size = sizeof(lathe_tactic),
+      .name = "reformat.generic",
+      .version = 1,
+      .summary = "any format to any other in host memory",
+      .ops = "lathe.Reformat",
+      .device = LATHE_SPACE_HOST,
+      .configs = 1,
+      .fits = fits,
+      .run = run },
+    { .name = NULL },
 };

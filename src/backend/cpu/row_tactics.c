@@ -17,9 +17,17 @@ typedef struct kind_row {
 } kind_row;
 
 static const kind_row kinds[] = {
-    {"Softmax", SOFTMAX, false, false}, {"LogSoftmax", LOG_SOFTMAX, false, false}, {"LayerNormalization", LAYER_NORM, false, false},
-    {"RMSNormalization", RMS_NORM, false, false}, {"InstanceNormalization", INSTANCE_NORM, false, true}, {"ReduceSum", SUM, true, false}, {"ReduceMean", MEAN, true, false}, {"ReduceMax", MAX, true, false},
-    {"ReduceMin", MIN, true, false}, {"GlobalAveragePool", MEAN, false, true}, {"GlobalMaxPool", MAX, false, true},
+    { "Softmax", SOFTMAX, false, false },
+    { "LogSoftmax", LOG_SOFTMAX, false, false },
+    { "LayerNormalization", LAYER_NORM, false, false },
+    { "RMSNormalization", RMS_NORM, false, false },
+    { "InstanceNormalization", INSTANCE_NORM, false, true },
+    { "ReduceSum", SUM, true, false },
+    { "ReduceMean", MEAN, true, false },
+    { "ReduceMax", MAX, true, false },
+    { "ReduceMin", MIN, true, false },
+    { "GlobalAveragePool", MEAN, false, true },
+    { "GlobalMaxPool", MAX, false, true },
 };
 
 static const kind_row *kind_of(const lathe_problem *p)
@@ -149,7 +157,8 @@ static int fits_types(const lathe_problem *p, const kind_row *k, lathe_fit *fit)
     }
     for (size_t slot = 0; slot < p->n_root_in; slot++) {
         const lathe_operand *o = lt_root_operand(p, slot, NULL);
-        if (o && !(k->axes && slot == 1) && (o->dtype != LATHE_DTYPE_F32 || o->rank < 0 || (o->flags & LATHE_OPERAND_MANAGED))) {
+        if (o && !(k->axes && slot == 1) &&
+            (o->dtype != LATHE_DTYPE_F32 || o->rank < 0 || (o->flags & LATHE_OPERAND_MANAGED))) {
             return lt_no(fit, "input %zu is %s", slot, lathe_dtype_name(o->dtype));
         }
     }
@@ -158,7 +167,8 @@ static int fits_types(const lathe_problem *p, const kind_row *k, lathe_fit *fit)
         if (i > 0 && count == 0 && !absent) {
             return lt_no(fit, "more than one result");
         }
-        if (!absent && ((p->out[i].flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED)) || (count == 0 && p->out[i].dtype != LATHE_DTYPE_F32))) {
+        if (!absent && ((p->out[i].flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED)) ||
+                        (count == 0 && p->out[i].dtype != LATHE_DTYPE_F32))) {
             return lt_no(fit, "output %zu has no planned extents, or another type", i);
         }
     }
@@ -173,7 +183,7 @@ static int fits_types(const lathe_problem *p, const kind_row *k, lathe_fit *fit)
 static double row_cost(const lt_cpu_isa *isa, row_kind kind)
 {
     double slower = isa->nr >= 32 ? 1 : isa->nr >= 16 ? 1.4 : 2.8;
-    return slower * (kind == SOFTMAX || kind == LOG_SOFTMAX ? 0.9 : reduces(&(kind_row){.kind = kind}) ? 0.08 : 0.25);
+    return slower * (kind == SOFTMAX || kind == LOG_SOFTMAX ? 0.9 : reduces(&(kind_row){ .kind = kind }) ? 0.08 : 0.25);
 }
 
 static int fits_rows(const lt_cpu_isa *isa, const lathe_problem *p, bool reduce, lathe_fit *fit)
@@ -234,11 +244,12 @@ typedef struct rows {
 
 static bool extents_of(const lathe_problem *p, const lathe_buffer *in, int64_t *count, int64_t *length)
 {
-    lathe_fit fit = {.struct_size = sizeof fit};
+    lathe_fit fit = { .struct_size = sizeof fit };
     uint16_t nx;
     (void)lt_root_operand(p, 0, &nx);
     int axis = row_axis(p, kind_of(p), in[nx].rank, &fit);
-    return axis >= 0 && lt_dims_count(in[nx].dims, axis, count) && lt_dims_count(in[nx].dims + axis, in[nx].rank - axis, length);
+    return axis >= 0 && lt_dims_count(in[nx].dims, axis, count) &&
+           lt_dims_count(in[nx].dims + axis, in[nx].rank - axis, length);
 }
 
 /* One thread's scratch: registers, tile, a row when the epilogue wants it. */
@@ -254,23 +265,26 @@ static size_t scratch_rows(const lathe_problem *p, const lathe_buffer *in, int t
     return extents_of(p, in, &count, &length) ? thread_scratch(p, length) * (size_t)threads : 0;
 }
 
-size_t lt_row_map_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_row_map_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                          const lathe_buffer *out, int threads)
 {
     (void)isa, (void)config, (void)out;
     return scratch_rows(problem, in, threads);
 }
 
-size_t lt_row_reduce_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_row_reduce_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config,
+                             const lathe_buffer *in, const lathe_buffer *out, int threads)
 {
     (void)isa, (void)config, (void)out;
     return scratch_rows(problem, in, threads);
 }
 
-static lathe_status describe(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, rows *r, lathe_diag *diag)
+static lathe_status describe(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, rows *r,
+                             lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
     uint16_t n;
-    *r = (rows){.isa = isa, .kind = kind_of(p)->kind};
+    *r = (rows){ .isa = isa, .kind = kind_of(p)->kind };
     if (!extents_of(p, call->in, &r->count, &r->length)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the extents make no rows");
     }
@@ -284,7 +298,8 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_gang *gang, cons
         if (!lt_root_operand(p, slot, &n)) {
             continue;
         }
-        if (!lt_dims_count(call->in[n].dims, call->in[n].rank, &elements) || elements != (channels ? r->channels : r->length)) {
+        if (!lt_dims_count(call->in[n].dims, call->in[n].rank, &elements) ||
+            elements != (channels ? r->channels : r->length)) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "scale or bias has not the extents of the rows");
         }
         *(slot == 1 ? &r->scale : &r->bias) = call->in[n].data;
@@ -294,7 +309,7 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_gang *gang, cons
     r->tile = (float *)(scratch + registers);
     r->row = r->tile + LT_TILE;
     LT_TRY(lt_tile_prepare(&r->program, isa, call, scratch, r->tile, diag));
-    if (r->program.points != (reduces(&(kind_row){.kind = r->kind}) ? r->count : r->count * r->length)) {
+    if (r->program.points != (reduces(&(kind_row){ .kind = r->kind }) ? r->count : r->count * r->length)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the output has other extents than the rows");
     }
     return LATHE_OK;
@@ -321,7 +336,8 @@ static void map_row(const rows *r, int64_t number, const float *x, float *dst)
         break;
     default:
         mean = r->kind == LAYER_NORM ? isa->row_sum(x, n) / (float)n : 0;
-        isa->row_normalize(dst, x, mean, 1.0f / sqrtf(isa->row_squares(x, mean, n) / (float)n + r->epsilon), r->scale, r->bias, n);
+        isa->row_normalize(dst, x, mean, 1.0f / sqrtf(isa->row_squares(x, mean, n) / (float)n + r->epsilon), r->scale,
+                           r->bias, n);
         break;
     }
 }
@@ -343,7 +359,7 @@ lathe_status lt_row_map_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
         map_row(&r, i, r.x + i * r.length, r.row);
         for (int64_t at = 0; at < r.length; at += LT_TILE) {
             int n = r.length - at < LT_TILE ? (int)(r.length - at) : LT_TILE;
-            lt_tile_block block = {.start = i * r.length + at, .rows = 1, .cols = n, .pitch = LT_TILE};
+            lt_tile_block block = { .start = i * r.length + at, .rows = 1, .cols = n, .pitch = LT_TILE };
             memcpy(r.tile, r.row + at, (size_t)n * sizeof *r.tile);
             lt_tile_run(&r.program, &block);
         }
@@ -379,7 +395,7 @@ lathe_status lt_row_reduce_run(const lt_cpu_isa *isa, const lathe_gang *gang, co
         for (int k = 0; k < n; k++) {
             r.tile[k] = reduce_row(&r, r.x + (i + k) * r.length);
         }
-        lt_tile_block block = {.start = i, .rows = 1, .cols = n, .pitch = LT_TILE};
+        lt_tile_block block = { .start = i, .rows = 1, .cols = n, .pitch = LT_TILE };
         lt_tile_run(&r.program, &block);
     }
     return LATHE_OK;

@@ -13,9 +13,9 @@
 struct lt_cpu_isa;
 
 enum {
-    LT_TILE = 512,          /* points in a tile, row pitches included */
-    LT_TILE_INSTRS = 128,   /* more are refused */
-    LT_TILE_LANES = 16      /* a register is computed in whole groups of this many points */
+    LT_TILE = 512,        /* points in a tile, row pitches included */
+    LT_TILE_INSTRS = 128, /* more are refused */
+    LT_TILE_LANES = 16    /* a register is computed in whole groups of this many points */
 };
 
 /* How a value lies in a register: floats of 32 bits (f32, f16, bf16), f64, and integers in 32 or 64 bits (u32 takes 64). */
@@ -80,7 +80,8 @@ double lt_tile_cost(const struct lt_cpu_isa *isa, const lathe_problem *problem);
  * scratch: this thread's own. root: where the root's results will lie, rows * pitch of them for each block, 64-byte aligned, readable up to LT_TILE; never
  * written to. NULL when there is no root.
  */
-lathe_status lt_tile_prepare(lt_tile_program *t, const struct lt_cpu_isa *isa, const lathe_call *call, void *scratch, const void *root, lathe_diag *diag);
+lathe_status lt_tile_prepare(lt_tile_program *t, const struct lt_cpu_isa *isa, const lathe_call *call, void *scratch,
+                             const void *root, lathe_diag *diag);
 void lt_tile_run(const lt_tile_program *t, const lt_tile_block *block);
 /* All points begin .. end of a program without a root. */
 void lt_tile_run_range(const lt_tile_program *t, int64_t begin, int64_t end);

@@ -50,7 +50,8 @@ static void set_i64(lathe_dtype dtype, void *reg, int i, int64_t value)
 static void floats(const lt_tile_step *s, int n)
 {
     for (int i = 0; i < n; i++) {
-        double x = get_f64(s->from, s->x, i), y = s->y ? get_f64(s->from, s->y, i) : 0, z = s->z ? get_f64(s->from, s->z, i) : 0;
+        double x = get_f64(s->from, s->x, i), y = s->y ? get_f64(s->from, s->y, i) : 0,
+               z = s->z ? get_f64(s->from, s->z, i) : 0;
         set_f64(s->dtype, s->dst, i, lt_pw_f64(s->op, s->dtype, x, y, z, s->imm));
     }
 }
@@ -58,7 +59,8 @@ static void floats(const lt_tile_step *s, int n)
 static void ints(const lt_tile_step *s, int n)
 {
     for (int i = 0; i < n; i++) {
-        int64_t x = get_i64(s->from, s->x, i), y = s->y ? get_i64(s->from, s->y, i) : 0, z = s->z ? get_i64(s->from, s->z, i) : 0;
+        int64_t x = get_i64(s->from, s->x, i), y = s->y ? get_i64(s->from, s->y, i) : 0,
+                z = s->z ? get_i64(s->from, s->z, i) : 0;
         set_i64(s->dtype, s->dst, i, lt_pw_i64(s->op, s->dtype, x, y, z, s->imm));
     }
 }
@@ -168,7 +170,8 @@ static void cast_i32_i64(const lt_tile_step *s, int n)
 static lt_tile_fn cast_of(lathe_dtype to, lathe_dtype from)
 {
     lt_lane a = lt_lane_of(to), b = lt_lane_of(from);
-    if (to == from || (a == LT_LANE_F32 && from == LATHE_DTYPE_F16 && to == LATHE_DTYPE_F32) || (from == LATHE_DTYPE_BF16 && to == LATHE_DTYPE_F32)) {
+    if (to == from || (a == LT_LANE_F32 && from == LATHE_DTYPE_F16 && to == LATHE_DTYPE_F32) ||
+        (from == LATHE_DTYPE_BF16 && to == LATHE_DTYPE_F32)) {
         return cast_same;
     }
     if (a == LT_LANE_F32 && b == LT_LANE_F32) {
@@ -233,20 +236,21 @@ static void dequantize_half(const lt_tile_step *s, int n)
     const float *y = s->y;
     for (int i = 0; i < n; i++) {
         double product = (double)(float)((int64_t)x[i] - z[i]) * (double)y[i];
-        dst[i] = s->dtype == LATHE_DTYPE_F16 ? lt_f16_to_f32(lt_f64_to_f16(product)) : lt_bf16_to_f32(lt_f64_to_bf16(product));
+        dst[i] = s->dtype == LATHE_DTYPE_F16 ? lt_f16_to_f32(lt_f64_to_f16(product))
+                                             : lt_bf16_to_f32(lt_f64_to_bf16(product));
     }
 }
 
 /* ---- Frequent integer arithmetic ---- */
 
-#define WRAPPED(expression)                                                                    \
-    do {                                                                                       \
-        const uint32_t *xs = s->x, *ys = s->y;                                                 \
-        int32_t *dst = s->dst;                                                                 \
-        for (int i = 0; i < n; i++) {                                                          \
-            uint32_t x = xs[i], y = ys[i], v = (expression);                                   \
-            dst[i] = wrap_narrow(s->dtype, v);                                                 \
-        }                                                                                      \
+#define WRAPPED(expression)                                                                                            \
+    do {                                                                                                               \
+        const uint32_t *xs = s->x, *ys = s->y;                                                                         \
+        int32_t *dst = s->dst;                                                                                         \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            uint32_t x = xs[i], y = ys[i], v = (expression);                                                           \
+            dst[i] = wrap_narrow(s->dtype, v);                                                                         \
+        }                                                                                                              \
     } while (0)
 
 static inline int32_t wrap_narrow(lathe_dtype dtype, uint32_t v)
@@ -280,14 +284,14 @@ static void mul_i32(const lt_tile_step *s, int n)
     WRAPPED(x * y);
 }
 
-#define WIDE(expression)                                      \
-    do {                                                      \
-        const uint64_t *xs = s->x, *ys = s->y;                \
-        uint64_t *dst = s->dst;                               \
-        for (int i = 0; i < n; i++) {                         \
-            uint64_t x = xs[i], y = ys[i];                    \
-            dst[i] = (expression);                            \
-        }                                                     \
+#define WIDE(expression)                                                                                               \
+    do {                                                                                                               \
+        const uint64_t *xs = s->x, *ys = s->y;                                                                         \
+        uint64_t *dst = s->dst;                                                                                        \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            uint64_t x = xs[i], y = ys[i];                                                                             \
+            dst[i] = (expression);                                                                                     \
+        }                                                                                                              \
     } while (0)
 
 static void add_i64(const lt_tile_step *s, int n)
@@ -327,7 +331,8 @@ static lt_tile_fn quantization(lathe_pw_op op, lathe_dtype dtype, lathe_dtype fr
 {
     bool real = lt_lane_of(scale) == LT_LANE_F32;
     if (op == LATHE_PW_QUANT) {
-        bool small = dtype == LATHE_DTYPE_U8 || dtype == LATHE_DTYPE_I8 || dtype == LATHE_DTYPE_U16 || dtype == LATHE_DTYPE_I16;
+        bool small =
+            dtype == LATHE_DTYPE_U8 || dtype == LATHE_DTYPE_I8 || dtype == LATHE_DTYPE_U16 || dtype == LATHE_DTYPE_I16;
         return real && small && lt_lane_of(from) == LT_LANE_F32 ? quantize : NULL;
     }
     if (!real || lt_lane_of(from) != LT_LANE_I32 || from == LATHE_DTYPE_BOOL || lt_lane_of(dtype) != LT_LANE_F32) {
@@ -364,7 +369,8 @@ static bool only_floats(lathe_pw_op op)
 lt_tile_fn lt_tile_plain(lathe_pw_op op, lathe_dtype dtype, lathe_dtype from, lathe_dtype scale)
 {
     lt_lane lane = lt_lane_of(dtype), source = lt_lane_of(from);
-    bool real = lane == LT_LANE_F32 || lane == LT_LANE_F64, real_source = source == LT_LANE_F32 || source == LT_LANE_F64;
+    bool real = lane == LT_LANE_F32 || lane == LT_LANE_F64,
+         real_source = source == LT_LANE_F32 || source == LT_LANE_F64;
     if (lane == LT_LANE_NONE || source == LT_LANE_NONE) {
         return NULL;
     }

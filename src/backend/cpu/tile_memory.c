@@ -32,15 +32,15 @@ lt_lane lt_lane_of(lathe_dtype dtype)
 }
 
 /* to[i] = (expression of the element v of type `type` at index + i * step). */
-#define FETCH(type, lane, expression)                                          \
-    do {                                                                       \
-        lane *to = (lane *)reg + at;                                           \
-        const char *from = data + index * (int64_t)sizeof(type);               \
-        for (int i = 0; i < n; i++, from += step * (int64_t)sizeof(type)) {    \
-            type v;                                                            \
-            memcpy(&v, from, sizeof v);                                        \
-            to[i] = (expression);                                              \
-        }                                                                      \
+#define FETCH(type, lane, expression)                                                                                  \
+    do {                                                                                                               \
+        lane *to = (lane *)reg + at;                                                                                   \
+        const char *from = data + index * (int64_t)sizeof(type);                                                       \
+        for (int i = 0; i < n; i++, from += step * (int64_t)sizeof(type)) {                                            \
+            type v;                                                                                                    \
+            memcpy(&v, from, sizeof v);                                                                                \
+            to[i] = (expression);                                                                                      \
+        }                                                                                                              \
     } while (0)
 
 /* One element n times. */
@@ -117,15 +117,15 @@ void lt_tile_fetch(lathe_dtype dtype, void *reg, int at, const char *data, int64
     }
 }
 
-#define PUT(type, lane, expression)                                            \
-    do {                                                                       \
-        const lane *from = (const lane *)reg + at;                             \
-        char *to = data + index * (int64_t)sizeof(type);                       \
-        for (int i = 0; i < n; i++, to += step * (int64_t)sizeof(type)) {      \
-            lane x = from[i];                                                  \
-            type v = (type)(expression);                                       \
-            memcpy(to, &v, sizeof v);                                          \
-        }                                                                      \
+#define PUT(type, lane, expression)                                                                                    \
+    do {                                                                                                               \
+        const lane *from = (const lane *)reg + at;                                                                     \
+        char *to = data + index * (int64_t)sizeof(type);                                                               \
+        for (int i = 0; i < n; i++, to += step * (int64_t)sizeof(type)) {                                              \
+            lane x = from[i];                                                                                          \
+            type v = (type)(expression);                                                                               \
+            memcpy(to, &v, sizeof v);                                                                                  \
+        }                                                                                                              \
     } while (0)
 
 void lt_tile_put(lathe_dtype dtype, char *data, int64_t index, int64_t step, const void *reg, int at, int n)

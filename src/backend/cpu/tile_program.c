@@ -2,8 +2,8 @@
  * tile_program.c - prepares and runs tile programs: registers, the collapsed space, loads and stores. Called by the tactics of this folder; it knows
  * nothing of roots beyond the tile that they leave.
  */
-#include "backend/cpu/tile.h"
 #include "backend/cpu/cpu_isa.h"
+#include "backend/cpu/tile.h"
 #include <string.h>
 
 /* ---- Facts of a problem ---- */
@@ -11,8 +11,8 @@
 /* Registers: assignment of each instruction. Constants and loads of single numbers keep theirs for the whole step. */
 typedef struct registers {
     int count;
-    bool wide;                   /* some value takes 64 bits */
-    int16_t of[LT_TILE_INSTRS];  /* by place in the program (first = the first instruction with slot -1) */
+    bool wide;                  /* some value takes 64 bits */
+    int16_t of[LT_TILE_INSTRS]; /* by place in the program (first = the first instruction with slot -1) */
 } registers;
 
 static bool is_wide(lathe_dtype dtype)
@@ -75,7 +75,8 @@ static void assign_registers(const lathe_problem *p, registers *r)
             continue;
         }
         r->wide = r->wide || is_wide(s->dtype);
-        for (int k = 0; k < lt_pw_arity(s->op); k++) { /* an argument that dies here leaves its register, to this result if the widths are equal */
+        for (int k = 0; k < lt_pw_arity(s->op);
+             k++) { /* an argument that dies here leaves its register, to this result if the widths are equal */
             int a = place(p, first, s->args[k]);
             if (last[a] != i || r->of[a] < 0) {
                 continue;
@@ -127,7 +128,8 @@ static int fits_store(const lathe_problem *p, const lathe_pw_instr *s, lathe_fit
     if (o->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED) || o->rank != p->space_rank) {
         return lt_no(fit, "output %u does not have the extents of the space", s->operand);
     }
-    return p->instrs[s->args[0]].dtype == o->dtype ? 1 : lt_no(fit, "a store changes the type of output %u", s->operand);
+    return p->instrs[s->args[0]].dtype == o->dtype ? 1
+                                                   : lt_no(fit, "a store changes the type of output %u", s->operand);
 }
 
 /* Arguments of one type, except the condition of Where and the parameters of quantization. */
@@ -149,9 +151,10 @@ static int fits_arguments(const lathe_problem *p, const lathe_pw_instr *s, lathe
             return lt_no(fit, "the zero point of %s has another type", lathe_pw_name(s->op));
         }
     }
-    return lt_tile_plain(s->op, s->dtype, from, scale) ? 1
-                                                       : lt_no(fit, "%s from %s to %s has no loop", lathe_pw_name(s->op), lathe_dtype_name(from),
-                                                               lathe_dtype_name(s->dtype));
+    return lt_tile_plain(s->op, s->dtype, from, scale)
+               ? 1
+               : lt_no(fit, "%s from %s to %s has no loop", lathe_pw_name(s->op), lathe_dtype_name(from),
+                       lathe_dtype_name(s->dtype));
 }
 
 int lt_tile_fits(const lathe_problem *problem, lathe_fit *fit)
@@ -170,8 +173,8 @@ int lt_tile_fits(const lathe_problem *problem, lathe_fit *fit)
             return lt_no(fit, "no tile program computes %s", lathe_dtype_name(s->dtype));
         }
         stores += s->op == LATHE_PW_STORE;
-        int good = s->op == LATHE_PW_LOAD    ? fits_load(problem, s, fit)
-                   : s->op == LATHE_PW_STORE ? fits_store(problem, s, fit)
+        int good = s->op == LATHE_PW_LOAD                              ? fits_load(problem, s, fit)
+                   : s->op == LATHE_PW_STORE                           ? fits_store(problem, s, fit)
                    : s->op == LATHE_PW_ROOT || s->op == LATHE_PW_CONST ? 1
                                                                        : fits_arguments(problem, s, fit);
         if (!good) {
@@ -186,7 +189,8 @@ static bool takes_over(const lathe_problem *p, uint16_t operand, const lathe_ope
 {
     const lathe_operand *o = &p->in[operand];
     int loads = 0;
-    if (o->dtype != out->dtype || o->rank != out->rank || (o->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST | LATHE_OPERAND_ABSENT))) {
+    if (o->dtype != out->dtype || o->rank != out->rank ||
+        (o->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST | LATHE_OPERAND_ABSENT))) {
         return false;
     }
     for (size_t i = 0; i < p->n_root_in; i++) {
@@ -233,7 +237,8 @@ void lt_tile_formats(const lathe_problem *problem, const int8_t *order, lathe_fi
         for (int d = 0; d < o->rank; d++) {
             axes += s->map[d] == d;
         }
-        if (order && o->rank == problem->space_rank && axes > 1 && !(o->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST))) {
+        if (order && o->rank == problem->space_rank && axes > 1 &&
+            !(o->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST))) {
             set_order(&fit->in[s->operand], order);
         }
         if (fit->in_place[0] < 0 && s->operand < 128 && takes_over(problem, s->operand, &problem->out[0]) &&
@@ -283,7 +288,8 @@ double lt_tile_cost(const lt_cpu_isa *isa, const lathe_problem *problem)
     int count = lt_problem_epilogue(problem, &first);
     double cost = count == 0 ? 0.08 : 0, slower = isa->nr >= 32 ? 1 : isa->nr >= 16 ? 1.4 : 2.8;
     for (int i = 0; i < count; i++) {
-        bool scalar, vectors = lt_lane_of(first[i].dtype) == LT_LANE_F32 || first[i].op == LATHE_PW_STORE || first[i].op == LATHE_PW_QUANT;
+        bool scalar, vectors = lt_lane_of(first[i].dtype) == LT_LANE_F32 || first[i].op == LATHE_PW_STORE ||
+                               first[i].op == LATHE_PW_QUANT;
         double one = instruction_cost(first[i].op, &scalar);
         cost += scalar ? one : vectors ? one * slower : one + 1;
     }
@@ -313,11 +319,13 @@ typedef struct space {
 
 static lathe_status bad_operand(const lathe_call *call, const char *what, unsigned number, lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op[0] ? call->problem->op : "pointwise program", NULL, "%s %u does not match the space", what, number);
+    return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op[0] ? call->problem->op : "pointwise program", NULL,
+                   "%s %u does not match the space", what, number);
 }
 
 /* Steps of a load along the axes of the space. */
-static lathe_status walk_load(const lathe_call *call, const lathe_pw_instr *s, const space *sp, lt_tile_ref *ref, lathe_diag *diag)
+static lathe_status walk_load(const lathe_call *call, const lathe_pw_instr *s, const space *sp, lt_tile_ref *ref,
+                              lathe_diag *diag)
 {
     const lathe_operand *o = &call->problem->in[s->operand];
     const lathe_buffer *b = &call->in[s->operand];
@@ -325,7 +333,7 @@ static lathe_status walk_load(const lathe_call *call, const lathe_pw_instr *s, c
     if (b->rank != o->rank || !lt_format_strides(&o->format, b->dims, strides)) {
         return bad_operand(call, "input", s->operand, diag);
     }
-    *ref = (lt_tile_ref){.data = b->data, .dtype = o->dtype};
+    *ref = (lt_tile_ref){ .data = b->data, .dtype = o->dtype };
     for (int d = 0; d < b->rank; d++) {
         int axis = s->map[d];
         if (b->dims[d] < 1 || (axis >= 0 && b->dims[d] != 1 && b->dims[d] != sp->extent[axis])) {
@@ -338,7 +346,8 @@ static lathe_status walk_load(const lathe_call *call, const lathe_pw_instr *s, c
     return LATHE_OK;
 }
 
-static lathe_status walk_store(const lathe_call *call, uint16_t number, const space *sp, lt_tile_ref *ref, lathe_diag *diag)
+static lathe_status walk_store(const lathe_call *call, uint16_t number, const space *sp, lt_tile_ref *ref,
+                               lathe_diag *diag)
 {
     const lathe_operand *o = &call->problem->out[number];
     const lathe_buffer *b = &call->out[number];
@@ -425,7 +434,7 @@ static const void *value_of(const maker *m, uint16_t instr)
 
 static void fill_constant(const lathe_pw_instr *s, void *reg)
 {
-    unsigned char bytes[8] = {0};
+    unsigned char bytes[8] = { 0 };
     lt_store_f64(s->dtype, bytes, 0, s->imm[0]);
     lt_tile_fetch(s->dtype, reg, 0, (const char *)bytes, 0, 0, LT_TILE);
 }
@@ -440,13 +449,15 @@ static lt_tile_fn loop_of(const maker *m, const lathe_pw_instr *s, lathe_dtype f
     if (s->op == LATHE_PW_QUANT && isa->quant8 && scale == LATHE_DTYPE_F32 && lathe_dtype_bits(s->dtype) <= 16) {
         return isa->quant8;
     }
-    if (s->op == LATHE_PW_DEQUANT && isa->dequant8 && scale == LATHE_DTYPE_F32 && s->dtype == LATHE_DTYPE_F32 && lathe_dtype_bits(from) <= 16) {
+    if (s->op == LATHE_PW_DEQUANT && isa->dequant8 && scale == LATHE_DTYPE_F32 && s->dtype == LATHE_DTYPE_F32 &&
+        lathe_dtype_bits(from) <= 16) {
         return isa->dequant8;
     }
     if (s->op == LATHE_PW_CAST && is_half(s->dtype) && lt_lane_of(from) == LT_LANE_F32) {
         return isa->tile[LATHE_PW_CAST]; /* a copy, then rounded */
     }
-    if (s->op != LATHE_PW_QUANT && s->op != LATHE_PW_DEQUANT && s->op != LATHE_PW_CAST && (single || half || compare) && isa->tile[s->op]) {
+    if (s->op != LATHE_PW_QUANT && s->op != LATHE_PW_DEQUANT && s->op != LATHE_PW_CAST && (single || half || compare) &&
+        isa->tile[s->op]) {
         return isa->tile[s->op];
     }
     return lt_tile_plain(s->op, s->dtype, from, scale);
@@ -457,9 +468,12 @@ static lathe_status add_step(maker *m, lt_tile_program *t, int at, lathe_diag *d
     const lathe_problem *p = m->call->problem;
     const lathe_pw_instr *s = &m->first[at];
     int arity = lt_pw_arity(s->op);
-    lathe_dtype from = p->instrs[s->args[0]].dtype, scale = arity > 1 ? p->instrs[s->args[1]].dtype : LATHE_DTYPE_UNDEFINED;
+    lathe_dtype from = p->instrs[s->args[0]].dtype,
+                scale = arity > 1 ? p->instrs[s->args[1]].dtype : LATHE_DTYPE_UNDEFINED;
     lt_tile_step *step = &t->steps[t->n_steps++];
-    *step = (lt_tile_step){.dst = register_of(m, m->regs.of[at]), .op = s->op, .dtype = s->dtype, .from = from, .scale = scale};
+    *step = (lt_tile_step){
+        .dst = register_of(m, m->regs.of[at]), .op = s->op, .dtype = s->dtype, .from = from, .scale = scale
+    };
     step->x = value_of(m, s->args[0]);
     step->y = arity > 1 ? value_of(m, s->args[1]) : NULL;
     step->z = arity > 2 ? value_of(m, s->args[2]) : NULL;
@@ -490,7 +504,7 @@ static lathe_status add_all(maker *m, lt_tile_program *t, int count, lathe_diag 
 {
     if (count == 0) {
         t->n_stores = 1;
-        t->stores[0] = (lt_tile_ref){.reg = (void *)(uintptr_t)m->root};
+        t->stores[0] = (lt_tile_ref){ .reg = (void *)(uintptr_t)m->root };
         return walk_store(m->call, 0, &m->space, &t->stores[0], diag);
     }
     for (int i = 0; i < count; i++) {
@@ -506,7 +520,7 @@ static lathe_status add_all(maker *m, lt_tile_program *t, int count, lathe_diag 
             break;
         case LATHE_PW_STORE: {
             lt_tile_ref *ref = &t->stores[t->n_stores++];
-            *ref = (lt_tile_ref){.reg = (void *)(uintptr_t)value_of(m, s->args[0])};
+            *ref = (lt_tile_ref){ .reg = (void *)(uintptr_t)value_of(m, s->args[0]) };
             LT_TRY(walk_store(m->call, s->operand, &m->space, ref, diag));
             break;
         }
@@ -518,10 +532,11 @@ static lathe_status add_all(maker *m, lt_tile_program *t, int count, lathe_diag 
     return LATHE_OK;
 }
 
-lathe_status lt_tile_prepare(lt_tile_program *t, const lt_cpu_isa *isa, const lathe_call *call, void *scratch, const void *root, lathe_diag *diag)
+lathe_status lt_tile_prepare(lt_tile_program *t, const lt_cpu_isa *isa, const lathe_call *call, void *scratch,
+                             const void *root, lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
-    maker m = {.call = call, .isa = isa, .scratch = scratch, .root = root};
+    maker m = { .call = call, .isa = isa, .scratch = scratch, .root = root };
     int count = lt_problem_epilogue(p, &m.first);
     LT_CHECK(diag, count <= LT_TILE_INSTRS, p->op);
     t->isa = isa;
@@ -560,7 +575,8 @@ static void coordinates(const lt_tile_program *t, int64_t point, int64_t *c)
 }
 
 /* n elements from `index` on, into or out of the register. */
-static void move_run(const lt_tile_program *t, const lt_tile_ref *ref, int64_t index, int64_t step, int at, int n, bool store)
+static void move_run(const lt_tile_program *t, const lt_tile_ref *ref, int64_t index, int64_t step, int at, int n,
+                     bool store)
 {
     bool half = step == 1 && is_half(ref->dtype);
     if (half && store) {
@@ -638,7 +654,7 @@ void lt_tile_run_range(const lt_tile_program *t, int64_t begin, int64_t end)
 {
     for (int64_t at = begin; at < end; at += LT_TILE) {
         int n = end - at < LT_TILE ? (int)(end - at) : LT_TILE;
-        lt_tile_block block = {.start = at, .rows = 1, .cols = n, .pitch = LT_TILE};
+        lt_tile_block block = { .start = at, .rows = 1, .cols = n, .pitch = LT_TILE };
         lt_tile_run(t, &block);
     }
 }

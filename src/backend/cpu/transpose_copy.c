@@ -52,7 +52,8 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
         good = in->dims[perm[i]] == out->dims[i];
     }
     if (!good) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, "Transpose", NULL, "the output's extents are not those of the input, permuted");
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, "Transpose", NULL,
+                       "the output's extents are not those of the input, permuted");
     }
     lt_tensor_strides(in->rank, in->dims, strides);
     for (int i = 0; i < in->rank; i++) {
@@ -63,7 +64,14 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 }
 
 LT_TACTICS(transpose_copy) = {
-    {.struct_size = sizeof(lathe_tactic), .name = "transpose.copy", .version = 1, .summary = "Transpose by rows or small squares", .ops = "Transpose",
-     .device = LATHE_SPACE_HOST, .configs = 1, .fits = fits, .run = run},
-    {.name = NULL},
+    { .struct_size = sizeof(lathe_tactic),
+      .name = "transpose.copy",
+      .version = 1,
+      .summary = "Transpose by rows or small squares",
+      .ops = "Transpose",
+      .device = LATHE_SPACE_HOST,
+      .configs = 1,
+      .fits = fits,
+      .run = run },
+    { .name = NULL },
 };

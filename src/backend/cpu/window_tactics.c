@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-static const int8_t channels_last[] = {0, 2, 3, 1};
+static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
 typedef struct worker {
     const lt_cpu_isa *isa;
@@ -57,12 +57,14 @@ int lt_window_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
     }
     lt_tile_formats(&first, config == 1 ? channels_last : NULL, fit);
     double width = (double)y->dims[y->rank - 1].opt, slower = isa->nr >= 32 ? 1 : isa->nr >= 16 ? 1.4 : 2.8;
-    double sums = config == 1 ? points * taps * 0.1 * slower : points / (width > 1 ? width : 1) * taps * 9 + points * taps * 0.5;
+    double sums =
+        config == 1 ? points * taps * 0.1 * slower : points / (width > 1 ? width : 1) * taps * 9 + points * taps * 0.5;
     fit->cost = 500 + sums + lt_problem_bytes(problem) * 0.03 + points * lt_tile_cost(isa, problem);
     return 1;
 }
 
-size_t lt_window_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+size_t lt_window_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+                         const lathe_buffer *out, int threads)
 {
     (void)isa, (void)config, (void)in, (void)out;
     return (lt_tile_scratch(problem) + LT_TILE * sizeof(float)) * (size_t)threads;
@@ -142,7 +144,7 @@ static void run_planes(worker *w, const lathe_gang *gang)
             plane_row(w, w->x + number * c->plane, at, n, w->tile + done);
             done += n;
         }
-        lt_tile_block block = {.start = number * c->pixels + first, .rows = 1, .cols = count, .pitch = LT_TILE};
+        lt_tile_block block = { .start = number * c->pixels + first, .rows = 1, .cols = count, .pitch = LT_TILE };
         lt_tile_run(&w->program, &block);
     }
 }
@@ -173,17 +175,21 @@ static void pixel(const worker *w, int64_t number, int64_t channel, int n, float
 static void run_pixels(worker *w, const lathe_gang *gang)
 {
     const lt_conv *c = &w->c;
-    int64_t stretch = c->channels < LT_TILE ? c->channels : LT_TILE, stretches = (c->channels + stretch - 1) / stretch, begin, end;
+    int64_t stretch = c->channels < LT_TILE ? c->channels : LT_TILE, stretches = (c->channels + stretch - 1) / stretch,
+            begin, end;
     int pitch = (int)((stretch + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES), most = LT_TILE / pitch;
     int64_t all = c->batch * c->pixels, tiles = (all + most - 1) / most;
     lathe_gang_split(gang, tiles * stretches, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         int64_t number = u / stretches * most, channel = u % stretches * stretch;
-        int rows = all - number < most ? (int)(all - number) : most, cols = c->channels - channel < stretch ? (int)(c->channels - channel) : (int)stretch;
+        int rows = all - number < most ? (int)(all - number) : most,
+            cols = c->channels - channel < stretch ? (int)(c->channels - channel) : (int)stretch;
         for (int i = 0; i < rows; i++) {
             pixel(w, number + i, channel, cols, w->tile + i * pitch);
         }
-        lt_tile_block block = {.start = number * c->channels + channel, .row_step = c->channels, .rows = rows, .cols = cols, .pitch = pitch};
+        lt_tile_block block = {
+            .start = number * c->channels + channel, .row_step = c->channels, .rows = rows, .cols = cols, .pitch = pitch
+        };
         lt_tile_run(&w->program, &block);
     }
 }
@@ -191,7 +197,9 @@ static void run_pixels(worker *w, const lathe_gang *gang)
 lathe_status lt_window_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
-    worker w = {.isa = isa, .average = is_average(p), .count_pads = lt_attr_i(p->attrs, p->n_attrs, "count_include_pad", 0) != 0};
+    worker w = { .isa = isa,
+                 .average = is_average(p),
+                 .count_pads = lt_attr_i(p->attrs, p->n_attrs, "count_include_pad", 0) != 0 };
     uint16_t nx;
     (void)lt_root_operand(p, 0, &nx);
     LT_TRY(lt_window_conv(p, &call->in[nx], &call->out[0], &w.c, w.end, diag));

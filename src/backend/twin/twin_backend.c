@@ -29,10 +29,12 @@ struct lt_device {
 
 /* ---- Open, close, memory ---- */
 
-static lathe_status open_twin(const lt_backend *backend, int ordinal, const lathe_allocator *allocator, lt_device **out, lathe_diag *diag)
+static lathe_status open_twin(const lt_backend *backend, int ordinal, const lathe_allocator *allocator, lt_device **out,
+                              lathe_diag *diag)
 {
     if (ordinal != 0) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "use twin or twin:0", "there is no device %s:%d", backend->name, ordinal);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "use twin or twin:0", "there is no device %s:%d",
+                       backend->name, ordinal);
     }
     *out = LT_NEW(allocator, lt_device);
     if (!*out) {
@@ -65,7 +67,8 @@ static void close_twin(lt_device *device)
     }
     drop_work(device);
     for (int i = 0; i < LANES; i++) {
-        lt_release(device->allocator, device->lanes[i].items, device->lanes[i].capacity * sizeof(lt_twin_work), LT_VEC_ALIGN);
+        lt_release(device->allocator, device->lanes[i].items, device->lanes[i].capacity * sizeof(lt_twin_work),
+                   LT_VEC_ALIGN);
     }
     lt_release(device->allocator, device->events, device->cap_events * sizeof(event), LT_VEC_ALIGN);
     lt_twin_memory_free(&device->memory);
@@ -111,25 +114,27 @@ static lathe_status enqueue(lt_device *d, int lane, const lt_twin_work *work, la
 
 static lathe_status copy_in(lt_device *device, int lane, lt_devptr dst, const void *src, size_t bytes, lathe_diag *diag)
 {
-    lt_twin_work w = {.kind = LT_TWIN_COPY_IN, .dst = dst, .host = (void *)(uintptr_t)src, .bytes = bytes};
+    lt_twin_work w = { .kind = LT_TWIN_COPY_IN, .dst = dst, .host = (void *)(uintptr_t)src, .bytes = bytes };
     return enqueue(device, lane, &w, diag);
 }
 
 static lathe_status copy_out(lt_device *device, int lane, void *dst, lt_devptr src, size_t bytes, lathe_diag *diag)
 {
-    lt_twin_work w = {.kind = LT_TWIN_COPY_OUT, .src = src, .host = dst, .bytes = bytes};
+    lt_twin_work w = { .kind = LT_TWIN_COPY_OUT, .src = src, .host = dst, .bytes = bytes };
     return enqueue(device, lane, &w, diag);
 }
 
-static lathe_status copy_within(lt_device *device, int lane, lt_devptr dst, lt_devptr src, size_t bytes, lathe_diag *diag)
+static lathe_status copy_within(lt_device *device, int lane, lt_devptr dst, lt_devptr src, size_t bytes,
+                                lathe_diag *diag)
 {
-    lt_twin_work w = {.kind = LT_TWIN_COPY, .dst = dst, .src = src, .bytes = bytes};
+    lt_twin_work w = { .kind = LT_TWIN_COPY, .dst = dst, .src = src, .bytes = bytes };
     return enqueue(device, lane, &w, diag);
 }
 
-static lathe_status step_twin(lt_device *device, int lane, const lathe_tactic *tactic, const lathe_call *call, lathe_diag *diag)
+static lathe_status step_twin(lt_device *device, int lane, const lathe_tactic *tactic, const lathe_call *call,
+                              lathe_diag *diag)
 {
-    lt_twin_work w = {.kind = LT_TWIN_STEP};
+    lt_twin_work w = { .kind = LT_TWIN_STEP };
     LT_TRY(lt_twin_step_make(device->allocator, tactic, call, &w.step, diag));
     lathe_status status = enqueue(device, lane, &w, diag);
     if (status != LATHE_OK) {
@@ -141,13 +146,14 @@ static lathe_status step_twin(lt_device *device, int lane, const lathe_tactic *t
 static lathe_status event_of(lt_device *d, uint32_t number, event **out, lathe_diag *diag)
 {
     if (number >= MAX_EVENTS) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "event %u: at most %d are possible", number, MAX_EVENTS);
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "event %u: at most %d are possible", number,
+                       MAX_EVENTS);
     }
     if (!lt_grow(d->allocator, (void **)&d->events, &d->cap_events, (size_t)number + 1, sizeof *d->events)) {
         return LT_OOM(diag);
     }
     for (; d->n_events <= number; d->n_events++) {
-        d->events[d->n_events] = (event){0, 0};
+        d->events[d->n_events] = (event){ 0, 0 };
     }
     *out = &d->events[number];
     return LATHE_OK;
@@ -157,7 +163,7 @@ static lathe_status record_twin(lt_device *device, int lane, uint32_t number, la
 {
     event *e;
     LT_TRY(event_of(device, number, &e, diag));
-    lt_twin_work w = {.kind = LT_TWIN_RECORD, .event = number, .version = e->queued + 1};
+    lt_twin_work w = { .kind = LT_TWIN_RECORD, .event = number, .version = e->queued + 1 };
     LT_TRY(enqueue(device, lane, &w, diag));
     e->queued++;
     return LATHE_OK;
@@ -167,7 +173,7 @@ static lathe_status wait_twin(lt_device *device, int lane, uint32_t number, lath
 {
     event *e;
     LT_TRY(event_of(device, number, &e, diag));
-    lt_twin_work w = {.kind = LT_TWIN_WAIT, .event = number, .version = e->queued};
+    lt_twin_work w = { .kind = LT_TWIN_WAIT, .event = number, .version = e->queued };
     return enqueue(device, lane, &w, diag);
 }
 
@@ -253,7 +259,8 @@ static lathe_status sync_twin(lt_device *device, int lane, lathe_diag *diag)
     while (status == LATHE_OK && !idle(device, lane)) {
         queue *q = pick(device);
         if (!q) {
-            status = LT_FAIL(diag, LATHE_INTERNAL, NULL, "this is a bug in Lathe: please report it", "all lanes of the test device wait for each other");
+            status = LT_FAIL(diag, LATHE_INTERNAL, NULL, "this is a bug in Lathe: please report it",
+                             "all lanes of the test device wait for each other");
             break;
         }
         lt_twin_work work = q->items[q->first];

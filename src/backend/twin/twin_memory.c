@@ -12,7 +12,7 @@ enum { POISON = 0xcb, GAP = 4096, ALIGN = 64 };
 
 void lt_twin_memory_init(lt_twin_memory *memory, const lathe_allocator *allocator)
 {
-    *memory = (lt_twin_memory){.allocator = allocator, .next = FIRST_ADDRESS};
+    *memory = (lt_twin_memory){ .allocator = allocator, .next = FIRST_ADDRESS };
 }
 
 void lt_twin_memory_free(lt_twin_memory *memory)
@@ -37,7 +37,8 @@ lathe_status lt_twin_alloc(lt_twin_memory *memory, size_t bytes, lt_devptr *out,
     if (bytes > LAST_ADDRESS - FIRST_ADDRESS - 2 * GAP || memory->next > LAST_ADDRESS - GAP - bytes) {
         return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, NULL, NULL, "the test device has no room for %zu bytes", bytes);
     }
-    if (!lt_grow(memory->allocator, (void **)&memory->blocks, &memory->capacity, memory->count + 1, sizeof *memory->blocks)) {
+    if (!lt_grow(memory->allocator, (void **)&memory->blocks, &memory->capacity, memory->count + 1,
+                 sizeof *memory->blocks)) {
         return LT_OOM(diag);
     }
     unsigned char *host = lt_alloc(memory->allocator, bytes > 0 ? bytes : 1, ALIGN);
@@ -45,7 +46,7 @@ lathe_status lt_twin_alloc(lt_twin_memory *memory, size_t bytes, lt_devptr *out,
         return LT_OOM(diag);
     }
     lt_twin_poison(host, bytes);
-    memory->blocks[memory->count++] = (lt_twin_block){.address = memory->next, .bytes = bytes, .host = host};
+    memory->blocks[memory->count++] = (lt_twin_block){ .address = memory->next, .bytes = bytes, .host = host };
     *out = memory->next;
     memory->next += (bytes + GAP + ALIGN - 1) / ALIGN * ALIGN;
     return LATHE_OK;
@@ -79,7 +80,8 @@ void lt_twin_release(lt_twin_memory *memory, lt_devptr address)
     memmove(b, b + 1, (memory->count - at) * sizeof *b);
 }
 
-lathe_status lt_twin_translate(const lt_twin_memory *memory, lt_devptr address, size_t bytes, const char *what, void **out, lathe_diag *diag)
+lathe_status lt_twin_translate(const lt_twin_memory *memory, lt_devptr address, size_t bytes, const char *what,
+                               void **out, lathe_diag *diag)
 {
     *out = NULL;
     if (bytes == 0) {
@@ -88,8 +90,10 @@ lathe_status lt_twin_translate(const lt_twin_memory *memory, lt_devptr address, 
     size_t at = find(memory, address);
     const lt_twin_block *b = at < memory->count ? &memory->blocks[at] : NULL;
     if (!b || address - b->address > b->bytes || bytes > b->bytes - (address - b->address)) {
-        return LT_FAIL(diag, LATHE_INTERNAL, what, "memory was released too early, an address is no device address, or an operand is too small",
-                       "%zu bytes at device address 0x%llx are not inside one live allocation", bytes, (unsigned long long)address);
+        return LT_FAIL(diag, LATHE_INTERNAL, what,
+                       "memory was released too early, an address is no device address, or an operand is too small",
+                       "%zu bytes at device address 0x%llx are not inside one live allocation", bytes,
+                       (unsigned long long)address);
     }
     *out = b->host + (address - b->address);
     return LATHE_OK;

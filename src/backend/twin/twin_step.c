@@ -13,7 +13,8 @@ static bool operand_bytes(const lathe_operand *o, const lathe_buffer *b, size_t 
     return o->flags & LATHE_OPERAND_ABSENT || lt_format_bytes(&o->format, b->rank, b->dims, bytes);
 }
 
-static lathe_status check_operands(const lathe_problem *p, const lathe_buffer *in, const lathe_buffer *out, size_t *host_bytes, lathe_diag *diag)
+static lathe_status check_operands(const lathe_problem *p, const lathe_buffer *in, const lathe_buffer *out,
+                                   size_t *host_bytes, lathe_diag *diag)
 {
     *host_bytes = 0;
     for (size_t i = 0; i < p->n_in + p->n_out; i++) {
@@ -24,13 +25,16 @@ static lathe_status check_operands(const lathe_problem *p, const lathe_buffer *i
         if (o->flags & LATHE_OPERAND_ABSENT) {
             continue;
         }
-        if (o->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED) || b->handle || (output && o->flags & LATHE_OPERAND_HOST)) {
-            return LT_FAIL(diag, LATHE_UNSUPPORTED, p->op, "run this step on the cpu", "the test device cannot take operand %zu: it is a host value", i);
+        if (o->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED) || b->handle ||
+            (output && o->flags & LATHE_OPERAND_HOST)) {
+            return LT_FAIL(diag, LATHE_UNSUPPORTED, p->op, "run this step on the cpu",
+                           "the test device cannot take operand %zu: it is a host value", i);
         }
         if (!operand_bytes(o, b, &bytes)) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "operand %zu has extents without a size", i);
         }
-        if (o->flags & LATHE_OPERAND_HOST && (!lt_size_align(bytes, 64, &room) || !lt_size_add(*host_bytes, room, host_bytes))) {
+        if (o->flags & LATHE_OPERAND_HOST &&
+            (!lt_size_align(bytes, 64, &room) || !lt_size_add(*host_bytes, room, host_bytes))) {
             return LT_FAIL(diag, LATHE_OVERFLOW, p->op, NULL, "operand %zu is too large", i);
         }
     }
@@ -55,7 +59,8 @@ static void read_host_operands(lt_twin_step *step, const lathe_problem *p)
     unsigned char *at = step->host_bytes;
     for (size_t i = 0; i < p->n_in; i++) {
         size_t bytes, room;
-        if (!(p->in[i].flags & LATHE_OPERAND_HOST) || !operand_bytes(&p->in[i], &step->in[i], &bytes) || !lt_size_align(bytes, 64, &room)) {
+        if (!(p->in[i].flags & LATHE_OPERAND_HOST) || !operand_bytes(&p->in[i], &step->in[i], &bytes) ||
+            !lt_size_align(bytes, 64, &room)) {
             continue;
         }
         if (bytes > 0) {
@@ -66,13 +71,15 @@ static void read_host_operands(lt_twin_step *step, const lathe_problem *p)
     }
 }
 
-lathe_status lt_twin_step_make(const lathe_allocator *allocator, const lathe_tactic *tactic, const lathe_call *call, lt_twin_step **out, lathe_diag *diag)
+lathe_status lt_twin_step_make(const lathe_allocator *allocator, const lathe_tactic *tactic, const lathe_call *call,
+                               lt_twin_step **out, lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
     size_t host_bytes, n = p->n_in + p->n_out, bytes;
     LT_TRY(check_operands(p, call->in, call->out, &host_bytes, diag));
     size_t head = (sizeof(lt_twin_step) + 63) / 64 * 64, each = sizeof(lathe_buffer) + LATHE_MAX_RANK * sizeof(int64_t);
-    if (!lt_size_mul(n, each, &bytes) || !lt_size_align(bytes, 64, &bytes) || !lt_size_add(bytes, head, &bytes) || !lt_size_add(bytes, host_bytes, &bytes)) {
+    if (!lt_size_mul(n, each, &bytes) || !lt_size_align(bytes, 64, &bytes) || !lt_size_add(bytes, head, &bytes) ||
+        !lt_size_add(bytes, host_bytes, &bytes)) {
         return LT_FAIL(diag, LATHE_OVERFLOW, p->op, NULL, "the step has too many operands");
     }
     unsigned char *block = lt_alloc_zero(allocator, bytes, 64);
@@ -82,7 +89,12 @@ lathe_status lt_twin_step_make(const lathe_allocator *allocator, const lathe_tac
     lt_twin_step *s = (lt_twin_step *)block;
     lathe_buffer *buffers = (lathe_buffer *)(block + head);
     int64_t *dims = (int64_t *)(buffers + n);
-    *s = (lt_twin_step){.tactic = tactic, .call = *call, .in = buffers, .out = buffers + p->n_in, .host_bytes = block + bytes - host_bytes, .bytes = bytes};
+    *s = (lt_twin_step){ .tactic = tactic,
+                         .call = *call,
+                         .in = buffers,
+                         .out = buffers + p->n_in,
+                         .host_bytes = block + bytes - host_bytes,
+                         .bytes = bytes };
     copy_buffers(s->in, call->in, p->n_in, &dims);
     copy_buffers(s->out, call->out, p->n_out, &dims);
     read_host_operands(s, p);
@@ -122,7 +134,7 @@ lathe_status lt_twin_step_run(const lt_twin_memory *memory, lt_twin_step *step, 
 {
     const lathe_tactic *t = step->tactic;
     lathe_call call = step->call;
-    lathe_gang alone = {.index = 0, .count = 1, .barrier = no_barrier};
+    lathe_gang alone = { .index = 0, .count = 1, .barrier = no_barrier };
     size_t scratch = t->scratch_bytes ? t->scratch_bytes(call.problem, call.config, step->in, step->out, 1) : 0;
     LT_TRY(translate_operands(memory, step, diag));
     LT_TRY(lt_twin_translate(memory, (lt_devptr)(uintptr_t)step->call.scratch, scratch, t->name, &call.scratch, diag));
