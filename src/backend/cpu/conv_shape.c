@@ -2,6 +2,7 @@
  * conv_shape.c - reads a convolution's numbers, gathers pixels under a tap. Used by the conv_*.c drivers.
  */
 #include "backend/cpu/conv_shape.h"
+#include "backend/cpu/tile.h"
 #include <string.h>
 
 int64_t lt_conv_groups(const lathe_problem *problem)
@@ -37,6 +38,9 @@ static lathe_status read_window(const lathe_problem *problem, const lt_window *w
                                 const lathe_buffer *y, lt_conv *out, lathe_diag *diag)
 {
     int n = win->n;
+    if (!lt_extents_sane(x->rank, x->dims) || !lt_extents_sane(y->rank, y->dims) || !lt_extents_sane(n, win->kernel)) {
+        return LT_FAIL(diag, LATHE_OVERFLOW, problem->op, NULL, "extents whose product overflows");
+    }
     *out = (lt_conv){ .batch = x->dims[0],
                       .channels = x->dims[1],
                       .filters = y->dims[1],
@@ -75,6 +79,9 @@ lathe_status lt_conv_read(const lathe_problem *problem, const lathe_buffer *x, c
                        y->rank);
     }
     LT_TRY(lt_window_read(problem->attrs, problem->n_attrs, n, &w->dims[2], &x->dims[2], &win, problem->op, diag));
+    if (!lt_extents_sane(w->rank, w->dims)) {
+        return LT_FAIL(diag, LATHE_OVERFLOW, problem->op, NULL, "extents whose product overflows");
+    }
     LT_TRY(read_window(problem, &win, x, y, out, diag));
     int64_t g = out->groups = lt_conv_groups(problem);
     if (out->filters != w->dims[0] || out->channels % g != 0 || out->filters % g != 0 ||

@@ -54,6 +54,9 @@ static bool read_batches(int ra, const int64_t *a, int rb, const int64_t *b, lt_
 bool lt_matmul_read(const lathe_problem *p, int ra, const int64_t *a, int rb, const int64_t *b, lt_matmul *s)
 {
     bool ta = lt_gemm_flag(p, "transA"), tb = lt_gemm_flag(p, "transB");
+    if (!lt_extents_sane(ra, a) || !lt_extents_sane(rb, b)) {
+        return false;
+    }
     if (ra < 1 || rb < 1 || (lt_is_gemm(p) && (ra != 2 || rb != 2))) {
         return false;
     }

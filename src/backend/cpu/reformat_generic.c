@@ -72,7 +72,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 {
     const lathe_format *a = &call->problem->in[0].format, *b = &call->problem->out[0].format;
     const lathe_buffer *in = &call->in[0], *out = &call->out[0];
-    if (in->rank != a->rank || out->rank != a->rank ||
+    if (in->rank != a->rank || out->rank != a->rank || !lt_extents_sane(in->rank, in->dims) ||
         (a->rank > 0 && memcmp(in->dims, out->dims, (size_t)a->rank * sizeof *in->dims) != 0)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, "Reformat", NULL, "source and destination have different extents");
     }

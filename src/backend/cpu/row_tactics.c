@@ -248,7 +248,7 @@ static bool extents_of(const lathe_problem *p, const lathe_buffer *in, int64_t *
     uint16_t nx;
     (void)lt_root_operand(p, 0, &nx);
     int axis = row_axis(p, kind_of(p), in[nx].rank, &fit);
-    return axis >= 0 && lt_dims_count(in[nx].dims, axis, count) &&
+    return axis >= 0 && lt_extents_sane(in[nx].rank, in[nx].dims) && lt_dims_count(in[nx].dims, axis, count) &&
            lt_dims_count(in[nx].dims + axis, in[nx].rank - axis, length);
 }
 

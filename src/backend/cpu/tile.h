@@ -86,6 +86,9 @@ void lt_tile_run(const lt_tile_program *t, const lt_tile_block *block);
 /* All points begin .. end of a program without a root. */
 void lt_tile_run_range(const lt_tile_program *t, int64_t begin, int64_t end);
 
+/* Extents that index arithmetic can rely on: none is negative, and their product, zeros counted as one, is far from overflowing. */
+bool lt_extents_sane(int rank, const int64_t *dims);
+
 /* Strides in elements of a tensor's logical axes; false when the format has blocks or pads. */
 bool lt_format_strides(const lathe_format *format, const int64_t *dims, int64_t *strides);
 

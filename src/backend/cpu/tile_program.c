@@ -298,6 +298,17 @@ double lt_tile_cost(const lt_cpu_isa *isa, const lathe_problem *problem)
 
 /* ---- The space ---- */
 
+bool lt_extents_sane(int rank, const int64_t *dims)
+{
+    int64_t product = 64; /* bytes of the largest element, and room for blocks of columns */
+    for (int i = 0; i < rank; i++) {
+        if (dims[i] < 0 || !lt_i64_mul(product, dims[i] > 0 ? dims[i] : 1, &product)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool lt_format_strides(const lathe_format *format, const int64_t *dims, int64_t *strides)
 {
     int64_t step = 1;
@@ -330,7 +341,7 @@ static lathe_status walk_load(const lathe_call *call, const lathe_pw_instr *s, c
     const lathe_operand *o = &call->problem->in[s->operand];
     const lathe_buffer *b = &call->in[s->operand];
     int64_t strides[LATHE_MAX_RANK];
-    if (b->rank != o->rank || !lt_format_strides(&o->format, b->dims, strides)) {
+    if (b->rank != o->rank || !lt_extents_sane(b->rank, b->dims) || !lt_format_strides(&o->format, b->dims, strides)) {
         return bad_operand(call, "input", s->operand, diag);
     }
     *ref = (lt_tile_ref){ .data = b->data, .dtype = o->dtype };
@@ -351,7 +362,8 @@ static lathe_status walk_store(const lathe_call *call, uint16_t number, const sp
 {
     const lathe_operand *o = &call->problem->out[number];
     const lathe_buffer *b = &call->out[number];
-    if (b->rank != sp->rank || !lt_format_strides(&o->format, b->dims, ref->step)) {
+    if (b->rank != sp->rank || !lt_extents_sane(b->rank, b->dims) ||
+        !lt_format_strides(&o->format, b->dims, ref->step)) {
         return bad_operand(call, "output", number, diag);
     }
     for (int d = 0; d < b->rank; d++) {

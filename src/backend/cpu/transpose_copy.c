@@ -47,7 +47,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     const lathe_buffer *in = &call->in[0], *out = &call->out[0];
     int perm[LATHE_MAX_RANK];
     int64_t strides[LATHE_MAX_RANK], step[LATHE_MAX_RANK];
-    bool good = in->rank == out->rank && read_perm(p, in->rank, perm);
+    bool good = in->rank == out->rank && lt_extents_sane(in->rank, in->dims) && read_perm(p, in->rank, perm);
     for (int i = 0; good && i < in->rank; i++) {
         good = in->dims[perm[i]] == out->dims[i];
     }
