@@ -1,7 +1,7 @@
 /*
  * cpu_isa.h - what a level of the instruction set offers to the drivers of tactics: a table of kernels. Private to src/backend/cpu.
  *
- * Each level is one file (isa_base.c, isa__avx2.c, isa__avx512.c) that compiles the shared kernel texts with its own vector width and lists its tactics.
+ * isa__each.c makes the table of each level; families with kernels of their own are further __each files that include vectors.inc.
  * Drivers are compiled once, for the baseline.
  */
 #ifndef LT_CPU_ISA_H
@@ -56,5 +56,8 @@ typedef struct lt_cpu_isa {
 } lt_cpu_isa;
 
 extern const lt_cpu_isa lt_isa_base;
+#if defined(__x86_64__)
+extern const lt_cpu_isa lt_isa_avx2, lt_isa_avx512;
+#endif
 
 #endif
