@@ -4,7 +4,7 @@ JOBS   ?= $(shell nproc)
 PREFIX ?= /usr/local
 SECS   ?= 60
 
-.PHONY: build demo test check-peers layers bless asan tsan debug fuzz fmt install clean help deps-test
+.PHONY: build demo test check-peers bench-peers layers bless asan tsan debug fuzz fmt install clean help deps-test
 
 define compile
 	@scripts/build.sh $(1) $(JOBS)
@@ -42,6 +42,11 @@ check-peers: deps-test  ## compare with ONNX Runtime and ONNX's reference (pinne
 	@scripts/deps.sh peers
 	$(call compile,release)
 	@scripts/peers.sh
+
+bench-peers:  ## Lathe and the pinned ONNX Runtime and OpenVINO in turn: make bench-peers ARGS=--quick (../shared/models or LATHE_MODELS)
+	@scripts/deps.sh build peers
+	$(call compile,release)
+	@bench/peers/run.sh $(ARGS)
 
 layers: deps-test  ## check folders, includes, globals and the link tests (docs/layers.txt)
 	$(call compile,$(PRESET))

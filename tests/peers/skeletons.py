@@ -22,42 +22,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
+from peers.skeletons import fill, inputs_of  # noqa: E402
+
 LIMIT, LIMIT_QUANTIZED, NOISE = 1e-5, 2e-2, 4
-SHAPES = {  # of symbolic inputs; batch is 1
-    "bert_base": [1, 128], "t5_small_encoder": [1, 128], "lstm_tagger": [1, 32], "conformer_asr": [1, 256, 80], "edsr_x2": [1, 3, 180, 320],
-    "whisper_tiny_encoder": [1, 80, 3000],
-}
-
-
-def fill(models, name, folder):
-    out = os.path.join(folder, name)
-    if not os.path.exists(out):
-        script = os.path.join(models, "fill_weights.py")
-        subprocess.run([sys.executable, script, os.path.join(models, "skeletons", name), out], check=True)
-    return out
-
-
-def shape_of(name, value):
-    dims = [d.dim_value if d.HasField("dim_value") else 0 for d in value.type.tensor_type.shape.dim]
-    for stem, shape in SHAPES.items():
-        if name.startswith(stem):
-            return shape
-    return [d or 1 for d in dims]
-
-
-def inputs_of(model, name, seed):
-    rng = np.random.Generator(np.random.PCG64(seed))
-    known = {t.name for t in model.graph.initializer}
-    feeds = {}
-    for value in model.graph.input:
-        if value.name in known:
-            continue
-        shape = shape_of(name, value)
-        if value.type.tensor_type.elem_type == onnx.TensorProto.INT64:
-            feeds[value.name] = np.ones(shape, np.int64) if "mask" in value.name else rng.integers(1, 100, shape)
-        else:
-            feeds[value.name] = rng.standard_normal(shape).astype(np.float32)
-    return feeds
 
 
 def before_nms(model):
