@@ -34,12 +34,7 @@ void lt_set_u64(unsigned char *at, uint64_t value)
 
 bool lt_all_zero(const unsigned char *at, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (at[i] != 0) {
-            return false;
-        }
-    }
-    return true;
+    return size == 0 || (at[0] == 0 && memcmp(at, at + 1, size - 1) == 0); /* each byte equals the one before it */
 }
 
 static bool align_up(uint64_t at, uint64_t align, uint64_t *out)

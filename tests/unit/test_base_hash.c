@@ -120,6 +120,9 @@ static void test_crc32c(void **state)
             assert_int_equal(whole, lt_crc32c(lt_crc32c(0, big + at, 777), big + at + 777, size - 777));
         }
     }
+    for (size_t size = 16384 - 30; size < 16384 + 60; size++) { /* around the size from which the parts are joined */
+        assert_int_equal(lt_crc32c(0, big, size), slow_crc(0, big, size));
+    }
     free(big);
 }
 
