@@ -214,4 +214,38 @@ lathe_status lt_eval_copy(lt_eval *c, lt_tensor *to, int64_t to_index, const lt_
 double lt_pw_f64(lathe_pw_op op, lathe_dtype dtype, double x, double y, double z, const double imm[2]);
 int64_t lt_pw_i64(lathe_pw_op op, lathe_dtype dtype, int64_t x, int64_t y, int64_t z, const double imm[2]);
 
+/* ---- Attention: what lathe.PackedAttention says, for its evaluation, tactics and passes (packed_attention.c) ---- */
+
+/* Where an operand keeps element `lane` of row `row` of head `head` of batch element `batch`, in elements. */
+typedef struct lt_attention_steps {
+    int64_t first, batch, head, row, lane;
+} lt_attention_steps;
+
+/* What becomes of a row of scores without any weight: softmax gives NaN. */
+typedef enum lt_attention_empty {
+    LT_ATTENTION_NAN,    /* stays */
+    LT_ATTENTION_MASKED, /* rows whose addends or scores are all -inf give zeros */
+    LT_ATTENTION_ZERO    /* rows that are NaN, for whatever reason, give zeros */
+} lt_attention_empty;
+
+typedef struct lt_attention {
+    int64_t batch, heads, kv_heads, q_len, k_len, head, v_head; /* q, k, v and y lie inside their tensors */
+    lt_attention_steps q, k, v, y;
+    float scale, softcap; /* softcap 0: none */
+    bool causal;          /* row i sees keys 0 .. i */
+    lt_attention_empty empty;
+} lt_attention;
+
+/* The sizes of the operands at these extents; shapes of q, k and v as in the operator. LATHE_BAD_SHAPE with the reason when they do not go together. */
+lathe_status lt_attention_read(const lathe_attr *attrs, size_t n_attrs, const int rank[3], const int64_t *const dims[3], const char *where, lt_attention *out,
+                               lathe_diag *diag);
+/*
+ * How an addend of up to four axes is walked: steps of batch, head, row and key (0 where it repeats); batch element b reads entry b % period.
+ * false: it does not go with the scores.
+ */
+typedef struct lt_attention_addend {
+    int64_t step[4], period;
+} lt_attention_addend;
+bool lt_attention_addend_read(const lt_attention *a, int rank, const int64_t *dims, lt_attention_addend *out);
+
 #endif
