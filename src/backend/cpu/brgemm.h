@@ -25,11 +25,12 @@ typedef struct lt_brgemm_call {
     bool accumulate; /* sums start from c, else from 0 */
     /* The epilogue: ((sum * scale) + bias[j]) + add[i][j], then limited to low .. high (NaN stays). */
     float scale;         /* 1: not multiplied */
-    const float *bias;   /* nr numbers, or NULL */
+    const float *bias;   /* `cols` numbers, or NULL */
     const float *add[2]; /* first addend of each segment, or NULL */
     int64_t ld_add;
     float low, high; /* -INFINITY, INFINITY: no limit */
     int cols;        /* columns that are stored, and whose addends are read: 1 .. nr */
+    /* The addend may be the result's own memory: all of it is read before anything is stored. */
 } lt_brgemm_call;
 
 typedef void (*lt_brgemm_fn)(const lt_brgemm_call *call);
@@ -47,6 +48,8 @@ extern const lt_brgemm lt_brgemm_base;
 #if defined(__x86_64__)
 extern const lt_brgemm lt_brgemm_avx2, lt_brgemm_avx512;
 #endif
+
+const lt_brgemm *lt_brgemm_of(const lt_cpu_isa *isa);
 
 /*
  * `rows` equally spaced rows of one run, one panel: cut into segments of near equal height. c and add as in the call's first segment. For matrix products.
