@@ -5,7 +5,7 @@
 #include "passes/passes_internal.h"
 
 /* Results larger than this, and than twice their inputs, stay computed at run time: a plan is not blown up by Expand, Tile or ConstantOfShape. */
-enum { FREE_BYTES = 16 << 10 };
+enum { FREE_BYTES = 1 << 20 };
 
 static size_t bytes_of(const lt_type *type)
 {

@@ -184,6 +184,18 @@ static inline lathe_attr lt_attr_int(const char *name, int64_t i)
  * Ends a replacement: all uses of `old` read `now`; nodes listed in `dead` are removed in order (those still in use stay); `now` takes the name of old.
  */
 lathe_status lt_finish_replace(lt_graph *graph, lt_value_id old, lt_value_id now, bool fresh, lathe_diag *diag);
+/* Several nodes that one takes the place of (fuse_util.c). */
+typedef struct lt_fusion {
+    lt_node_id nodes[32];
+    int n_nodes;
+} lt_fusion;
+bool lt_fusion_add(lt_fusion *f, lt_node_id node); /* once each; false when there are too many */
+/* Does nobody outside read what they compute, the first result of the root apart? */
+bool lt_fusion_closed(const lt_fusion *f, const lt_graph *graph, lt_node_id root);
+/* Inside an edit: consumes all, puts the node of *spec (operator, attributes, inputs) before the root and in its place, removes what is unused. */
+lathe_status lt_fusion_replace(lt_pass_call *c, const lt_fusion *f, lt_node_id root, lt_node_spec *spec);
+/* The node of that operator that computes the value as its first result, but not in the init function; NULL: none. */
+const lt_node *lt_maker(const lt_graph *graph, const lt_value *value, const char *op);
 /* Removes the node if nothing uses it any more. */
 lathe_status lt_remove_unused(lt_graph *graph, lt_node_id node, lathe_diag *diag);
 

@@ -13,6 +13,7 @@ const char *const lt_pipeline[] = {
     "drop-identity",
     "merge-common",       /* before raising, so that shared weights stay shared */
     "raise-quantized",
+    "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "fold-bn-into-conv",
     "drop-identity",      /* what raising and folding left */
     "merge-common",
