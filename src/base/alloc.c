@@ -3,15 +3,17 @@
  * that
  * calls malloc and free.
  */
+#define _GNU_SOURCE
 #include "base/alloc.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/size.h"
 
-/* malloc's own alignment on every supported machine. */
-enum { NATURAL_ALIGN = 16 };
+/* malloc's own alignment on every supported machine; huge pages, and the size from which they are worth a system call. */
+enum { NATURAL_ALIGN = 16, HUGE_PAGE = 2 << 20, WORTH_HUGE = 4 << 20 };
 
 void *lt_alloc(const lathe_allocator *allocator, size_t size, size_t align)
 {
@@ -23,16 +25,22 @@ void *lt_alloc(const lathe_allocator *allocator, size_t size, size_t align)
     if (allocator != NULL) {
         return allocator->alloc(allocator->user, size, align);
     }
-    if (align <= NATURAL_ALIGN) {
+    bool huge = size >= WORTH_HUGE && align < HUGE_PAGE;
+    if (align <= NATURAL_ALIGN && !huge) {
         return malloc(size);
     }
     size_t rounded;
-    return lt_size_align(size, align, &rounded) ? aligned_alloc(align, rounded) : NULL;
+    align = huge ? HUGE_PAGE : align;
+    void *ptr = lt_size_align(size, align, &rounded) ? aligned_alloc(align, rounded) : NULL;
+    if (huge && ptr) {
+        (void)madvise(ptr, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: ordinary pages do as well */
+    }
+    return ptr;
 }
 
 void *lt_alloc_zero(const lathe_allocator *allocator, size_t size, size_t align)
 {
-    if (allocator == NULL && align <= NATURAL_ALIGN && size <= PTRDIFF_MAX) {
+    if (allocator == NULL && align <= NATURAL_ALIGN && size < WORTH_HUGE) {
         return calloc(1, size == 0 ? 1 : size); /* fresh pages come zeroed */
     }
     void *ptr = lt_alloc(allocator, size, align);
@@ -109,7 +117,7 @@ bool lt_arena_grow(lt_arena *arena, void **ptr, size_t *capacity, size_t need, s
     if (!next_capacity(*capacity, need, size, &grown, &bytes)) {
         return false;
     }
-    void *block = lt_arena_zero(arena, 1, bytes, LT_VEC_ALIGN);
+    void *block = lt_arena_zero(arena, 1, bytes, NATURAL_ALIGN);
     if (block == NULL) {
         return false;
     }

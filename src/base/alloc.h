@@ -7,7 +7,10 @@
 #include <lathe/base.h>
 #include <stdbool.h>
 
-/* NULL allocator = malloc. lt_alloc returns NULL when out of memory or when size overflows; size 0 gives a valid unique pointer. */
+/*
+ * NULL allocator = malloc. lt_alloc returns NULL when out of memory or when size overflows; size 0 gives a valid unique pointer. Blocks of many MiB ask
+ * the system for huge pages: weights and activations of that size cost fewer faults and translations.
+ */
 void *lt_alloc(const lathe_allocator *allocator, size_t size, size_t align);
 void *lt_alloc_zero(const lathe_allocator *allocator, size_t size, size_t align);
 /* count * size with the overflow checked; zeroed. */
@@ -43,7 +46,7 @@ void *lt_arena_copy(lt_arena *arena, const void *data, size_t size, size_t align
  * Growing arrays. `*ptr` holds `*capacity` elements of `size` bytes from the allocator; makes room for `need`. false = out of memory,
  * nothing changed. New elements are zeroed. Release with lt_release(allocator, ptr, capacity * size, LT_VEC_ALIGN).
  */
-#define LT_VEC_ALIGN 16
+#define LT_VEC_ALIGN 64 /* what kernels want of weights: a plan in memory is such an array */
 bool lt_grow(const lathe_allocator *allocator, void **ptr, size_t *capacity, size_t need, size_t size);
 /* The same in an arena (the old block is left to the arena). */
 bool lt_arena_grow(lt_arena *arena, void **ptr, size_t *capacity, size_t need, size_t size);

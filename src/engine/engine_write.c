@@ -87,37 +87,31 @@ static lathe_status place_sections(writer *w, uint64_t *size)
     return LATHE_OK;
 }
 
-static void put_zeros(lt_buf *out, uint64_t to)
+/* Fresh memory is zero already. */
+static void skip_to(lt_buf *out, uint64_t to)
 {
-    static const unsigned char zeros[4096];
-    while (!out->failed && out->length < to) {
-        uint64_t left = to - out->length;
-        lt_buf_put(out, zeros, left < sizeof zeros ? (size_t)left : sizeof zeros);
-    }
+    out->length = (size_t)to;
 }
 
-/* One blob after another through a buffer of its own: packs want 64-byte alignment and zeroed memory. */
+/* Each blob is made where it belongs: packs want 64-byte alignment and zeroed memory, and have them there. */
 static lathe_status put_weights(writer *w, uint64_t base)
 {
-    const lathe_allocator *allocator = w->out->allocator;
     for (uint32_t i = 0; i < w->plan->n_blobs; i++) {
         const lt_plan_blob *b = &w->plan->blobs[i];
-        put_zeros(w->out, base + b->offset);
-        if (b->bytes == 0) {
-            continue;
+        skip_to(w->out, base + b->offset);
+        if (b->bytes > 0) {
+            LT_TRY(w->data(w->user, w->plan, i, w->out->data + w->out->length, w->diag));
+            w->out->length += (size_t)b->bytes;
         }
-        void *bytes = b->bytes > SIZE_MAX ? NULL : lt_alloc_zero(allocator, (size_t)b->bytes, 64);
-        if (!bytes) {
-            return LT_OOM(w->diag);
-        }
-        lathe_status status = w->data(w->user, w->plan, i, bytes, w->diag);
-        if (status == LATHE_OK) {
-            lt_buf_put(w->out, bytes, (size_t)b->bytes);
-        }
-        lt_release(allocator, bytes, (size_t)b->bytes, 64);
-        LT_TRY(status);
     }
     return LATHE_OK;
+}
+
+/* One block for the whole file, zeroed. */
+static lathe_status reserve(writer *w, uint64_t size)
+{
+    lt_buf_free(w->out);
+    return lt_grow(w->out->allocator, (void **)&w->out->data, &w->out->capacity, (size_t)size + 1, 1) ? LATHE_OK : LT_OOM(w->diag);
 }
 
 static lathe_status put_file(writer *w)
@@ -125,6 +119,7 @@ static lathe_status put_file(writer *w)
     uint64_t size = 0;
     unsigned char block[LT_HEADER_BYTES];
     LT_TRY(place_sections(w, &size));
+    LT_TRY(reserve(w, size));
     lt_container_write_header(block, w->n, size);
     lt_buf_put(w->out, block, LT_HEADER_BYTES);
     for (uint32_t i = 0; i < w->n; i++) {
@@ -134,15 +129,15 @@ static lathe_status put_file(writer *w)
     for (uint32_t i = 0; i < w->n; i++) {
         const lt_entry *e = &w->entries[i];
         const lt_buf *part = i == 1 ? &w->text : &w->parts[i];
-        put_zeros(w->out, e->offset);
+        skip_to(w->out, e->offset);
         if (i == w->n - 1) {
             LT_TRY(put_weights(w, e->offset));
         } else if (part->length > 0) {
             lt_buf_put(w->out, part->data, part->length);
         }
-        put_zeros(w->out, e->offset + e->size);
+        skip_to(w->out, e->offset + e->size);
     }
-    put_zeros(w->out, size - LT_TRAILER_BYTES);
+    skip_to(w->out, size - LT_TRAILER_BYTES);
     lt_container_write_trailer(block, size);
     lt_buf_put(w->out, block, LT_TRAILER_BYTES);
     if (w->out->failed) {

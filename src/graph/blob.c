@@ -26,18 +26,19 @@ static size_t header_bytes(void)
     return (sizeof(lt_blob) + BLOB_ALIGN - 1) & ~(size_t)(BLOB_ALIGN - 1);
 }
 
-/* A block with `data` bytes behind the header; the tensor's description is set, its elements are zero. */
-static lathe_status make_block(const lathe_allocator *allocator, const lt_tensor *shape, size_t data, lt_blob **out,
-                               lathe_diag *diag)
+/* A block with `data` bytes behind the header; the tensor's description is set, its elements are zero if asked for. */
+static lathe_status make_block(const lathe_allocator *allocator, const lt_tensor *shape, size_t data, bool zero,
+                               lt_blob **out, lathe_diag *diag)
 {
     size_t size;
     if (!lt_size_add(header_bytes(), data, &size)) {
         return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "a constant of %zu bytes is too large", data);
     }
-    lt_blob *blob = lt_alloc_zero(allocator, size, BLOB_ALIGN);
+    lt_blob *blob = zero ? lt_alloc_zero(allocator, size, BLOB_ALIGN) : lt_alloc(allocator, size, BLOB_ALIGN);
     if (blob == NULL) {
         return LT_OOM(diag);
     }
+    memset(blob, 0, header_bytes());
     blob->allocator = allocator;
     blob->size = size;
     atomic_init(&blob->refs, 1);
@@ -54,7 +55,7 @@ lathe_status lt_blob_make(const lathe_allocator *allocator, lathe_dtype dtype, i
 {
     lt_tensor shape = { .struct_size = sizeof(lt_tensor) };
     LT_TRY(lt_tensor_shape(&shape, dtype, rank, dims, "a constant", diag));
-    LT_TRY(make_block(allocator, &shape, shape.bytes, out, diag));
+    LT_TRY(make_block(allocator, &shape, shape.bytes, true, out, diag));
     if (data != NULL) {
         *data = (*out)->tensor.data;
     }
@@ -73,7 +74,7 @@ static lathe_status copy_strings(const lathe_allocator *allocator, const lt_tens
             return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "the strings of a constant are too large");
         }
     }
-    LT_TRY(make_block(allocator, tensor, total, out, diag));
+    LT_TRY(make_block(allocator, tensor, total, false, out, diag));
     lt_string *to = (*out)->tensor.data;
     char *bytes = (char *)to + tensor->bytes;
     for (int64_t i = 0; i < count; i++) {
@@ -105,7 +106,7 @@ lathe_status lt_blob_copy(const lathe_allocator *allocator, const lt_tensor *ten
     if (tensor->dtype == LATHE_DTYPE_STRING) {
         return copy_strings(allocator, tensor, out, diag);
     }
-    LT_TRY(make_block(allocator, tensor, tensor->bytes, out, diag));
+    LT_TRY(make_block(allocator, tensor, tensor->bytes, false, out, diag));
     if (tensor->bytes > 0) {
         memcpy((*out)->tensor.data, tensor->data, tensor->bytes);
     }
@@ -117,7 +118,7 @@ lathe_status lt_blob_wrap(const lathe_allocator *allocator, const lt_tensor *ten
 {
     *out = NULL;
     LT_TRY(check_tensor(tensor, diag));
-    LT_TRY(make_block(allocator, tensor, 0, out, diag));
+    LT_TRY(make_block(allocator, tensor, 0, false, out, diag));
     (*out)->tensor.data = tensor->data;
     (*out)->owner = owner;
     (*out)->release = release;
