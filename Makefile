@@ -4,7 +4,7 @@ JOBS   ?= $(shell nproc)
 PREFIX ?= /usr/local
 SECS   ?= 60
 
-.PHONY: build demo test check-peers bench-peers layers bless asan tsan debug fuzz fmt install clean help deps-test
+.PHONY: build demo test check-peers bench-peers layers bless asan tsan debug fuzz fmt install deb clean help deps-test
 
 define compile
 	@scripts/build.sh $(1) $(JOBS)
@@ -66,6 +66,9 @@ fmt:  ## format all C files
 
 install: build  ## install into PREFIX (default /usr/local)
 	@cmake --install build/$(PRESET) --prefix $(PREFIX)
+
+deb: build  ## make build/lathe_VERSION_ARCH.deb
+	@cd build && cpack -G DEB --config $(PRESET)/CPackConfig.cmake
 
 clean:  ## remove build/
 	@rm -rf build

@@ -1,34 +1,81 @@
 #!/bin/sh
-# check_install.sh BUILD: installs into a temporary prefix, then a program finds Lathe through pkg-config alone, links with the shared
-# libraries and with the archives, and runs. Every C file in examples/ is compiled the same way.
+# check_install.sh BUILD: what a stranger does. Lathe is installed into a temporary prefix, and as the .deb that CPack makes into an empty root by dpkg; from
+# each, examples/ is built by its Makefile (pkg-config) and by its CMakeLists.txt (find_package), and run. A program is also linked with the archives.
 set -eu
 root=${LATHE_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
 build=$1
-cc=${LATHE_CC:-cc}
 command -v pkg-config >/dev/null || exit 77
-prefix=$(mktemp -d)
-trap 'rm -rf "$prefix"' EXIT
-cmake --install "$build" --prefix "$prefix" >"$prefix/log" 2>&1 || { cat "$prefix/log"; exit 1; }
-dir=$(find "$prefix" -name lathe.pc -exec dirname {} \;)
-PKG_CONFIG_PATH=$dir
-export PKG_CONFIG_PATH
-cat >"$prefix/use.c" <<'C'
-#include <lathe/base.h>
-#include <stdio.h>
-int main(void) { return printf("%s\n", lathe_version()) < 0; }
-C
-libs=${dir%/pkgconfig}
-# shellcheck disable=SC2046
-$cc -o "$prefix/use" "$prefix/use.c" $(pkg-config --cflags --libs lathe-rt) -Wl,-rpath,"$libs"
-[ "$("$prefix/use")" = "$(pkg-config --modversion lathe)" ]
-# shellcheck disable=SC2046
-$cc -o "$prefix/use_static" "$prefix/use.c" $(pkg-config --cflags lathe) -L"$libs" -Wl,-Bstatic -llathe -llathe_rt -Wl,-Bdynamic \
-    -lm -lpthread -ldl
-"$prefix/use_static" >/dev/null
-for example in "$root"/examples/*.c; do
-    [ -f "$example" ] || continue
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+die() {
+    echo "check_install: $*" >&2
+    exit 1
+}
+
+# quietly NAME COMMAND...: the output is shown only when it fails.
+quietly() {
+    what=$1
+    shift
+    "$@" >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        die "$what failed"
+    }
+}
+
+run_examples() {
+    (
+        cd "$1"
+        LD_LIBRARY_PATH=$2
+        export LD_LIBRARY_PATH
+        [ "$(./hello hello.plan)" = "0 12 25
+0 3 13" ] || die "hello printed something else: $(./hello hello.plan)"
+        ./camera | grep -q '^100 frames' || die "camera failed"
+        ./camera hello.plan 3 >/dev/null || die "camera failed on a plan"
+    )
+}
+
+# use PREFIX NAME: everything that a stranger tries.
+use() {
+    prefix=$1
+    pc=$(find "$prefix" -name lathe.pc -exec dirname {} \;)
+    libs=${pc%/pkgconfig}
+    PKG_CONFIG_PATH=$pc
+    export PKG_CONFIG_PATH
+    mkdir -p "$work/$2"
+    examples=$(find "$prefix" -type d -name examples)
+    cp -r "$examples" "$work/$2/make"
+    cp -r "$examples" "$work/$2/cmake"
+    quietly "$2: make with pkg-config" make -C "$work/$2/make" CFLAGS="-O1 -Wall -Wextra -Werror"
+    run_examples "$work/$2/make" "$libs"
+    quietly "$2: find_package(Lathe)" cmake -S "$work/$2/cmake" -B "$work/$2/cmake/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
+    quietly "$2: building with CMake" cmake --build "$work/$2/cmake/build"
+    run_examples "$work/$2/cmake/build" "$libs"
     # shellcheck disable=SC2046
-    $cc -std=c17 -Wall -Wextra -Werror -o "$prefix/example" "$example" $(pkg-config --cflags --libs lathe) -lm -Wl,-rpath,"$libs" ||
-        { echo "check_install: $example does not compile against the installed Lathe"; exit 1; }
-done
-echo "check_install: $(find "$prefix" -type f | wc -l) files, found through pkg-config"
+    quietly "$2: the archives" cc -std=c11 -o "$work/$2/static" "$examples/hello.c" $(pkg-config --cflags lathe) -L"$libs" \
+        -Wl,-Bstatic -llathe -llathe_rt -Wl,-Bdynamic -lm -lpthread -ldl
+    (cd "$work/$2" && ./static >/dev/null) || die "$2: linked with the archives, hello fails"
+    [ "$(LD_LIBRARY_PATH=$libs "$prefix/bin/lathe" version)" = "lathe $(pkg-config --modversion lathe)" ] || die "$2: versions differ"
+    "$prefix/bin/lathe" run "$examples/edges.lathe" --shape picture=1x1x8x8 --input rand -q >/dev/null || die "$2: edges.lathe does not run"
+    for page in share/man/man1/lathe.1 share/bash-completion/completions/lathe share/zsh/vendor-completions/_lathe share/fish/vendor_completions.d/lathe.fish; do
+        [ -s "$prefix/$page" ] || [ -s "$prefix/$page.gz" ] || die "$2: no $page"
+    done
+}
+
+quietly "cmake --install" cmake --install "$build" --prefix "$work/prefix"
+use "$work/prefix" prefix
+echo "check_install: $(find "$work/prefix" -type f | wc -l) files, used through pkg-config, find_package and the archives"
+
+command -v dpkg-shlibdeps >/dev/null || { echo "check_install: no dpkg-shlibdeps, the .deb is not made"; exit 0; }
+quietly cpack cpack -G DEB --config "$build/CPackConfig.cmake" -B "$work/deb"
+deb=$(echo "$work"/deb/*.deb)
+dpkg-deb -f "$deb" Depends | grep -q libc6 || die "the .deb does not say what it depends on"
+mkdir -p "$work/root/var/lib/dpkg/info" "$work/root/var/lib/dpkg/updates"
+: >"$work/root/var/lib/dpkg/status"
+if [ "$(id -u)" = 0 ]; then
+    quietly "dpkg --install" dpkg --root="$work/root" --log=/dev/null --force-depends --force-script-chrootless --install "$deb"
+else
+    quietly "unpacking the .deb" dpkg-deb -x "$deb" "$work/root"
+fi
+use "$work/root/usr" deb
+echo "check_install: $(basename "$deb") ($(dpkg-deb -f "$deb" Depends)) installed and used in the same ways"

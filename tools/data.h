@@ -69,6 +69,14 @@ lathe_status png_write_file(const char *path, int channels, const unsigned char 
 lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena *arena, unsigned char **out,
                        size_t *out_size, lathe_diag *diag);
 
+/* An optional library: each is seen by one file, which says here whether the build has it. */
+typedef struct data_library {
+    const char *name;
+    bool there;
+    const char *advice; /* when it is not */
+} data_library;
+extern const data_library library_png, library_zlib, library_zstd;
+
 typedef struct tar_entry {
     const char *path;
     const unsigned char *data; /* into the archive */

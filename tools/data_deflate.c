@@ -48,3 +48,13 @@ uint32_t crc32_of(const void *data, size_t size)
     }
     return ~crc;
 }
+
+const data_library library_zlib = {
+    "zlib",
+#ifdef LATHE_HAVE_ZLIB
+    true,
+#else
+    false,
+#endif
+    "built without zlib: compressed npz files cannot be read; install zlib1g-dev and build again",
+};

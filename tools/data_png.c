@@ -81,3 +81,13 @@ lathe_status png_write_file(const char *path, int channels, const unsigned char 
     return without(path, diag);
 }
 #endif
+
+const data_library library_png = {
+    "libpng",
+#ifdef LATHE_HAVE_PNG
+    true,
+#else
+    false,
+#endif
+    "built without libpng: pictures cannot be read or written; install libpng-dev and build again",
+};

@@ -42,3 +42,13 @@ lathe_status zstd_read(const void *src, size_t size, const char *what, lt_arena 
                    ".zst needs libzstd, which this build lacks");
 }
 #endif
+
+const data_library library_zstd = {
+    "libzstd",
+#ifdef LATHE_HAVE_ZSTD
+    true,
+#else
+    false,
+#endif
+    "built without libzstd: .zst archives cannot be read; install libzstd-dev and build again",
+};

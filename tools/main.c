@@ -76,6 +76,13 @@ int verb_help(tool *t)
         lt_env_print(stdout);
         return EXIT_FINE;
     }
+    if (strcmp(name, "manual") == 0) {
+        print_manual(stdout);
+        return EXIT_FINE;
+    }
+    if (strcmp(words[0], "completion") == 0 && t->args->n_operands == 2 && print_completion(stdout, words[1])) {
+        return EXIT_FINE;
+    }
     for (int v = 0; v < VERB_COUNT; v++) {
         if (strcmp(verb_get((verb_id)v)->name, strcmp(name, "debug") == 0 ? "debug reduce" : name) == 0) {
             print_verb_help(stdout, (verb_id)v);

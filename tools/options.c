@@ -307,6 +307,27 @@ static void print_wrapped(FILE *stream, const char *text, int indent)
     fputc('\n', stream);
 }
 
+void print_option_head(char *out, size_t size, option_id id)
+{
+    const option *o = &options[id];
+    char letter[8] = "";
+    if (o->letter) {
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    }
+    snprintf(out, size, "%s--%s%s%s", letter, o->name, o->argument && !optional_argument(o) ? " " : "",
+             o->argument ? o->argument : "");
+}
+
+bool option_belongs(option_id id, verb_id of)
+{
+    return has_bit(id, of);
+}
+
+bool option_takes_value(option_id id)
+{
+    return options[id].argument && !optional_argument(&options[id]);
+}
+
 void print_verb_help(FILE *stream, verb_id id)
 {
     fprintf(stream, "usage: lathe %s [OPTIONS]%s%s\n\n%s\n\noptions:\n", verbs[id].name,
@@ -316,12 +337,8 @@ void print_verb_help(FILE *stream, verb_id id)
         if (!has_bit((option_id)i, id)) {
             continue;
         }
-        char head[96], letter[8] = "";
-        if (o->letter) {
-            snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        }
-        snprintf(head, sizeof head, "%s--%s%s%s", letter, o->name, o->argument && !optional_argument(o) ? " " : "",
-                 o->argument ? o->argument : "");
+        char head[96];
+        print_option_head(head, sizeof head, (option_id)i);
         fprintf(stream, "  %-34s", head);
         if (strlen(head) > 33) {
             fprintf(stream, "\n%36s", "");

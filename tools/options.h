@@ -66,5 +66,13 @@ bool args_real(const args *a, option_id id, double min, double otherwise, double
 
 void print_usage(FILE *stream);
 void print_verb_help(FILE *stream, verb_id id);
+/* "-o, --output-file FILE" */
+void print_option_head(char *out, size_t size, option_id id);
+bool option_belongs(option_id id, verb_id of);
+bool option_takes_value(option_id id); /* in the next word; those with an optional value take it after = */
+
+/* manual.c: the same table as a manual page and as completion scripts. shell: bash, zsh or fish; false for others. */
+void print_manual(FILE *stream);
+bool print_completion(FILE *stream, const char *shell);
 
 #endif

@@ -33,3 +33,13 @@ void lt_env_print(FILE *stream)
         fprintf(stream, "%-14s %s\n", variables[i].name, variables[i].what);
     }
 }
+
+bool lt_env_at(size_t index, const char **name, const char **what)
+{
+    if (index >= LT_COUNT(variables)) {
+        return false;
+    }
+    *name = variables[index].name;
+    *what = variables[index].what;
+    return true;
+}

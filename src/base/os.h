@@ -35,6 +35,11 @@ lathe_status lt_file_write(const char *path, const void *data, size_t size, lath
 
 int64_t lt_now_ns(void);              /* monotonic */
 int lt_cpu_count(void);               /* affinity and cgroup quota, at least 1 */
+/* Processors that are on, those that this process may run on, and those of which the cgroup's quota leaves it the time (rounded up). */
+typedef struct lt_cpu_limits {
+    int online, affinity, usable;
+} lt_cpu_limits;
+lt_cpu_limits lt_cpu_limits_read(void);
 
 /* CPU features, by CPUID and XCR0 only. Bit numbers are stable: they are written into plans by name (lt_cpu_feature_name). */
 typedef enum lt_cpu_feature { LT_CPU_SSE42, LT_CPU_AVX2, LT_CPU_FMA, LT_CPU_F16C, LT_CPU_AVX512, LT_CPU_AVX512_VNNI, LT_CPU_AVX_VNNI, LT_CPU_AVX512_FP16, LT_CPU_AVX512_BF16, LT_CPU_AMX_INT8, LT_CPU_AMX_BF16, LT_CPU_FEATURES } lt_cpu_feature;
@@ -54,5 +59,6 @@ void lt_float_mode_leave(uint32_t mode);
 /* Environment: only names listed in env.def, only when the caller was told to look. NULL when unset. */
 const char *lt_env(const char *name);
 void lt_env_print(FILE *stream); /* the table, for help */
+bool lt_env_at(size_t index, const char **name, const char **what); /* row by row; false past the end */
 
 #endif

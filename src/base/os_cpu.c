@@ -145,10 +145,18 @@ static int cgroup_limit(int most)
     return most;
 }
 
+lt_cpu_limits lt_cpu_limits_read(void)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    lt_cpu_limits limits = { .online = online > 0 ? (int)online : 1, .affinity = affinity_count() };
+    limits.usable = cgroup_limit(limits.affinity);
+    limits.usable = limits.usable > 0 ? limits.usable : 1;
+    return limits;
+}
+
 int lt_cpu_count(void)
 {
-    int count = cgroup_limit(affinity_count());
-    return count > 0 ? count : 1;
+    return lt_cpu_limits_read().usable;
 }
 
 static const char *const feature_names[LT_CPU_FEATURES] = {
