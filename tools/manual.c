@@ -1,9 +1,8 @@
 /*
  * manual.c - the option table as a manual page (roff) and as completion scripts for bash, zsh and fish. `lathe help` prints them; the build installs them.
  */
-#include "base/base.h"
 #include "options.h"
-#include <lathe/base.h>
+#include "study/study.h"
 #include <string.h>
 
 /* ---- The manual page ---- */
