@@ -373,11 +373,15 @@ bool tc_oracle(tc_case *c, tc_value **values)
     }
     for (size_t o = 0; o < c->problem.n_out; o++) {
         int64_t count = 1;
+        double most = 0;
         (void)lt_dims_count(c->out_dims[o], c->out[o].rank, &count);
         values[o] = LT_ARENA_ARRAY(&c->arena, tc_value, (size_t)count + 1);
+        for (int64_t i = 0; o > 0 && c->problem.n_instrs == 0 && i < lt_tensor_count(&root[o]); i++) {
+            most = fmax(most, fabs(lt_load_f64(root[o].dtype, root[o].data, i)));
+        }
         for (int64_t i = 0; values[o] && c->problem.n_instrs == 0 && i < count; i++) {
             values[o][i] = element(root[o].dtype, root[o].data, i);
-            values[o][i].err = o == 0 ? err[i] : c->root_tolerance * fabs(values[o][i].f);
+            values[o][i].err = o == 0 ? err[i] : c->root_tolerance * (c->root_absolute ? fabs(values[o][i].f) : most);
         }
     }
     if (c->problem.n_instrs == 0) {

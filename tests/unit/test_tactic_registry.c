@@ -12,9 +12,10 @@
 #include <string.h>
 
 /* Operators with generators in test_tactic_*.c. */
-static const char tested[] = " - MatMul Gemm Conv Softmax LogSoftmax LayerNormalization RMSNormalization "
+static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftmax LayerNormalization RMSNormalization "
                              "InstanceNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
-                             "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat ";
+                             "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat "
+                             "RNN GRU LSTM ";
 
 static void tactics_are_whole(void **state)
 {
