@@ -196,6 +196,12 @@ bool lt_fusion_closed(const lt_fusion *f, const lt_graph *graph, lt_node_id root
 lathe_status lt_fusion_replace(lt_pass_call *c, const lt_fusion *f, lt_node_id root, lt_node_spec *spec);
 /* The node of that operator that computes the value as its first result, but not in the init function; NULL: none. */
 const lt_node *lt_maker(const lt_graph *graph, const lt_value *value, const char *op);
+/* Rows are what stands at x's axes from `axis` on (fold_scale_into_norm.c): their extents; false when one is not known. */
+bool lt_row_dims(const lt_type *x, int axis, int64_t *dims);
+/* Has the constant one element, or (*whole) those of a row, with leading extents of 1? */
+bool lt_suits_row(const lt_value *value, const lt_type *x, int axis, bool *whole);
+/* Such a constant in the shape of a row. */
+lathe_status lt_make_row(const lt_make *make, lt_value_id value, const lt_type *x, int axis, lt_value_id *out);
 /* Removes the node if nothing uses it any more. */
 lathe_status lt_remove_unused(lt_graph *graph, lt_node_id node, lathe_diag *diag);
 

@@ -13,6 +13,8 @@ const char *const lt_pipeline[] = {
     "drop-identity",
     "merge-common",       /* before raising, so that shared weights stay shared */
     "raise-quantized",
+    "fuse-layer-norm",
+    "fold-scale-into-norm",
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "fold-bn-into-conv",
     "drop-identity",      /* what raising and folding left */
