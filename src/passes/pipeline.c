@@ -17,6 +17,8 @@ const char *const lt_pipeline[] = {
     "fold-scale-into-norm",
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "fold-bn-into-conv",
+    "fold-bn-into-quantized",
+    "quantize-before-pool", /* so that convolutions quantize their own results */
     "drop-identity",      /* what raising and folding left */
     "merge-common",
     "dead-code",

@@ -42,14 +42,15 @@ static void one_pool(const char *op, uint64_t seed)
     tc_ints(&c, "kernel_shape", (size_t)n, kernel);
     tc_ints(&c, "pads", (size_t)(2 * n), pads);
     tc_ints(&c, "strides", (size_t)n, strides);
-    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, n + 2, x, 0));
-    if (!average && seed % 5 == 0) {
+    lathe_dtype type = average || seed % 3 != 1 ? LATHE_DTYPE_F32 : tc_chance(r, 2) ? LATHE_DTYPE_U8 : LATHE_DTYPE_I8;
+    tc_root(&c, tc_input(&c, type, n + 2, x, 0));
+    if (!average && type == LATHE_DTYPE_F32 && seed % 5 == 0) {
         ((float *)c.in_data[0].data)[0] = NAN;
     }
     c.root_tolerance = average ? 2e-6 : 0;
     c.root_absolute = true;
-    if (tc_chance(r, 2)) {
-        (void)tc_output(&c, LATHE_DTYPE_F32, n + 2, y);
+    if (type != LATHE_DTYPE_F32 || tc_chance(r, 2)) {
+        (void)tc_output(&c, type, n + 2, y);
     } else {
         tc_space(&c, n + 2, y);
         tc_epilogue(&c, tc_instr(&c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0), n + 2, y, 1);

@@ -223,6 +223,7 @@ void lt_q8_line(const lt_q8_finish *f, int64_t batch, int64_t row, int64_t col, 
         int64_t bias_index = f->by_row ? index : f->q.bias.scale.axis >= 0 || f->q.bias.zero.axis >= 0 ? col + j : 0;
         scale[j] = x * lt_q8_scale(&f->q.w.scale, f->in, index) / f->over;
         bias_at(f, f->by_row ? index : row, col + j, bias_index, &offset[j], &bias[j]);
+        bias[j] /= f->over;
         if (f->by_row) { /* all the same */
             for (int k = 1; k < cols; k++) {
                 scale[k] = scale[0];

@@ -1,0 +1,110 @@
+/*
+ * q8_dot.h - sums of products of 8-bit integers: the building block of quantized products whose right operand is a packed constant. Private to
+ * src/backend/cpu.
+ *
+ *     sum[i][j] = sum over t < taps, over k < 4 * quads of A[row i][tap[t] + k] * B[t * 4 * quads + k][j]
+ *
+ * A holds unsigned bytes, B signed ones, four of a column side by side. Signed activations come shifted by 128, unsigned weights likewise; what that and the
+ * zero points add to a sum is taken off with constants per column (lt_q8_panel.offset). Sums are exact at every level: nothing saturates.
+ */
+#ifndef LT_Q8_DOT_H
+#define LT_Q8_DOT_H
+
+#include "backend/cpu/cpu_isa.h"
+#include "backend/cpu/q8.h"
+
+enum { LT_Q8_MR = 14, LT_Q8_NR = 32, LT_Q8_SLACK = 64 /* bytes that may be read behind the last row */ };
+
+/* Rows lie in two segments of equally spaced rows: of `rows`, the first takes (rows + 1) / 2. */
+typedef struct lt_q8_dot {
+    const uint8_t *a[2];
+    int64_t lda; /* bytes between rows of a segment */
+    int64_t taps;
+    const int64_t *tap; /* byte offset of each tap */
+    int64_t quads;
+    const int8_t *b; /* taps * quads lines of nr * 4 bytes, aligned to 32 bytes at least */
+    int32_t *c;      /* rows lines of nr sums, 64-byte aligned */
+} lt_q8_dot;
+typedef void (*lt_q8_dot_fn)(const lt_q8_dot *call);
+
+/* What turns the sums of a panel into results: (float)(sum + offset - zero * row_sum) * scale + bias. */
+typedef struct lt_q8_panel {
+    _Alignas(64) int32_t offset[LT_Q8_NR];
+    float scale[LT_Q8_NR], bias[LT_Q8_NR];
+    int32_t zero[LT_Q8_NR];
+} lt_q8_panel;
+
+/* Where results go, and what happens to them on the way: + (addend - add_zero) * add_scale, limits, rounding to even, + zero. */
+typedef struct lt_q8_store {
+    lathe_dtype out, add; /* F32, U8, I8; of the addend UNDEFINED when there is none */
+    float add_scale;
+    int32_t add_zero;
+    float low, high; /* NaN stays, except that it becomes `bottom` when the result is an integer */
+    float bottom;    /* least value of an integer result, `zero` taken off */
+    int32_t zero;
+} lt_q8_store;
+
+typedef struct lt_q8_rows {
+    const int32_t *sums;    /* nr apart */
+    const int32_t *row_sum; /* nr apart too; NULL: the zero points of the right operand are 0 */
+    int rows, cols;
+    const void *add;
+    void *dst;
+    int64_t step; /* elements between rows of dst and add */
+} lt_q8_rows;
+
+typedef struct lt_q8_isa {
+    const lt_cpu_isa *isa; /* of the epilogue's program */
+    int mr, nr;
+    double gops;                    /* of the kernel, for cost estimates; a product counts two */
+    lt_q8_dot_fn dot[LT_Q8_MR + 1]; /* by number of rows */
+    void (*finish)(const lt_q8_panel *panel, const lt_q8_store *store, const lt_q8_rows *rows);
+    void (*flip)(uint8_t *dst, const uint8_t *src, uint8_t mask, int64_t n); /* dst[i] = src[i] ^ mask */
+} lt_q8_isa;
+
+/* ---- The pack: constants of the right operand, grouped ---- */
+
+typedef enum lt_q8_layout { LT_Q8_CONV, LT_Q8_CONV_TAPS, LT_Q8_MATRIX, LT_Q8_TRANSPOSED } lt_q8_layout;
+
+/* groups of `filters` columns, each taps * k long. CONV: a tap is a row of the kernel with all channels; CONV_TAPS: one position of it. */
+typedef struct lt_q8_shape {
+    int64_t groups, filters, taps, k;
+    int64_t panels, quads; /* of a group; of a tap */
+    int64_t kernel[2];     /* CONV: height and width */
+} lt_q8_shape;
+bool lt_q8_shape_of(lt_q8_layout layout, int rank, const int64_t *dims, int64_t groups, int nr, lt_q8_shape *out);
+/* Panel `panel` of a group, and the sums of its columns, in the pack. */
+const int8_t *lt_q8_panel_at(const lt_q8_shape *s, const void *pack, int nr, int64_t group, int64_t panel);
+const int32_t *lt_q8_sums_at(const lt_q8_shape *s, const void *pack, int nr, int64_t group, int64_t panel);
+/* The constant of the second slot is loaded by its prologue alone, and so may be packed. */
+bool lt_q8_packable(const lathe_problem *problem, const lt_q8 *q);
+/* A panel of ones, shaped like the others: its sums are those of the rows. */
+void lt_q8_ones(const lt_q8_shape *s, int nr, int8_t *dst);
+
+/* ---- Epilogues in registers ---- */
+
+typedef struct lt_q8_epilogue {
+    bool direct; /* else a tile program does it */
+    uint16_t add;
+    bool add_quantized, quantized;
+    lt_q8_param add_scale, add_zero, scale, zero;
+    double low, high;
+} lt_q8_epilogue;
+void lt_q8_epilogue_read(const lathe_problem *problem, lt_q8_epilogue *out);
+/* With the numbers of a call; false: the tile program must do it. */
+bool lt_q8_store_make(const lt_q8_epilogue *e, const lathe_call *call, lt_q8_finish *finish, lt_q8_store *out);
+
+/* Everything about the columns of one panel: filters first .. first + cols. k_total: products in a sum. any_zero: some zero point of the weights is not 0. */
+void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total, lt_q8_panel *out,
+                      bool *any_zero);
+
+#define LT_Q8_DRIVER(name)                                                                                             \
+    int lt_##name##_fits(const lt_q8_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit);         \
+    size_t lt_##name##_scratch(const lt_q8_isa *isa, const lathe_problem *problem, uint32_t config,                    \
+                               const lathe_buffer *in, const lathe_buffer *out, int threads);                          \
+    lathe_status lt_##name##_run(const lt_q8_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
+
+LT_Q8_DRIVER(conv_q8_nhwc); /* conv_q8_nhwc.c */
+LT_Q8_DRIVER(gemm_q8_dot);  /* gemm_q8_dot.c */
+
+#endif
