@@ -72,6 +72,26 @@ static bool compose_perms(lt_pass_call *c, lt_match *m, char *why, size_t why_si
     return true;
 }
 
+/* What is transposed there and back again is the value itself, whoever else reads what lies between. */
+static bool perms_cancel(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
+{
+    int64_t p[LATHE_MAX_RANK], q[LATHE_MAX_RANK];
+    const lt_value *x = lt_match_value(m, "x");
+    int rank;
+    (void)c;
+    (void)why;
+    (void)why_size;
+    if (!read_perm(lt_match_attr(m, "p"), x, p, &rank) || !read_perm(lt_match_attr(m, "q"), x, q, &rank)) {
+        return false;
+    }
+    for (int i = 0; i < rank; i++) {
+        if (p[q[i]] != i) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The shape is the same because of what stands in the shape input: that is an assumption when it is a constant. */
 static bool assume_shape(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 {
@@ -179,11 +199,14 @@ static const lt_rule rules[] = {
     { .name = "cast-same", .pattern = "Cast(x)", .replacement = "x", .keeps_shape = true },
     { .name = "cast-cast", .pattern = "i = Cast(x); c = Cast(i)", .replacement = "Cast<*c>(x)", .guard = inner_cast_is_lossless },
     { .name = "transpose-none", .pattern = "Transpose<perm=p>(x)", .replacement = "x", .guard = perm_is_identity },
+    { .name = "transpose-back", .pattern = "Transpose<perm=q>(!Transpose<perm=p>(x))", .replacement = "x", .guard = perms_cancel },
     { .name = "transpose-transpose", .pattern = "Transpose<perm=q>(Transpose<perm=p>(x))", .replacement = "Transpose<perm=r>(x)",
       .guard = compose_perms },
     { .name = "view-same", .pattern = "Reshape|Flatten|Squeeze|Unsqueeze(x, ...)", .replacement = "x", .guard = assume_shape },
     { .name = "view-view", .pattern = "r = Reshape(Reshape|Flatten|Squeeze|Unsqueeze(x, ...), s:const)", .replacement = "Reshape<*r>(x, s)",
       .guard = shape_has_no_zero },
+    { .name = "view-back", .pattern = "Reshape|Flatten|Squeeze|Unsqueeze(!Reshape|Flatten|Squeeze|Unsqueeze(x, ...), ...)", .replacement = "x",
+      .guard = assume_shape },
     { .name = "pad-nothing", .pattern = "Pad(x, p:const, ...)", .replacement = "x", .guard = pads_are_zero },
     { .name = "slice-all", .pattern = "Slice(x, ...)", .replacement = "x", .guard = steps_are_one },
     { .name = "only-one", .pattern = "Concat|Sum|Max|Min|Mean(x)", .replacement = "x" },

@@ -19,6 +19,7 @@ const char *const lt_pipeline[] = {
     "fold-bn-into-conv",
     "fold-bn-into-quantized",
     "quantize-before-pool", /* so that convolutions quantize their own results */
+    "sink-transposes",
     "drop-identity",      /* what raising and folding left */
     "merge-common",
     "dead-code",
