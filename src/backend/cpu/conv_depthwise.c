@@ -1,13 +1,11 @@
 /*
- * conv_depthwise.c - driver of conv.f32.depthwise: one filter for each channel, rank 3 to 5. Configuration 0 works on plain tensors, plane by plane;
- * 1 on channels-last ones of rank 4, pixel by pixel, with constant weights packed taps first ("conv.w.depthwise.f32").
+ * conv_depthwise.c - driver of conv.f32.depthwise: one filter for each channel, rank 3 to 5, on plain tensors, plane by plane. Also the pack of
+ * weights with taps first, "conv.w.depthwise.f32", for depthwise_last__each.c.
  */
 #include "backend/cpu/conv_shape.h"
 #include "backend/cpu/drivers.h"
 #include "backend/cpu/product.h"
 #include <string.h>
-
-static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
 typedef struct worker {
     const lt_cpu_isa *isa;
@@ -80,56 +78,6 @@ static void run_planes(worker *w, const lathe_gang *gang)
     }
 }
 
-/* ---- Channels last: tiles are neighbouring pixels of one output row times a stretch of channels ---- */
-
-static void pixel_sum(const worker *w, int64_t image, const int64_t at[3], int64_t channel, int n, float *acc)
-{
-    const lt_conv *c = &w->c;
-    for (int i = 0; i < n; i++) {
-        acc[i] = 0;
-    }
-    for (int64_t j = 0; j < c->kernel[1]; j++) {
-        int64_t y = at[1] * c->stride[1] - c->begin[1] + j * c->dilation[1];
-        if (y < 0 || y >= c->in[1]) {
-            continue;
-        }
-        for (int64_t k = 0; k < c->kernel[2]; k++) {
-            int64_t x = at[2] * c->stride[2] - c->begin[2] + k * c->dilation[2];
-            if (x >= 0 && x < c->in[2]) {
-                w->isa->product_add(acc, w->x + (image * c->plane + y * c->in[2] + x) * c->channels + channel,
-                                    w->w + (j * c->kernel[2] + k) * c->channels + channel, n);
-            }
-        }
-    }
-    for (int i = 0; w->bias && i < n; i++) {
-        acc[i] += w->bias[channel + i];
-    }
-}
-
-static void run_pixels(worker *w, const lathe_gang *gang)
-{
-    const lt_conv *c = &w->c;
-    int64_t stretch = c->channels < LT_TILE ? c->channels : LT_TILE, stretches = (c->channels + stretch - 1) / stretch,
-            begin, end;
-    int pitch = (int)((stretch + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES), most = LT_TILE / pitch;
-    int64_t all = c->batch * c->pixels, tiles = (all + most - 1) / most;
-    lathe_gang_split(gang, tiles * stretches, 1, &begin, &end);
-    for (int64_t u = begin; u < end; u++) {
-        int64_t pixel = u / stretches * most, channel = u % stretches * stretch;
-        int rows = all - pixel < most ? (int)(all - pixel) : most,
-            cols = c->channels - channel < stretch ? (int)(c->channels - channel) : (int)stretch;
-        for (int i = 0; i < rows; i++) {
-            int64_t at[3];
-            lt_conv_pixel(c, (pixel + i) % c->pixels, at);
-            pixel_sum(w, (pixel + i) / c->pixels, at, channel, cols, w->tile + i * pitch);
-        }
-        lt_tile_block block = {
-            .start = pixel * c->channels + channel, .row_step = c->channels, .rows = rows, .cols = cols, .pitch = pitch
-        };
-        lt_tile_run(&w->program, &block);
-    }
-}
-
 /* ---- The pack: (channel, 1, taps) as (taps, channel) ---- */
 
 static bool pack_shape(const lathe_tensor *t, int64_t *taps)
@@ -187,6 +135,7 @@ static bool fixed_to(const lathe_extent *e, int64_t n)
 int lt_depthwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     uint16_t nx, nw;
+    (void)config;
     if (!lt_root_fits(problem, false, fit)) {
         return 0;
     }
@@ -199,27 +148,14 @@ int lt_depthwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
     if (!fixed_to(&x->dims[1], groups) || !fixed_to(&w->dims[0], groups) || !fixed_to(&w->dims[1], 1)) {
         return lt_no(fit, "not one filter for each channel");
     }
-    if (config == 1 &&
-        (x->rank != 4 || (x->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST)) || !lt_root_packable(problem, 1))) {
-        return lt_no(fit, x->rank != 4 ? "rank %d" : "weights that cannot be packed, or constant activations (rank %d)",
-                     x->rank);
-    }
     double points = 1, taps = 1;
     for (int i = 0; i < y->rank; i++) {
         points *= (double)y->dims[i].opt;
         taps *= i >= 2 ? (double)w->dims[i].opt : 1;
     }
-    if (config == 1) {
-        fit->pack[nw] = "conv.w.depthwise.f32";
-        fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
-    }
-    lt_tile_formats(problem, config == 1 ? channels_last : NULL, fit);
-    double width = (double)y->dims[y->rank - 1].opt, rows = points / (width > 1 ? width : 1),
-           rate = isa->nr >= 32   ? 18
-                  : isa->nr >= 16 ? 14
-                                  : 9;
-    double sums = config == 1 ? 2 * points * taps / rate
-                              : rows * taps * 9 + 2 * points * taps / 40; /* plain: each row of each tap is a call */
+    lt_tile_formats(problem, NULL, fit);
+    double width = (double)y->dims[y->rank - 1].opt, rows = points / (width > 1 ? width : 1);
+    double sums = rows * taps * 9 + 2 * points * taps / 40; /* each row of each tap is a call */
     fit->cost = 500 + sums + lt_problem_bytes(problem) * 0.03 + points * lt_tile_cost(isa, problem);
     return 1;
 }
@@ -257,10 +193,6 @@ lathe_status lt_depthwise_run(const lt_cpu_isa *isa, const lathe_gang *gang, con
     if (w.program.points == 0) {
         return LATHE_OK;
     }
-    if (call->config == 1) {
-        run_pixels(&w, gang);
-    } else {
-        run_planes(&w, gang);
-    }
+    run_planes(&w, gang);
     return LATHE_OK;
 }
