@@ -116,6 +116,8 @@ static bool is_exact(lathe_pw_op op)
     case LATHE_PW_SOFTPLUS:
     case LATHE_PW_GELU:
     case LATHE_PW_GELU_TANH:
+    case LATHE_PW_HARD_SIGMOID:
+    case LATHE_PW_HARD_SWISH:
         return false;
     default:
         return true;
@@ -126,6 +128,15 @@ static void move_to(tc_value *v, bool real, double by)
 {
     v->f += by;
     v->i = real ? v->i : v->i + (int64_t)by;
+}
+
+/* What a slope and an offset in f32 may lose where they cancel. */
+static double hard_error(const lathe_pw_instr *s, double x)
+{
+    double size = s->op == LATHE_PW_HARD_SWISH     ? fabs(x) * (fabs(x) / 6 + 0.5)
+                  : s->op == LATHE_PW_HARD_SIGMOID ? fabs(s->imm[0] * x) + fabs(s->imm[1])
+                                                   : 0;
+    return isfinite(size) ? 1.2e-7 * size : 0;
 }
 
 /* The same with bounds of errors. */
@@ -149,6 +160,7 @@ static tc_value apply(const arguments *a, const tc_value v[3])
                                                 : 1) *
                      unit(s->dtype) * fabs(r.f) +
                  smallest(s->dtype);
+        r.err += s->dtype == LATHE_DTYPE_F64 ? 0 : hard_error(s, v[0].f);
         r.err +=
             s->op == LATHE_PW_GELU || s->op == LATHE_PW_GELU_TANH ? 1e-14 : 0; /* the reference cancels in double */
     }

@@ -264,21 +264,20 @@ static double instruction_cost(lathe_pw_op op, bool *scalar)
         *scalar = true;
         return 12;
     case LATHE_PW_EXP:
+        return 0.2;
     case LATHE_PW_LOG:
-    case LATHE_PW_TANH:
     case LATHE_PW_SIGMOID:
-        return 0.8;
-    case LATHE_PW_ERF:
-    case LATHE_PW_ELU:
-    case LATHE_PW_SOFTPLUS:
-    case LATHE_PW_GELU:
     case LATHE_PW_GELU_TANH:
-        return 1.6;
-    case LATHE_PW_HARD_SIGMOID:
-    case LATHE_PW_HARD_SWISH:
-        return 0.25;
+        return 0.35;
+    case LATHE_PW_ERF:
+    case LATHE_PW_TANH:
+    case LATHE_PW_GELU:
+    case LATHE_PW_ELU:
+        return 0.6;
+    case LATHE_PW_SOFTPLUS:
+        return 1;
     default:
-        return 0.04;
+        return 0.05;
     }
 }
 
