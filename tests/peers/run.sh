@@ -6,5 +6,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${LATHE_BUILD_DIR:-$here/../../build/release}
 python=${LATHE_PEERS_PYTHON:-python3}
 "$python" "$here/samples.py" "$build/lathe-samples" --check
+"$python" "$here/skeleton_outputs.py" "$build/skeleton-write" --check
 "$python" "$here/exports.py" "$build/onnx-roundtrip"
 "$python" "$here/skeletons.py" "${LATHE:-$build/lathe}" "$@"
