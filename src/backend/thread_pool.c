@@ -2,7 +2,8 @@
  * thread_pool.c - the thread pool: gangs of workers for one parallel region at a time each. Used by rt; knows nothing of steps.
  *
  * A worker is idle, claimed, or at work. A run claims idle workers one by one, so that two runs at once share the workers without waiting for each
- * other. Whoever waits spins for 50 µs (a wake-up costs about 20 µs, a barrier between spinning threads well below 1 µs), then sleeps on a futex.
+ * other. Whoever waits spins for 50 µs (a wake-up costs about 20 µs, a barrier between spinning threads a few hundred ns), then sleeps on a futex. Whoever
+ * is waited for asks the kernel to wake only those that have said that they sleep: a run of short steps makes no system calls.
  */
 #define _GNU_SOURCE
 #include "backend/backend.h"
@@ -14,20 +15,28 @@
 
 enum { SPIN_NS = 50000, MAX_THREADS = 1024 };
 
+/* A word that threads wait on, in a cache line of its own. `asleep` is raised before a thread sleeps and lowered after it. */
+typedef struct gate {
+    _Alignas(64) _Atomic uint32_t word; /* a futex word */
+    _Atomic uint32_t asleep;
+} gate;
+
 typedef struct job {
     void (*fn)(void *user, const lathe_gang *gang);
     void *user;
     int count;
-    _Atomic uint32_t arrived;    /* at the barrier */
-    _Atomic uint32_t generation; /* of the barrier: a futex word */
-    _Atomic uint32_t running;    /* workers not finished: a futex word */
+    _Alignas(64) _Atomic uint32_t arrived; /* at the barrier */
+    gate generation;                       /* of the barrier */
+    _Alignas(64) _Atomic uint32_t running; /* workers not finished, and SLEEPS when the caller sleeps: a futex word */
 } job;
+
+enum { SLEEPS = 1 << 30 };
 
 typedef enum worker_state { IDLE, CLAIMED, READY, QUIT } worker_state;
 
 typedef struct worker {
+    gate state; /* worker_state */
     pthread_t thread;
-    _Atomic uint32_t state; /* worker_state: a futex word */
     job *job;
     int index; /* in the gang */
 } worker;
@@ -46,26 +55,53 @@ static void relax(void)
 #endif
 }
 
-/* Waits until *word is no longer `value`. */
-static void wait_change(_Atomic uint32_t *word, uint32_t value)
+/* Spins until *word is no longer `value`; false when that takes longer than a thread may spin. */
+static bool spin(_Atomic uint32_t *word, uint32_t value)
 {
     int64_t until = 0;
-    for (unsigned i = 0; atomic_load_explicit(word, memory_order_acquire) == value; i++) {
+    for (unsigned i = 1; atomic_load_explicit(word, memory_order_acquire) == value; i++) {
         relax();
-        if ((i & 63) != 63) {
+        if (i % 64 != 0) {
             continue;
         }
         int64_t now = lt_now_ns();
         until = until ? until : now + SPIN_NS;
         if (now > until) {
-            syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+            return false;
         }
     }
+    return true;
+}
+
+static void sleep_on(_Atomic uint32_t *word, uint32_t value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 
 static void wake(_Atomic uint32_t *word, int how_many)
 {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
+}
+
+/* Waits until the gate's word is no longer `value`. */
+static void gate_wait(gate *g, uint32_t value)
+{
+    if (spin(&g->word, value)) {
+        return;
+    }
+    atomic_fetch_add(&g->asleep, 1); /* in one order with the load of whoever opens: it sees this, or the kernel sees the new word */
+    while (atomic_load(&g->word) == value) {
+        sleep_on(&g->word, value);
+    }
+    atomic_fetch_sub(&g->asleep, 1);
+}
+
+static void gate_set(gate *g, uint32_t value)
+{
+    atomic_store(&g->word, value);
+    if (atomic_load(&g->asleep) > 0) {
+        wake(&g->word, MAX_THREADS);
+    }
 }
 
 static void barrier(const lathe_gang *gang)
@@ -74,13 +110,12 @@ static void barrier(const lathe_gang *gang)
     if (j->count == 1) {
         return;
     }
-    uint32_t generation = atomic_load_explicit(&j->generation, memory_order_relaxed);
+    uint32_t generation = atomic_load_explicit(&j->generation.word, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&j->arrived, 1, memory_order_acq_rel) + 1 == (uint32_t)j->count) {
         atomic_store_explicit(&j->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&j->generation, generation + 1, memory_order_release);
-        wake(&j->generation, MAX_THREADS);
+        gate_set(&j->generation, generation + 1);
     } else {
-        wait_change(&j->generation, generation);
+        gate_wait(&j->generation, generation);
     }
 }
 
@@ -95,18 +130,18 @@ static void *worker_main(void *arg)
     worker *w = arg;
     (void)lt_float_mode_enter(); /* threads begin with the mode of whoever made them */
     for (;;) {
-        uint32_t state = atomic_load_explicit(&w->state, memory_order_acquire);
+        uint32_t state = atomic_load_explicit(&w->state.word, memory_order_acquire);
         if (state == QUIT) {
             return NULL;
         }
         if (state != READY) {
-            wait_change(&w->state, state);
+            gate_wait(&w->state, state);
             continue;
         }
         job *j = w->job;
         work(j, w->index);
-        atomic_store_explicit(&w->state, IDLE, memory_order_release);
-        if (atomic_fetch_sub_explicit(&j->running, 1, memory_order_acq_rel) == 1) {
+        atomic_store_explicit(&w->state.word, IDLE, memory_order_release);
+        if (atomic_fetch_sub_explicit(&j->running, 1, memory_order_acq_rel) == (SLEEPS | 1)) {
             wake(&j->running, 1); /* the address alone is used: j may be gone, which a futex wake tolerates */
         }
     }
@@ -140,8 +175,7 @@ void lt_pool_destroy(lt_pool *pool)
         return;
     }
     for (int i = 0; i < pool->started; i++) {
-        atomic_store_explicit(&pool->workers[i].state, QUIT, memory_order_release);
-        wake(&pool->workers[i].state, 1);
+        gate_set(&pool->workers[i].state, QUIT);
     }
     for (int i = 0; i < pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
@@ -162,11 +196,25 @@ static int claim(lt_pool *pool, int wanted, uint16_t *claimed)
     int n = 0;
     for (int i = 0; i < pool->started && n < wanted; i++) {
         uint32_t idle = IDLE;
-        if (atomic_compare_exchange_strong_explicit(&pool->workers[i].state, &idle, CLAIMED, memory_order_acq_rel, memory_order_relaxed)) {
+        if (atomic_compare_exchange_strong_explicit(&pool->workers[i].state.word, &idle, CLAIMED, memory_order_acq_rel, memory_order_relaxed)) {
             claimed[n++] = (uint16_t)i;
         }
     }
     return n;
+}
+
+/* The last worker looks at nothing of the job after it has counted itself out, but at what its count said. */
+static void wait_for_workers(job *j)
+{
+    for (uint32_t left; ((left = atomic_load_explicit(&j->running, memory_order_acquire)) & ~(uint32_t)SLEEPS) > 0;) {
+        if (spin(&j->running, left)) {
+            continue;
+        }
+        left = (left & SLEEPS) ? left : (atomic_fetch_or(&j->running, SLEEPS) | SLEEPS);
+        if ((left & ~(uint32_t)SLEEPS) > 0) {
+            sleep_on(&j->running, left);
+        }
+    }
 }
 
 void lt_pool_run(lt_pool *pool, int wanted, void (*fn)(void *user, const lathe_gang *gang), void *user)
@@ -179,11 +227,8 @@ void lt_pool_run(lt_pool *pool, int wanted, void (*fn)(void *user, const lathe_g
         worker *w = &pool->workers[claimed[i]];
         w->job = &j;
         w->index = i + 1;
-        atomic_store_explicit(&w->state, READY, memory_order_release);
-        wake(&w->state, 1);
+        gate_set(&w->state, READY);
     }
     work(&j, 0);
-    for (uint32_t left; (left = atomic_load_explicit(&j.running, memory_order_acquire)) > 0;) {
-        wait_change(&j.running, left);
-    }
+    wait_for_workers(&j);
 }

@@ -32,6 +32,8 @@ typedef struct lt_arena {
 
 void lt_arena_init(lt_arena *arena, const lathe_allocator *allocator);
 void lt_arena_reset(lt_arena *arena);    /* keeps the largest chunk for reuse */
+/* Like reset, but what lay in several chunks becomes one as large as all: the same work again then allocates nothing. */
+void lt_arena_reset_whole(lt_arena *arena);
 void lt_arena_destroy(lt_arena *arena);
 void *lt_arena_alloc(lt_arena *arena, size_t size, size_t align);      /* NULL when out of memory */
 void *lt_arena_zero(lt_arena *arena, size_t count, size_t size, size_t align); /* checked product, zeroed */

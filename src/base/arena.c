@@ -116,6 +116,26 @@ static bool add_chunk(lt_arena *arena, size_t size, size_t align)
     return true;
 }
 
+void lt_arena_reset_whole(lt_arena *arena)
+{
+    size_t total = 0;
+    bool several = arena->head != NULL && arena->head->next != NULL, sums = true;
+    for (const lt_arena_chunk *chunk = arena->head; chunk != NULL; chunk = chunk->next) {
+        sums = sums && lt_size_add(total, chunk->size, &total);
+    }
+    if (!several || !sums) {
+        lt_arena_reset(arena);
+        return;
+    }
+    lt_arena_destroy(arena);
+    lt_arena_chunk *chunk = lt_alloc(arena->allocator, total, CHUNK_ALIGN);
+    if (chunk != NULL) { /* else the next allocation tries again */
+        *chunk = (lt_arena_chunk){ .size = total, .at = sizeof *chunk };
+        POISON((char *)chunk + chunk->at, total - chunk->at);
+        arena->head = chunk;
+    }
+}
+
 void *lt_arena_alloc(lt_arena *arena, size_t size, size_t align)
 {
     size = size == 0 ? 1 : size;

@@ -264,7 +264,7 @@ typedef struct lt_live {
     uint32_t first, last;  /* inclusive instruction numbers */
     uint64_t offset;       /* result */
 } lt_live;
-/* Greedy by size with best fit, 64-byte aligned; deterministic. lower_bound (may be NULL) gets the largest sum of live bytes at one instruction.
+/* Greedy in several orders, then a bounded search; 64-byte aligned, deterministic. lower_bound (may be NULL) gets the largest sum of live bytes at one instruction.
    scratch: n * 8 bytes or NULL to allocate from the arena. */
 lathe_status lt_offsets_assign(lt_live *items, uint32_t n, lt_arena *arena, uint64_t *total, uint64_t *lower_bound, lathe_diag *diag);
 

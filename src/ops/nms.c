@@ -4,7 +4,6 @@
  */
 #include "ops/move.h"
 
-#include <stdlib.h>
 
 static lathe_status infer_nms(lt_infer *c)
 {
@@ -81,13 +80,31 @@ typedef struct candidate {
     int64_t index;
 } candidate;
 
-static int by_score(const void *a, const void *b)
+static bool before(const candidate *a, const candidate *b)
 {
-    const candidate *x = a, *y = b;
-    if (x->score != y->score) {
-        return x->score > y->score ? -1 : 1;
+    return a->score != b->score ? a->score > b->score : a->index < b->index;
+}
+
+/* A heap whose top is the next candidate: no more are put in order than are looked at, and nothing is allocated. */
+static void sift(candidate *heap, int64_t at, int64_t n)
+{
+    for (int64_t child; (child = 2 * at + 1) < n; at = child) {
+        child += child + 1 < n && before(&heap[child + 1], &heap[child]);
+        if (!before(&heap[child], &heap[at])) {
+            return;
+        }
+        candidate swap = heap[at];
+        heap[at] = heap[child];
+        heap[child] = swap;
     }
-    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static candidate take_best(candidate *heap, int64_t *n)
+{
+    candidate best = heap[0];
+    heap[0] = heap[--*n];
+    sift(heap, 0, *n);
+    return best;
 }
 
 typedef struct limits {
@@ -123,18 +140,19 @@ static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, 
             order[candidates++] = (candidate){ scores[k], k };
         }
     }
-    if (candidates > 0) {
-        qsort(order, (size_t)candidates, sizeof *order, by_score);
+    for (int64_t k = candidates / 2; k-- > 0;) {
+        sift(order, k, candidates);
     }
-    for (int64_t k = 0; k < candidates && count < l->per_class; k++) {
-        box now = read_box(boxes + 4 * order[k].index, l->centered);
+    while (candidates > 0 && count < l->per_class) {
+        int64_t index = take_best(order, &candidates).index;
+        box now = read_box(boxes + 4 * index, l->centered);
         bool keep = true;
         for (int64_t j = 0; j < count && keep; j++) {
             keep = !overlaps(&now, &chosen[j], l->iou);
         }
         if (keep) {
             chosen[count] = now;
-            kept[count++] = order[k].index;
+            kept[count++] = index;
         }
     }
     return count;

@@ -420,7 +420,7 @@ lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
     if (s->generation == context->generation && !s->program->host_shapes) {
         return LATHE_OK;
     }
-    lt_arena_reset(&context->scratch);
+    lt_arena_reset_whole(&context->scratch);
     s->generation = 0;
     LT_TRY(work_out_shapes(context, s, diag));
     bool planned = in_bucket(context, s->program->plan) && has_offsets(s->program->plan);

@@ -260,7 +260,7 @@ static lathe_status run(lathe_context *context, lathe_diag *diag)
     LT_TRY(lt_context_bind(context, diag));
     LT_TRY(lt_context_execute(context, context->current, diag));
     context->run++;
-    lt_arena_reset(&context->copies);
+    lt_arena_reset_whole(&context->copies);
     for (uint32_t i = 0; i < context->engine->plan->n_outputs; i++) {
         LT_TRY(fetch_output(context, context->current, i, diag));
     }

@@ -91,9 +91,9 @@ static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
                            .scratch = s->scratch[step->space]};
     lathe_status status;
     if (step->space == LATHE_SPACE_HOST) {
-        lt_arena_reset(host.scratch);
+        lt_arena_reset_whole(host.scratch);
         if (step->managed) {
-            lt_arena_reset(host.keep);
+            lt_arena_reset_whole(host.keep);
         }
         r->call.host = &host;
         status = run_on_cpu(r, step);
@@ -305,8 +305,8 @@ static lathe_status run_loop(run *r, const lt_plan_instr *instr, uint32_t body, 
     int64_t trip = INT64_MAX, go = 1, i = 0;
     LT_TRY(l->trip == LT_PLAN_NONE ? LATHE_OK : scalar(r, l->trip, &trip));
     LT_TRY(l->cond == LT_PLAN_NONE ? LATHE_OK : scalar(r, l->cond, &go));
-    lt_arena_reset(&heaps[0]);
-    lt_arena_reset(scan_heap);
+    lt_arena_reset_whole(&heaps[0]);
+    lt_arena_reset_whole(scan_heap);
     scan_list *lists = LT_ARENA_ARRAY(scan_heap, scan_list, l->n_scan + 1);
     if (!lists) {
         return LT_OOM(r->diag);
@@ -321,7 +321,7 @@ static lathe_status run_loop(run *r, const lt_plan_instr *instr, uint32_t body, 
         }
         LT_TRY(l->cond_out == LT_PLAN_NONE ? LATHE_OK : scalar(r, l->cond_out, &go));
         lt_arena *next = &heaps[(i + 1) & 1];
-        lt_arena_reset(next);
+        lt_arena_reset_whole(next);
         LT_TRY(carry(r, instr->lane, l->n_carried, l->body_out, l->body_in, next));
     }
     LT_TRY(carry(r, instr->lane, l->n_carried, l->body_in, l->result, NULL));
@@ -417,7 +417,7 @@ static lathe_status visit(run *r, uint32_t value)
         return LATHE_OK;
     }
     lathe_tensor t;
-    lt_arena_reset(&c->copies);
+    lt_arena_reset_whole(&c->copies);
     LT_TRY(lt_cell_tensor(c, r->state, value, &c->copies, &t, r->diag));
     return c->visit(c->visit_user, v->name, &t, r->diag);
 }

@@ -77,7 +77,7 @@ static void test_random_cases(void **state)
         worst = bound && (double)total / (double)bound > worst ? (double)total / (double)bound : worst;
     }
     print_message("at worst %d %% of the lower bound\n", (int)(100 * worst));
-    assert_true(worst < 1.35);
+    assert_true(worst < 1.15);
 }
 
 int main(void)
