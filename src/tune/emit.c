@@ -327,7 +327,10 @@ static lathe_status emit_draft(emitter *e, uint32_t number, uint32_t *in, uint32
     if (!u.name) {
         return LT_OOM(e->t->diag);
     }
-    if (d->kind == LT_UNIT_STEP) {
+    if (d->kind == LT_UNIT_STEP && d->states[state]->tactic == NULL) { /* a Transpose whose formats make it a view */
+        u.kind = LT_UNIT_VIEW;
+        u.class_name = "view";
+    } else if (d->kind == LT_UNIT_STEP) {
         LT_TRY(settle_problem(e, d, state, &u));
     }
     LT_TRY(push_unit(e, &u));

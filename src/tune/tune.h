@@ -21,7 +21,7 @@ typedef struct lt_slot {
 typedef enum lt_unit_kind {
     LT_UNIT_STEP,     /* a group computed by a tactic */
     LT_UNIT_REFORMAT, /* one slot to another of the same value: by a reformat tactic within a space, a COPY between spaces */
-    LT_UNIT_VIEW,     /* output takes over the storage of input 0 (plain formats) */
+    LT_UNIT_VIEW,     /* output takes over the storage of input 0 (plain formats, or those that make a Transpose a view) */
     LT_UNIT_REGION    /* If, Loop (as program), Scan and others with regions */
 } lt_unit_kind;
 

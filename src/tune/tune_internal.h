@@ -48,6 +48,9 @@ lathe_format lt_plain_format(const lt_tuner *t, const lt_value *value, lathe_spa
 lathe_status lt_make_drafts(lt_tuner *t);
 lathe_space lt_node_space(const lt_tuner *t, const lt_node *node);
 
+/* transpose_view.c: states of a Transpose in which its result shares the operand's storage; their candidate has no tactic. */
+lathe_status lt_add_transpose_views(lt_tuner *t, lt_draft *d, const lt_node *node);
+
 /* model.c: the PBQP over drafts; chosen state of each draft */
 lathe_status lt_choose_states(lt_tuner *t, uint32_t *states, lt_choice *choice);
 /* Format that a draft in a state gives to output i / wants for input i. */

@@ -125,6 +125,11 @@ static lathe_status count_operands(lt_draft *d)
     return LATHE_OK;
 }
 
+static bool planned(const lt_tuner *t, const lt_value *v)
+{
+    return v && lt_value_keep(t->graph, v, t->options) == LT_KEEP_PLANNED && lathe_dtype_bits(v->type.dtype) >= 8;
+}
+
 /* A single operator by itself, on its device or else on the CPU, where the reference does everything. */
 static lathe_status draft_node(lt_tuner *t, const lt_node_id *id)
 {
@@ -141,6 +146,11 @@ static lathe_status draft_node(lt_tuner *t, const lt_node_id *id)
         char name[160];
         return LT_FAIL(t->diag, LATHE_UNSUPPORTED, lt_node_describe(t->graph, node, name, sizeof name), "lathe tactics --for shows every refusal",
                        "no tactic can compute this operator");
+    }
+    bool named;
+    (void)forced(t->options->force, node->op->name, "", &named);
+    if (!named && planned(t, lt_node_in(t->graph, node, 0)) && planned(t, lt_node_out(t->graph, node, 0))) {
+        LT_TRY(lt_add_transpose_views(t, &d, node));
     }
     return push_draft(t, &d);
 }
@@ -196,11 +206,6 @@ static lathe_status draft_apart(lt_tuner *t, const lt_node_id *nodes, uint32_t n
         LT_TRY(draft_program(t, nodes + root + 1, n - root - 1, &done));
     }
     return done ? LATHE_OK : draft_each(t, nodes + root + 1, n - root - 1);
-}
-
-static bool planned(const lt_tuner *t, const lt_value *v)
-{
-    return v && lt_value_keep(t->graph, v, t->options) == LT_KEEP_PLANNED && lathe_dtype_bits(v->type.dtype) >= 8;
 }
 
 static bool is_view(const lt_tuner *t, const lt_node *n)

@@ -131,13 +131,13 @@ typedef struct totals {
 } totals;
 
 /*
- * Nodes that cost nothing at run time: other names of the same bytes, the frames around bodies, numbers of the shape
- * program.
+ * Nodes that cost nothing at run time: other names of the same bytes (a Transpose too, where formats make it one), the
+ * frames around bodies, numbers of the shape program.
  */
 static bool needs_no_step(const lt_plan_origin *origin)
 {
     const lt_op *op = lt_op_find(origin->domain, origin->op);
-    return op != NULL && (op->traits & (LT_OP_VIEW | LT_OP_REGIONS)) != 0;
+    return op != NULL && ((op->traits & (LT_OP_VIEW | LT_OP_REGIONS)) != 0 || lt_streq(op->name, "Transpose"));
 }
 
 static void mark_steps(const lt_plan *plan, unsigned char *marks)
