@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const space_names[] = { "cpu", "twin", "cuda" };
-
 /* Weights that refitting can replace. */
 static size_t refittable(const lt_plan *plan)
 {
@@ -139,44 +137,56 @@ static int print_steps(tool *t, const lt_plan *plan)
 
 typedef struct slot {
     const lt_plan_value *value;
-    uint64_t offset;
+    const lt_live *live;
 } slot;
 
 static int by_offset(const void *a, const void *b)
 {
-    const slot *x = a, *y = b;
-    return x->offset != y->offset              ? (x->offset < y->offset ? -1 : 1)
-           : x->value->first < y->value->first ? -1
-                                               : x->value->first > y->value->first;
+    const lt_live *x = ((const slot *)a)->live, *y = ((const slot *)b)->live;
+    if (x->offset != y->offset) {
+        return x->offset < y->offset ? -1 : 1;
+    }
+    return x->first != y->first ? (x->first < y->first ? -1 : 1) : (x->last > y->last) - (x->last < y->last);
 }
 
-static void put_memory(tool *t, lt_buf *out, const lt_plan *plan)
+static lathe_status put_program_memory(tool *t, lt_buf *out, const lt_plan *plan, uint32_t number)
 {
-    uint32_t number = lt_study_program(plan, 0);
-    const lt_plan_program *p = number == LT_PLAN_NONE ? NULL : &plan->programs[number];
-    slot *slots = p ? LT_ARENA_ARRAY(&t->arena, slot, (size_t)p->n_values + 1) : NULL;
-    size_t n = 0;
-    for (uint32_t i = 0; slots && i < p->n_values; i++) {
-        const lt_plan_value *v = &p->values[i];
-        if (v->storage == LT_STORE_ARENA && p->offsets[i] != UINT64_MAX) {
-            slots[n++] = (slot){ v, p->offsets[i] };
-        } else if (v->storage == LT_STORE_MANAGED) {
-            lt_buf_printf(out, "managed: %s\n", v->name);
+    const lt_plan_program *p = &plan->programs[number];
+    lt_study_memory m;
+    LT_TRY(lt_study_memory_of(plan, number, &t->arena, &m, t->diag));
+    slot *slots = LT_ARENA_ARRAY(&t->arena, slot, (size_t)m.count + 1);
+    if (!slots) {
+        return LT_OOM(t->diag);
+    }
+    lt_buf_printf(out, "arena of program %u, %s: ", number, m.planned ? "as planned" : "made when shapes are bound, here for those it was tuned at");
+    lt_study_memory_draw(&m, out);
+    for (uint32_t i = 0; i < m.count; i++) {
+        slots[i] = (slot){ m.values[i], &m.lives[i] };
+    }
+    if (m.count > 1) {
+        qsort(slots, m.count, sizeof *slots, by_offset);
+    }
+    lt_buf_puts(out, "all values by offset, with bytes and the instructions that they live from and to:\n");
+    for (uint32_t i = 0; i < m.count; i++) {
+        const lt_live *v = slots[i].live;
+        lt_buf_printf(out, "%12llu %12llu  %5u..%-5u %s\n", (unsigned long long)v->offset, (unsigned long long)v->bytes, v->first, v->last, slots[i].value->name);
+    }
+    for (uint32_t i = 0; i < p->n_values; i++) {
+        if (p->values[i].storage == LT_STORE_MANAGED) {
+            lt_buf_printf(out, "managed: %s\n", p->values[i].name);
         }
     }
-    if (n > 1) {
-        qsort(slots, n, sizeof *slots, by_offset);
+    return LATHE_OK;
+}
+
+static lathe_status put_memory(tool *t, lt_buf *out, const lt_plan *plan)
+{
+    for (uint32_t i = 0, number; (number = lt_study_program(plan, i)) != LT_PLAN_NONE; i++) {
+        if (i == 0 || plan->programs[number].profile != LT_PLAN_NONE) { /* the one for all other shapes has none of its own to show */
+            LT_TRY(put_program_memory(t, out, plan, number));
+        }
     }
-    lt_buf_printf(out, "arena of program %u: values by offset, with the instructions that they live from and to\n",
-                  number);
-    for (size_t i = 0; i < n; i++) {
-        const lt_plan_value *v = slots[i].value;
-        lt_buf_printf(out, "%10llu  %5u..%-5u %s %s\n", (unsigned long long)slots[i].offset, v->first, v->last,
-                      (size_t)v->format.space < LT_COUNT(space_names) ? space_names[v->format.space] : "?", v->name);
-    }
-    if (p && n == 0) {
-        lt_buf_puts(out, "nothing is planned: the bucket has no upper bound, offsets are made when shapes are bound\n");
-    }
+    return LATHE_OK;
 }
 
 /* ---- The whole ---- */
@@ -264,7 +274,11 @@ static int show(tool *t, const lt_study_plan *p, const char *path)
     }
     put_summary(&out, p->plan, path, p->file.size);
     if (args_has(t->args, OPT_MEMORY)) {
-        put_memory(t, &out, p->plan);
+        lathe_status status = put_memory(t, &out, p->plan);
+        if (status != LATHE_OK) {
+            lt_buf_free(&out);
+            return tool_fail(t, status);
+        }
         return tool_print_buf(t, &out);
     }
     int code = tool_print_buf(t, &out);

@@ -80,6 +80,20 @@ void lt_study_plan_close(lt_study_plan *p);
 /* The programs of the first variant, without the init program: number of the i-th, LT_PLAN_NONE past the end. */
 uint32_t lt_study_program(const lt_plan *plan, uint32_t i);
 
+/* The host arena of a program over time: as planned, or where nothing is planned as the runtime would plan it for the shapes that were tuned. */
+typedef struct lt_study_memory {
+    const lt_plan_value **values; /* with storage in the arena */
+    lt_live *lives;               /* theirs */
+    uint32_t count, instructions;
+    uint32_t peak; /* the first instruction at which most is alive */
+    uint64_t arena, bound;
+    bool planned;
+} lt_study_memory;
+/* Everything lives in the arena. LATHE_UNSUPPORTED: extents depend on what an input holds. */
+lathe_status lt_study_memory_of(const lt_plan *plan, uint32_t program, lt_arena *arena, lt_study_memory *out, lathe_diag *diag);
+/* Totals, a picture of offsets over instructions, and who is alive at the peak. */
+void lt_study_memory_draw(const lt_study_memory *memory, lt_buf *out);
+
 /* What became of the ONNX nodes, as text. node NULL: all, and the sums; else those whose label, op or output matches (* and ?). */
 typedef struct lt_study_explained {
     size_t nodes, steps, folded, removed, refusals;

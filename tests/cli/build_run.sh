@@ -13,6 +13,9 @@ has out "input image: f32[batch,1,8,8]"
 expect 0 "$lathe" inspect d.plan --by type
 expect 0 "$lathe" inspect d.plan --top 3
 expect 0 "$lathe" inspect d.plan --memory
+has out "ratio 1."
+has out "alive at the peak"
+has out "/stem/stem.2/Relu_output_0"
 expect 0 "$lathe" inspect d.plan --json
 expect 0 "$lathe" inspect d.plan --text
 expect 0 "$lathe" inspect d.plan --all
