@@ -15,7 +15,8 @@
 static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftmax LayerNormalization RMSNormalization "
                              "InstanceNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
                              "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat "
-                             "RNN GRU LSTM ";
+                             "RNN GRU LSTM lathe.PackedAttention GroupNormalization "
+                             "Resize LRN Concat Split Slice Pad Gather Expand Tile DepthToSpace SpaceToDepth ";
 
 static void tactics_are_whole(void **state)
 {

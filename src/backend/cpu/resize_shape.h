@@ -1,0 +1,40 @@
+/*
+ * resize_shape.h - Resize as a kernel sees it: for each axis, which input elements an output element is made of. Private to src/backend/cpu.
+ */
+#ifndef LT_RESIZE_SHAPE_H
+#define LT_RESIZE_SHAPE_H
+
+#include "backend/tactic.h"
+
+enum { LT_RESIZE_TAPS = 4 }; /* at most, of the cubic mode */
+
+/* Attributes that kernels know how to follow. */
+typedef struct lt_resize_form {
+    int taps; /* 1 nearest, 2 linear, 4 cubic */
+    enum { LT_COORDS_HALF, LT_COORDS_SYMMETRIC, LT_COORDS_PYTORCH, LT_COORDS_CORNERS, LT_COORDS_ASYMMETRIC } coords;
+    enum { LT_ROUND_FLOOR, LT_ROUND_CEIL, LT_FLOOR, LT_CEIL } nearest;
+    bool exclude_outside;
+    float cubic_a;
+} lt_resize_form;
+
+/* One axis of a call. index and weight: taps x out, tap after tap; unused when `same`, where the axis stays as it is. */
+typedef struct lt_resize_line {
+    int64_t in, out;
+    float scale, length;
+    bool same;
+    int32_t *index;
+    float *weight;
+} lt_resize_line;
+
+/* The attributes and formats of operands allow a kernel: 1, or 0 and the reason. */
+int lt_resize_fits(const lathe_problem *problem, lt_resize_form *form, lathe_fit *fit);
+/* Is it certain over the whole range that this axis stays as it is? */
+bool lt_resize_keeps(const lathe_problem *problem, int axis);
+/* Extents and scales of every axis; x and y have elements. */
+lathe_status lt_resize_read(const lathe_call *call, const lt_resize_form *form, lt_resize_line *lines, lathe_diag *diag);
+/* Bytes of index and weight of an axis, a multiple of 64. */
+size_t lt_resize_line_bytes(int64_t out);
+/* Fills them. */
+lathe_status lt_resize_fill(const lt_resize_form *form, lt_resize_line *line, lathe_diag *diag);
+
+#endif
