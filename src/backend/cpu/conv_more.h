@@ -9,6 +9,7 @@
 #include "backend/cpu/emit.h"
 
 LT_DRIVER(up);    /* conv_up.c */
+LT_DRIVER(first); /* conv_first.c */
 
 /* The activations are no constant, the weights are one that may be packed. 0 and the reason when not. */
 int lt_more_weights(const lathe_problem *problem, lathe_fit *fit);

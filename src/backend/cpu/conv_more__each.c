@@ -27,10 +27,12 @@
     }
 
 MORE_DRIVER(up)
+MORE_DRIVER(first)
 
 LT_TACTICS(LT_EACH(conv_more)) = {
     MORE_ROW(up, "conv.f32.up",
              "transposed convolutions of channels-last tensors, one product for each remainder of the stride",
              "ConvTranspose"),
+    MORE_ROW(first, "conv.f32.first", "convolutions of plain tensors of few channels, channels-last results", "Conv"),
     { .name = NULL },
 };
