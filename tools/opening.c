@@ -116,6 +116,9 @@ static void read_environment(lathe_build_options *out)
     const char *debug = lt_env("LATHE_DEBUG");
     out->max_isa = out->max_isa ? out->max_isa : lt_env("LATHE_MAX_ISA");
     out->dump_dir = out->dump_dir ? out->dump_dir : lt_env("LATHE_DUMP");
+    out->tactics = lt_env("LATHE_TACTIC");
+    const char *verify = lt_env("LATHE_VERIFY");
+    out->verify = verify && strcmp(verify, "0") != 0;
     if (debug && strstr(debug, "passes")) {
         out->debug = strstr(debug, "passes=1") ? 1 : 2;
     }

@@ -79,21 +79,49 @@ bool tool_operands(const tool *t, size_t min, size_t max)
     return n >= min && n <= max;
 }
 
+/* What is done begins when the next thing does: that is an event of the trace. */
+static void end_piece(tool *t, double now)
+{
+    if (t->what_ms > 0) {
+        lathe_runtime_trace(t->runtime, t->phase, t->what, (int64_t)(t->what_ms * 1e6), (int64_t)(now * 1e6));
+    }
+    t->what_ms = 0;
+}
+
+/* "pack 40/108, 3 s left, conv1.weight": from how long the pieces of this phase took so far. */
+static void draw_bar(tool *t, const lathe_progress *p, double now)
+{
+    unsigned long long total = p->total ? p->total : 1, done = p->done;
+    double elapsed = now - t->phase_ms, left = done > 0 && total > done ? elapsed / (double)done * (double)(total - done) : 0;
+    fprintf(stderr, "\r\033[K%s %llu/%llu", p->phase, done, total);
+    if (elapsed > 200 && left > 0) {
+        fprintf(stderr, ", %.0f s left", left / 1000 < 1 ? 1 : left / 1000);
+    }
+    fprintf(stderr, ", %.60s", p->what);
+    t->bar_drawn = true;
+    t->bar_ms = now;
+}
+
 int tool_progress(void *user, const lathe_progress *progress)
 {
     tool *t = user;
-    if (t->bars && now_ms() - t->bar_ms > 50) {
-        unsigned long long total = progress->total ? progress->total : 1;
-        fprintf(stderr, "\r\033[K%s %llu/%llu %.60s", progress->phase, (unsigned long long)progress->done, total,
-                progress->what);
-        t->bar_drawn = true;
-        t->bar_ms = now_ms();
+    double now = now_ms();
+    end_piece(t, now);
+    if (strcmp(t->phase, progress->phase) != 0) {
+        t->phase_ms = now;
+    }
+    snprintf(t->phase, sizeof t->phase, "%s", progress->phase);
+    snprintf(t->what, sizeof t->what, "%s", progress->what ? progress->what : "");
+    t->what_ms = now;
+    if (t->bars && now - t->bar_ms > 50) {
+        draw_bar(t, progress, now);
     }
     return 0;
 }
 
 void tool_progress_clear(tool *t)
 {
+    end_piece(t, now_ms());
     if (t->bar_drawn) {
         fputs("\r\033[K", stderr);
         t->bar_drawn = false;

@@ -19,7 +19,10 @@ typedef struct tool {
     lathe_runtime *runtime;
     uint64_t seed;
     bool json, bars, quiet, bar_drawn;
-    double bar_ms; /* when it was drawn */
+    double bar_ms;   /* when it was drawn */
+    double phase_ms; /* when the phase at hand began */
+    char phase[32], what[96];
+    double what_ms;  /* when the piece of work at hand began */
 } tool;
 
 #define LATHE_VERB(id, name, operands, function, summary) int function(tool *t);

@@ -100,6 +100,8 @@ typedef struct lathe_build_options {
     lathe_log_fn log;
     void *log_user;
     const lathe_allocator *allocator;
+    const char *tactics;            /* to insist on: "Softmax=*.rowwise.*,Conv=conv.f32.*"; other candidates of these operators are refused. NULL: none */
+    int verify;                     /* 1: check the graph and print, parse and print it again after every pass */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;

@@ -37,6 +37,11 @@ typedef struct lathe_runtime_options {
 LATHE_API lathe_status lathe_runtime_create(const lathe_runtime_options *options, lathe_runtime **out, lathe_diag *diag);
 LATHE_API void lathe_runtime_destroy(lathe_runtime *runtime);
 LATHE_API int lathe_runtime_threads(const lathe_runtime *runtime);
+/*
+ * Adds an event of the caller's to the trace that LATHE_TRACE asks for (read_environment), beside the steps of all runs; the file is written when the
+ * runtime is destroyed. Times in nanoseconds of CLOCK_MONOTONIC. Nothing without a trace. Any thread.
+ */
+LATHE_API void lathe_runtime_trace(lathe_runtime *runtime, const char *category, const char *name, int64_t start_ns, int64_t end_ns);
 
 /* ---- Engine: an immutable, loaded plan ---- */
 

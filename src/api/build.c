@@ -121,7 +121,7 @@ static lathe_status keep_outputs(builder *b, lt_graph *graph)
 
 static lt_pipeline_options pipeline_options(const builder *b)
 {
-    return (lt_pipeline_options){.select = b->o->passes, .dump_dir = b->o->dump_dir, .device = b->device, .debug = b->o->debug, .log = b->o->log,
+    return (lt_pipeline_options){.verify = b->o->verify != 0, .select = b->o->passes, .dump_dir = b->o->dump_dir, .device = b->device, .debug = b->o->debug, .log = b->o->log,
                                  .log_user = b->o->log_user};
 }
 
@@ -152,7 +152,7 @@ static lathe_status choose(builder *b, part *p)
 {
     lt_extent_user user = {p->graph, &p->ranges};
     lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = b->o->level,
-                               .keep_candidates = b->o->explain != 0, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
+                               .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
     if (b->o->explain) {
         lt_explain_part(b->explanation, p->graph, &p->choice, &p->ranges);

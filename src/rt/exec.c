@@ -85,7 +85,8 @@ static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
     const lt_ready_step *step = &s->program->steps[number];
     lathe_buffer *row = &s->buffers[s->first_buffer[number]];
     LT_TRY(refresh_outputs(r, step));
-    int64_t start = r->context->profiling ? lt_now_ns() : 0;
+    lt_trace *trace = r->context->engine->runtime ? r->context->engine->runtime->trace : NULL;
+    int64_t start = r->context->profiling || trace ? lt_now_ns() : 0;
     lt_host host = {.scratch = &r->context->scratch, .keep = &s->heaps[number], .seed = r->context->seed + r->context->run * 0x9e3779b97f4a7c15u, .node = number};
     r->call = (lathe_call){.struct_size = sizeof r->call, .problem = step->problem, .config = step->plan->config, .in = row, .out = row + step->plan->n_in,
                            .scratch = s->scratch[step->space]};
@@ -105,6 +106,9 @@ static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
         if (status == LATHE_OK && r->context->profiling) {
             status = d->backend->sync(d->device, queue, r->diag);
         }
+    }
+    if (trace) {
+        lt_trace_event(trace, step->plan->class_name, step->plan->name, 0, start, lt_now_ns());
     }
     if (r->context->profiling && status == LATHE_OK) {
         int64_t took = lt_now_ns() - start;

@@ -18,6 +18,8 @@ struct lathe_runtime {
     lathe_log_fn log;
     void *log_user;
     uint64_t features;
+    lt_trace *trace;       /* NULL: nobody asked */
+    const char *trace_path;
 };
 
 /* A step of a plan with everything looked up. */

@@ -39,6 +39,9 @@ lathe_status lathe_runtime_create(const lathe_runtime_options *options, lathe_ru
     if (level && lt_cpu_level(level)) {
         r->features &= lt_cpu_level(level);
     }
+    const char *path = o->read_environment ? lt_env("LATHE_TRACE") : NULL;
+    r->trace = path && path[0] ? lt_trace_create(lt_runtime_allocator(r)) : NULL;
+    r->trace_path = path;
     lathe_status status = lt_pool_create(r->threads, lt_runtime_allocator(r), &r->pool, diag);
     if (status != LATHE_OK) {
         lathe_runtime_destroy(r);
@@ -54,6 +57,10 @@ void lathe_runtime_destroy(lathe_runtime *runtime)
         return;
     }
     lt_pool_destroy(runtime->pool);
+    if (runtime->trace && lt_trace_write(runtime->trace, runtime->trace_path, NULL) != LATHE_OK) {
+        lt_runtime_log(runtime, LATHE_LOG_WARNING, "cannot write the trace to %s", runtime->trace_path);
+    }
+    lt_trace_destroy(runtime->trace);
     lathe_allocator copy = runtime->allocator;
     lt_release(runtime->own_allocator ? &copy : NULL, runtime, sizeof *runtime, _Alignof(lathe_runtime));
 }
@@ -75,6 +82,13 @@ lathe_runtime *lt_runtime_default(void)
 int lathe_runtime_threads(const lathe_runtime *runtime)
 {
     return runtime ? runtime->threads : lt_cpu_count();
+}
+
+void lathe_runtime_trace(lathe_runtime *runtime, const char *category, const char *name, int64_t start_ns, int64_t end_ns)
+{
+    if (runtime && runtime->trace) {
+        lt_trace_event(runtime->trace, category ? category : "", name ? name : "", 0, start_ns, end_ns);
+    }
 }
 
 lt_pool *lt_runtime_pool(lathe_runtime *runtime)

@@ -19,6 +19,13 @@ has out "/stem/stem.2/Relu_output_0"
 expect 0 "$lathe" inspect d.plan --json
 expect 0 "$lathe" inspect d.plan --text
 expect 0 "$lathe" inspect d.plan --all
+LATHE_TRACE=trace.json LATHE_TACTIC='Conv=conv.f32.nchw.*' LATHE_VERIFY=1 expect 0 "$lathe" build "$digits" -o traced.plan --threads 1
+grep -q '"cat":"pack"' trace.json || die "the trace has no packing"
+expect 0 "$lathe" inspect traced.plan
+has out "conv.f32.nchw."
+LATHE_TRACE=trace.json expect 0 "$lathe" run traced.plan --input image=rand
+grep -q '"cat":"convolution"' trace.json || die "the trace has no steps"
+rm -f traced.plan trace.json
 expect 0 "$lathe" explain d.plan
 has out "33 nodes:"
 expect 0 "$lathe" explain d.plan --json

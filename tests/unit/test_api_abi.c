@@ -30,7 +30,7 @@ GROWS(lathe_engine_info, 88);
 GROWS(lathe_context_options, 32);
 GROWS(lathe_step_profile, 64);
 GROWS(lathe_progress, 40);
-GROWS(lathe_build_options, 152);
+GROWS(lathe_build_options, 168);
 GROWS(lathe_problem, 648);
 GROWS(lathe_call, 64);
 GROWS(lathe_fit, 264);
