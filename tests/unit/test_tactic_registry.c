@@ -16,7 +16,8 @@ static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftm
                              "InstanceNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
                              "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat "
                              "RNN GRU LSTM lathe.PackedAttention GroupNormalization "
-                             "Resize LRN Concat Split Slice Pad Gather Expand Tile DepthToSpace SpaceToDepth ";
+                             "Resize LRN Concat Split Slice Pad Gather Expand Tile DepthToSpace SpaceToDepth "
+                             "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ";
 
 static void tactics_are_whole(void **state)
 {

@@ -16,6 +16,18 @@ enum { LT_GEMM_MR = 14, LT_GEMM_NR = 32 }; /* largest of all levels */
  */
 typedef void (*lt_gemm_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc);
 
+/* How elements are folded: summed up as they are, their magnitudes, squares, exponentials (of x - above), multiplied, the extremes (NaN wins). */
+typedef enum lt_fold {
+    LT_FOLD_SUM,
+    LT_FOLD_ABS,
+    LT_FOLD_SQUARE,
+    LT_FOLD_EXP,
+    LT_FOLD_PRODUCT,
+    LT_FOLD_MAX,
+    LT_FOLD_MIN,
+    LT_FOLDS
+} lt_fold;
+
 typedef struct lt_cpu_isa {
     const char *name;
     int mr, nr;
@@ -42,17 +54,18 @@ typedef struct lt_cpu_isa {
     void (*panel_rows)(int rows, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
                        int64_t ldc, int n); /* gemv_tactics.c */
     float (*dot)(const float *a, const float *b, int64_t n);
-    /* Rows of floats anywhere (row_kernel.inc). */
-    float (*row_max)(const float *x, int64_t n); /* NaN wins; of nothing -inf */
-    float (*row_min)(const float *x, int64_t n);
-    float (*row_sum)(const float *x, int64_t n);
-    float (*row_squares)(const float *x, float mean, int64_t n); /* of x[i] - mean */
-    float (*row_exp)(float *dst, const float *x, float top,
-                     int64_t n); /* dst[i] = exp(x[i] - top), the sum returned; dst may be NULL */
-    void (*row_affine)(float *dst, const float *x, float first, float factor, float second,
-                       int64_t n); /* (x[i] - first) * factor - second */
-    void (*row_normalize)(float *dst, const float *x, float mean, float inverse, const float *scale, const float *bias,
-                          int64_t n);
+    /* Rows of floats anywhere (row_kernel.inc). dst may be src. */
+    void (*row_softmax)(float *dst, const float *src, int64_t n);
+    void (*row_log_softmax)(float *dst, const float *src, int64_t n);
+    /* Down n rows of `cols` columns, `stride` apart. */
+    void (*column_softmax)(float *dst, const float *src, int64_t n, int64_t stride, int64_t cols, bool logarithm);
+    /* (x - mean) / sqrt(variance + epsilon) * scale[i] + bias[i]; bias may be NULL; not centered: the mean counts as 0. */
+    void (*row_normalize)(float *dst, const float *src, const float *scale, const float *bias, int64_t n, float epsilon,
+                          bool centered);
+    void (*row_instance)(float *dst, const float *src, float scale, float bias, int64_t n, float epsilon);
+    float (*row_fold[LT_FOLDS])(const float *x, int64_t n, float above);
+    /* acc[c] folded with column c of n rows, `stride` apart; above: for each column, may be NULL but for EXP. */
+    void (*column_fold[LT_FOLDS])(float *acc, const float *x, int64_t n, int64_t stride, int cols, const float *above);
 } lt_cpu_isa;
 
 extern const lt_cpu_isa lt_isa_base;

@@ -26,6 +26,6 @@ LT_DRIVER(gemm_q8);    /* gemm_q8.c */
 LT_DRIVER(conv_q8);    /* conv_q8.c */
 LT_DRIVER(window);     /* window_tactics.c */
 LT_DRIVER(row_map);    /* row_tactics.c */
-LT_DRIVER(row_reduce); /* row_tactics.c */
+LT_DRIVER(row_reduce); /* reduce_tactics.c */
 
 #endif
