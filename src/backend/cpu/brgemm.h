@@ -20,6 +20,7 @@ typedef struct lt_brgemm_call {
     const int64_t *tap; /* offset of each tap in elements of A; NULL: one tap at 0 */
     int64_t k;          /* elements of a tap */
     const float *b;     /* taps * k rows of nr columns */
+    const float *next;  /* what is wanted soon (the next panel), to be brought nearer: a quarter of b's size from here; NULL: nothing. Never read */
     float *c[2];        /* first result of each segment, at any address of a float */
     int64_t ldc;
     bool accumulate; /* sums start from c, else from 0 */

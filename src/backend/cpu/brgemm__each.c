@@ -10,6 +10,7 @@
 
 #include "backend/cpu/vector_math.inc"
 
+enum { NEXT = GEMM_NR * 4 }; /* bytes of the next panel that four steps bring nearer */
 enum { AHEAD = 16 * GEMM_NR }; /* floats of the panel that are fetched before they are needed */
 #if LT_VECTOR_BYTES == 64
 enum { SEGMENT = 7 };
@@ -214,12 +215,15 @@ INLINE void step(const int segments, const int rows, sums *acc, const char **a0,
 
 /* All of one tap; returns the panel's next row. */
 INLINE const float *one_tap(const int segments, const int rows, sums *acc, const char *a0, const char *a1, strides s,
-                            const float *b, int64_t k)
+                            const float *b, int64_t k, const char **next)
 {
     for (; k >= 4; k -= 4, b += 4 * GEMM_NR) {
         for (int line = 0; line < 4 * GEMM_NR; line += 16) {
             __builtin_prefetch(b + AHEAD + line);
         }
+        __builtin_prefetch(*next, 0, 2);
+        __builtin_prefetch(*next + NEXT / 2, 0, 2);
+        *next += NEXT;
         step(segments, rows, acc, &a0, &a1, s, b);
         step(segments, rows, acc, &a0, &a1, s, b + GEMM_NR);
         step(segments, rows, acc, &a0, &a1, s, b + 2 * GEMM_NR);
@@ -292,6 +296,7 @@ INLINE void product(const int segments, const int rows, const lt_brgemm_call *ca
     ptrdiff_t lda = (ptrdiff_t)(call->lda * (int64_t)sizeof(float));
     strides s = { lda, 3 * lda, 5 * lda };
     const float *b = call->b;
+    const char *next = (const char *)(call->next ? call->next : call->b);
     OPAQUE(s.three);
     OPAQUE(s.five);
     ALL_ROWS(CLEAR)
@@ -301,7 +306,7 @@ INLINE void product(const int segments, const int rows, const lt_brgemm_call *ca
     for (int64_t t = 0; t < call->taps; t++) {
         int64_t at = call->tap ? call->tap[t] : 0;
         b = one_tap(segments, rows, &acc, (const char *)(call->a[0] + at), (const char *)(call->a[segments - 1] + at),
-                    s, b, call->k);
+                    s, b, call->k, &next);
     }
     if (call->cols == GEMM_NR) {
         finish(segments, rows, &acc, call, ALL, ALL);

@@ -18,9 +18,13 @@ const lt_brgemm *lt_brgemm_of(const lt_cpu_isa *isa)
 }
 
 /* The call's rows from `row` on, in one segment or two of `half` rows whose starts are `apart` rows from each other. */
-static void block(const lt_brgemm *kernels, const lt_brgemm_call *run, int64_t row, int half, int64_t apart)
+static void block(const lt_brgemm *kernels, const lt_brgemm_call *run, int number, int64_t row, int half,
+                  int64_t apart)
 {
     lt_brgemm_call call = *run;
+    if (call.next) { /* the first four blocks bring in a quarter each */
+        call.next = number < 4 ? call.next + number * (call.taps * call.k / 4) * kernels->nr : NULL;
+    }
     call.a[0] += row * call.lda;
     call.c[0] += row * call.ldc;
     call.add[0] = run->add[0] ? run->add[0] + row * call.ld_add : NULL;
@@ -43,19 +47,19 @@ void lt_brgemm_run(const lt_brgemm *kernels, const lt_brgemm_call *call, int64_t
     int64_t segment = kernels->segment, row = 0;
     if (rows <= segment) {
         if (rows > 0) {
-            block(kernels, call, 0, (int)rows, 0);
+            block(kernels, call, 0, 0, (int)rows, 0);
         }
         return;
     }
     if (rows % 2 && rows % (2 * segment) == segment) {
-        block(kernels, call, 0, (int)segment, 0);
+        block(kernels, call, 0, 0, (int)segment, 0);
         row = segment;
     }
-    int64_t pairs = (rows - row + 1) / 2, blocks = (pairs + segment - 1) / segment;
+    int64_t row0 = row, pairs = (rows - row + 1) / 2, blocks = (pairs + segment - 1) / segment;
     for (int64_t i = 0; i < blocks; i++) {
         int64_t half = pairs * (i + 1) / blocks - pairs * i / blocks;
         bool shared = row + 2 * half > rows;
-        block(kernels, call, row, (int)half, half - shared);
+        block(kernels, call, (int)(i < 4 ? i : 4) + (row0 > 0), row, (int)half, half - shared);
         row += 2 * half - shared;
     }
 }

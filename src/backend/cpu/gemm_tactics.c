@@ -264,9 +264,9 @@ int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     for (int i = 0; i < b->rank; i++) {
         panels_built *= opt_of(b, i);
     }
-    fit->cost = lt_product_cost(isa, problem, m, n, k,
-                                (packed ? 0 : panels_built * (tb ? 2 : 1)) + (ta ? 2 * m * k : 0) +
-                                    (a->dtype != LATHE_DTYPE_F32 ? m * k : 0));
+    fit->cost = lt_product_cost_along(isa, problem, problem->out[0].rank - 1, m, n, k,
+                                      (packed ? 0 : panels_built * (tb ? 2 : 1)) + (ta ? 2 * m * k : 0) +
+                                          (a->dtype != LATHE_DTYPE_F32 ? m * k : 0));
     return 1;
 }
 

@@ -7,11 +7,14 @@
 
 #include "backend/cpu/cpu_isa.h"
 
+enum { LT_PRODUCT_PAD = 16 }; /* elements that a built row may have behind its k */
+
 typedef struct lt_product lt_product;
 struct lt_product {
     const lt_cpu_isa *isa;
     int64_t batch, m, n, k; /* results are row-major, batch after batch, in the order in which output 0 is stored */
-    /* Rows first .. first + count of the left matrix with k consecutive elements each. buffer: count * k floats to build them in. */
+    /* Rows first .. first + count of the left matrix with k consecutive elements each. buffer: count * (k + LT_PRODUCT_PAD) floats to build them in,
+       when rows_built. */
     const float *(*rows)(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda);
     /* Consecutive panels of nr columns of the right matrix, k x nr each, 64-byte aligned; missing columns hold anything finite. buffer: count panels. */
     const float *(*panels)(const lt_product *p, int64_t batch, int64_t first, int64_t count, float *buffer);
@@ -37,6 +40,9 @@ size_t lt_product_scratch(const lt_product *p, const lathe_problem *problem, int
 lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag);
 /* Nanoseconds on one thread: the sums, the operands' way through memory, the epilogue. built: floats that are rearranged on the way. */
 double lt_product_cost(const lt_cpu_isa *isa, const lathe_problem *problem, double m, double n, double k, double built);
+/* The same where simple epilogues happen in registers (ending.h). column: axis of the output along which columns lie; -1: none. */
+double lt_product_cost_along(const lt_cpu_isa *isa, const lathe_problem *problem, int column, double m, double n,
+                             double k, double built);
 
 /*
  * What every driver of a root with real operands checks: no prologue, operands and result of one type (f32; with `half` also f16 and bf16, which are
