@@ -15,6 +15,7 @@ const char *const lt_pipeline[] = {
     "raise-quantized",
     "fuse-layer-norm",
     "fold-scale-into-norm",
+    "fuse-group-norm",
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "fold-bn-into-conv",
     "fold-bn-into-quantized",

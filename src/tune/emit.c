@@ -93,6 +93,7 @@ static const char *class_of(const lathe_problem *p)
         {"MaxPool", "pooling"}, {"AveragePool", "pooling"}, {"GlobalAveragePool", "pooling"}, {"GlobalMaxPool", "pooling"},
         {"Softmax", "softmax"}, {"LogSoftmax", "softmax"}, {"LSTM", "recurrent"}, {"GRU", "recurrent"}, {"RNN", "recurrent"},
         {"LayerNormalization", "normalization"}, {"BatchNormalization", "normalization"}, {"InstanceNormalization", "normalization"},
+        {"GroupNormalization", "normalization"}, {"RMSNormalization", "normalization"},
         {"Transpose", "movement"}, {"Concat", "movement"}, {"Slice", "movement"}, {"Split", "movement"}, {"Gather", "movement"}, {"Pad", "movement"},
         {"Expand", "movement"}, {"Reshape", "movement"}, {"Resize", "resize"}, {"Reformat", "reformat"},
     };
