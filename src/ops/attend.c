@@ -43,8 +43,8 @@ static double largest(const double *x, int64_t n)
     return top;
 }
 
-/* Scores become weights; whoever wrote `bias` decides with it which rows are masked. */
-static void weights(const lt_attend *t)
+/* Scores become weights; whoever wrote `bias` decides with it which rows are masked. false: the row has none, and gives zeros whatever the values are. */
+static bool weights(const lt_attend *t)
 {
     int64_t n = t->a.k_len;
     double top = largest(t->scores, n), sum = 0;
@@ -57,6 +57,7 @@ static void weights(const lt_attend *t)
     for (int64_t j = 0; j < n; j++) {
         t->scores[j] = zero ? 0 : t->scores[j] / sum;
     }
+    return !zero;
 }
 
 static void look(const lt_attend *t, int stage, int64_t b, int64_t h, int64_t i)
@@ -82,12 +83,12 @@ void lt_attend_row(const lt_attend *t, int64_t b, int64_t h, int64_t i, double *
         t->scores[j] += t->bias[j];
     }
     look(t, 2, b, h, i);
-    weights(t);
+    bool any = weights(t);
     look(t, 3, b, h, i);
     for (int64_t d = 0; d < a->v_head; d++) {
         const double *v = t->v + a->v.first + b * a->v.batch + group * a->v.head + d * a->v.lane;
         sums[d] = 0;
-        for (int64_t j = 0; j < a->k_len; j++) {
+        for (int64_t j = 0; any && j < a->k_len; j++) {
             sums[d] += t->scores[j] * v[j * a->v.row];
         }
     }

@@ -22,7 +22,7 @@ bool tc_chance(tc_random *r, uint32_t one_in);
 
 /* ---- Problems under construction ---- */
 
-enum { TC_OPERANDS = 24, TC_INSTRS = 64, TC_ATTRS = 12 };
+enum { TC_OPERANDS = 24, TC_INSTRS = 64, TC_ATTRS = 16 };
 
 typedef struct tc_case {
     lt_arena arena;
