@@ -53,8 +53,94 @@ static lathe_status visit(lt_grouping *g)
     return LATHE_OK;
 }
 
+/* A root and what quantizes and dequantizes its result on the way to the pointwise node that alone reads it. */
+typedef struct chain {
+    lt_node_id nodes[3];
+    size_t count;
+    const lt_node *reader;
+} chain;
+
+static bool find_chain(const lt_graph *graph, const lt_node *root, chain *out)
+{
+    const lt_node *node = root;
+    out->count = 0;
+    while (out->count < LT_COUNT(out->nodes)) {
+        const lt_value *value = lt_node_out(graph, node, 0);
+        if (value == NULL || !lt_value_single(value)) {
+            return false;
+        }
+        out->nodes[out->count++] = node->id;
+        node = lt_node_get(graph, value->uses[0].node);
+        if (node->region != root->region || lt_tile_reason(graph, node) != NULL) {
+            return false;
+        }
+        if (!lt_is_quantize(node) && !lt_is_dequantize(node)) {
+            out->reader = node;
+            return out->count != 2 && node->n_inputs == 2;
+        }
+    }
+    return false;
+}
+
+/* Does the reader also take a dequantized value whose bytes are computed after the root? */
+static bool waits_for_later(const lt_graph *graph, const lt_imap *places, const lt_node *root, const lt_node *reader)
+{
+    uint64_t mine, other;
+    for (uint32_t i = 0; i < 2 && lt_imap_get(places, root->id.index, &mine); i++) {
+        const lt_value *x = lt_node_in(graph, reader, i);
+        const lt_node *def = x != NULL && x->kind == LT_VALUE_RESULT && !lt_value_is_constant(x) ? lt_node_get(graph, x->def) : NULL;
+        const lt_value *bytes = def != NULL && lt_is_dequantize(def) ? lt_node_in(graph, def, 0) : NULL;
+        const lt_node *from = bytes != NULL && bytes->kind == LT_VALUE_RESULT ? lt_node_get(graph, bytes->def) : NULL;
+        const lt_value *real = from != NULL && lt_is_quantize(from) ? lt_node_in(graph, from, 0) : NULL;
+        bool own = real != NULL && real->kind == LT_VALUE_RESULT && lt_node_same(real->def, root->id);
+        if (from != NULL && !own && lt_imap_get(places, from->id.index, &other) && other > mine) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static lathe_status sink_root(lt_pass_call *c, const lt_imap *places, lt_node_id id)
+{
+    const lt_node *root = lt_node_get(c->graph, id);
+    chain ch;
+    if (root == NULL || !lt_is_root(c->graph, root) || !find_chain(c->graph, root, &ch) || !waits_for_later(c->graph, places, root, ch.reader)) {
+        return LATHE_OK;
+    }
+    lt_node_id before = ch.reader->id;
+    c->changed = true;
+    for (size_t i = ch.count; i-- > 0;) {
+        LT_TRY(lt_graph_move_before(c->graph, ch.nodes[i], before, c->diag));
+        before = ch.nodes[i];
+    }
+    return LATHE_OK;
+}
+
+/*
+ * A root stands where the model had it. When what is added to its result is quantized by a later root (the other branch of a residual block), the first one
+ * moves down to the addition, so that it can take it along: its value is not needed before.
+ */
+static lathe_status sink_roots(lt_pass_call *c)
+{
+    lt_node_id *list;
+    size_t count;
+    lt_imap places;
+    LT_TRY(lt_walk_list(c, &list, &count));
+    lt_imap_init(&places, c->allocator);
+    lathe_status status = LATHE_OK;
+    for (size_t i = 0; i < count && status == LATHE_OK; i++) {
+        status = lt_imap_put(&places, list[i].index, i) ? LATHE_OK : LT_OOM(c->diag);
+    }
+    for (size_t i = 0; i < count && status == LATHE_OK; i++) {
+        status = sink_root(c, &places, list[i]);
+    }
+    lt_imap_free(&places);
+    return status;
+}
+
 static lathe_status run(lt_pass_call *c)
 {
+    LT_TRY(sink_roots(c));
     return lt_grouping_run(c, visit, false);
 }
 

@@ -111,19 +111,20 @@ static const char *operand_reason(const lt_grouping *g, const group *s, const lt
 {
     const lt_graph *graph = g->c->graph;
     const lt_value *value = lt_node_in(graph, node, slot);
-    if (value == NULL || lt_value_is_constant(value) || is_parameter(node, slot)) {
-        return value != NULL && !is_parameter(node, slot) && !broadcasts(graph, &value->type, &s->space) ? "shapes not provably equal" : NULL;
+    bool parameter = is_parameter(node, slot);
+    if (value == NULL || lt_value_is_constant(value)) {
+        return value != NULL && !parameter && !broadcasts(graph, &value->type, &s->space) ? "shapes not provably equal" : NULL;
     }
     const lt_node *def = value->kind == LT_VALUE_RESULT ? lt_node_get(graph, value->def) : NULL;
     if (def != NULL && member(s, def->id)) {
-        return NULL;
+        return parameter ? "its scale or zero point is computed in the group" : NULL;
     }
-    if (!broadcasts(graph, &value->type, &s->space)) {
+    if (!parameter && !broadcasts(graph, &value->type, &s->space)) {
         return "shapes not provably equal";
     }
     const lt_node *root = lt_node_get(graph, s->root);
     bool later = def != NULL && root != NULL && def->region == root->region && place_of(g, def) > place_of(g, root);
-    if (later && !comes_along(g, s, value, def)) {
+    if (later && (parameter || !comes_along(g, s, value, def))) {
         return "an operand is computed after the root";
     }
     return NULL;
@@ -214,6 +215,35 @@ static int exposed(const lt_graph *graph, const group *s, const lt_value **only)
     return count;
 }
 
+/*
+ * A quantized result ends its group, unless it is dequantized at once for another instruction that the group takes too. Where the model promised the bits
+ * of an integer operator, that operator ends there.
+ */
+static bool goes_on(const lt_grouping *g, const group *s, const lt_node *quantize)
+{
+    const lt_graph *graph = g->c->graph;
+    const lt_value *bytes = lt_node_out(graph, quantize, 0);
+    const lt_node *root = lt_node_get(graph, s->root);
+    if (bytes == NULL || !lt_value_single(bytes) || s->tiles + 5 > LT_GROUP_MAX ||
+        (root != NULL && lt_attr_i(root->attrs, root->n_attrs, "exact_int", 0) != 0)) {
+        return false;
+    }
+    const lt_node *back = lt_node_get(graph, bytes->uses[0].node);
+    const lt_value *real = lt_node_out(graph, back, 0);
+    if (!lt_is_dequantize(back) || bytes->uses[0].slot != 0 || real == NULL || !lt_value_single(real) || join_reason(g, s, back) != NULL) {
+        return false;
+    }
+    const lt_node *reader = lt_node_get(graph, real->uses[0].node);
+    return !lt_is_root(graph, reader) && !lt_is_quantize(reader) && join_reason(g, s, reader) == NULL;
+}
+
+/* Dequantization that only one root reads is that root's business: it can work on the bytes. */
+static bool is_prologue(const lt_graph *graph, const lt_node *node)
+{
+    const lt_value *value = lt_node_out(graph, node, 0);
+    return lt_is_dequantize(node) && value != NULL && lt_value_single(value) && lt_is_root(graph, lt_node_get(graph, value->uses[0].node));
+}
+
 /* The first reader, in order, of any member's value that is outside and may join. */
 static const lt_node *next_reader(const lt_grouping *g, const group *s)
 {
@@ -222,12 +252,12 @@ static const lt_node *next_reader(const lt_grouping *g, const group *s)
     for (size_t i = 0; i < s->count; i++) {
         const lt_node *node = lt_node_get(graph, s->members[i]);
         const lt_value *value = lt_node_out(graph, node, 0);
-        if (lt_is_quantize(node) || value == NULL) {
+        if (value == NULL || (lt_is_quantize(node) && !goes_on(g, s, node))) {
             continue;
         }
         for (uint32_t u = 0; u < value->n_uses; u++) {
             const lt_node *user = lt_node_get(graph, value->uses[u].node);
-            if (!member(s, user->id) && join_reason(g, s, user) == NULL && (best == NULL || place_of(g, user) < place_of(g, best))) {
+            if (!member(s, user->id) && !is_prologue(graph, user) && join_reason(g, s, user) == NULL && (best == NULL || place_of(g, user) < place_of(g, best))) {
                 best = user;
             }
         }
@@ -314,7 +344,8 @@ static lathe_status grow(lt_grouping *g, group *s)
             return LATHE_OK;
         }
         full = false;
-        more = value->n_region_outputs == 0 && value->def_index == 0 && !lt_is_quantize(lt_node_get(graph, value->def)) && step(g, s, &full);
+        const lt_node *def = lt_node_get(graph, value->def);
+        more = value->n_region_outputs == 0 && value->def_index == 0 && (!lt_is_quantize(def) || goes_on(g, s, def)) && step(g, s, &full);
         if (!more) {
             return refuse_readers(g, s, value, full);
         }

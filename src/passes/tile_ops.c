@@ -76,13 +76,13 @@ static uint32_t arity(lathe_pw_op op)
     }
 }
 
-/* Scales and zero points are constants: one, or one for each index of an axis. */
+/* Scales and zero points are constants, one or one for each index of an axis; or single numbers that are computed. */
 static const char *quantization_reason(const lt_graph *graph, const lt_node *node)
 {
     for (uint32_t i = 1; i < 3; i++) {
         const lt_value *value = lt_node_in(graph, node, i);
-        if (value != NULL && !lt_value_is_constant(value)) {
-            return "its scale or zero point is no constant";
+        if (value != NULL && !lt_value_is_constant(value) && value->type.rank != 0) {
+            return "its scale or zero point is neither a constant nor one number";
         }
         if (value != NULL && value->type.rank > 1) {
             return "its scales are in blocks";

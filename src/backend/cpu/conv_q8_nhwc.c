@@ -12,7 +12,7 @@
 enum { BAND_BYTES = 1 << 17, WINDOW_MAX = 4096 };
 
 typedef struct layout { /* offsets in a thread's scratch */
-    size_t sums, row_sums, tile, taps, panels, ones, band, total;
+    size_t sums, row_sums, taps, panels, ones, band, total;
 } layout;
 
 typedef struct task {
@@ -29,19 +29,12 @@ typedef struct task {
 
 typedef struct worker {
     const task *t;
-    const lathe_call *call;
-    lt_q8_finish f;
-    lt_q8_store store;
-    lt_tile_program program;
-    bool direct, any_zero;
+    lt_q8_sink sink;
+    bool any_zero;
     uint8_t mask, pad;
     const uint8_t *x;
     const void *pack;
-    const char *add;
-    char *y;
-    size_t add_size, y_size;
     int32_t *sums, *row_sums;
-    float *tile;
     int64_t *taps;
     lt_q8_panel *panels;
     int8_t *ones;
@@ -75,10 +68,9 @@ static layout scratch_layout(const task *t, const lathe_problem *problem)
     int64_t span = (c->out[2] - 1) * c->stride[2] + (c->kernel[2] - 1) * c->dilation[2] + 1;
     size_t nr = (size_t)t->isa->nr, smallest = (size_t)(t->rows_under * (span > c->in[2] ? span : c->in[2]) * c->channels);
     layout l;
-    l.sums = lt_tile_scratch(problem);
+    l.sums = lt_q8_sink_scratch(problem);
     l.row_sums = l.sums + LT_Q8_MR * LT_Q8_NR * sizeof(int32_t);
-    l.tile = l.row_sums + LT_Q8_MR * LT_Q8_NR * sizeof(int32_t);
-    l.taps = l.tile + LT_TILE * sizeof(float);
+    l.taps = l.row_sums + LT_Q8_MR * LT_Q8_NR * sizeof(int32_t);
     l.panels = l.taps + align64((size_t)s->taps * sizeof(int64_t));
     l.ones = l.panels + (size_t)(s->groups * s->panels) * sizeof(lt_q8_panel);
     l.band = l.ones + align64((size_t)(s->taps * s->quads) * nr * 4);
@@ -207,23 +199,9 @@ typedef struct piece { /* pixels of one unit under one panel */
 } piece;
 
 /* `rows` results from a pixel of the output on. */
-static void finish(worker *w, const piece *p, int64_t pixel, const int32_t *sums, const int32_t *row_sums, int rows)
+static void finish(const worker *w, const piece *p, int64_t pixel, const int32_t *sums, const int32_t *row_sums, int rows)
 {
-    const task *t = w->t;
-    int64_t at = pixel * t->c.filters + p->filter;
-    lt_q8_rows r = { .sums = sums, .row_sum = row_sums, .rows = rows, .cols = p->cols };
-    if (w->direct) {
-        r.add = w->add ? w->add + (size_t)at * w->add_size : NULL;
-        r.dst = w->y + (size_t)at * w->y_size;
-        r.step = t->c.filters;
-        t->isa->finish(p->panel, &w->store, &r);
-        return;
-    }
-    r.dst = w->tile;
-    r.step = t->isa->nr;
-    t->isa->finish(p->panel, &w->store, &r);
-    lt_tile_block block = { .start = at, .row_step = t->c.filters, .rows = rows, .cols = p->cols, .pitch = t->isa->nr };
-    lt_tile_run(&w->program, &block);
+    lt_q8_sink_put(&w->sink, p->panel, pixel * w->t->c.filters + p->filter, rows, p->cols, sums, row_sums);
 }
 
 /* n0 results from pixel[0] on and n1 (n0 or n0 - 1) from pixel[1] on. */
@@ -235,11 +213,13 @@ static void block(worker *w, const piece *p, const uint8_t *const a[2], const in
                        .taps = t->s.taps,
                        .tap = w->taps,
                        .quads = t->s.quads,
+                       .start = p->panel->offset,
                        .b = p->b,
                        .c = w->sums };
     t->isa->dot[n0 + n1](&call);
     const int32_t *row_sums = NULL;
     if (w->any_zero) {
+        call.start = NULL;
         call.b = w->ones;
         call.c = w->row_sums;
         t->isa->dot[n0 + n1](&call);
@@ -357,7 +337,6 @@ int lt_conv_q8_nhwc_fits(const lt_q8_isa *isa, const lathe_problem *problem, uin
 {
     static const int8_t last3[] = { 0, 2, 1 }, last4[] = { 0, 2, 3, 1 };
     lt_q8 q;
-    lt_q8_epilogue epilogue;
     (void)config;
     if (!lt_q8_read(problem, fit, &q)) {
         return 0;
@@ -395,8 +374,7 @@ int lt_conv_q8_nhwc_fits(const lt_q8_isa *isa, const lathe_problem *problem, uin
     fit->pack_param[q.w.operand][2] = lt_conv_groups(problem);
     fit->in[q.x.operand] = lt_format_permuted(x->dtype, order, x->rank, fit->in[q.x.operand].space);
     lt_tile_formats(problem, order, fit);
-    lt_q8_epilogue_read(problem, &epilogue);
-    fit->cost = cost_of(isa, problem, x, w, epilogue.direct);
+    fit->cost = cost_of(isa, problem, x, w, lt_q8_direct(problem));
     return 1;
 }
 
@@ -435,7 +413,7 @@ static void fill_tables(worker *w)
     const lt_q8_shape *s = &t->s;
     for (int64_t i = 0; i < s->groups * s->panels; i++) {
         int64_t column = i % s->panels * t->isa->nr, left = s->filters - column;
-        lt_q8_panel_make(&w->f, lt_q8_sums_at(s, w->pack, t->isa->nr, 0, i), i / s->panels * s->filters + column,
+        lt_q8_panel_make(&w->sink.f, lt_q8_sums_at(s, w->pack, t->isa->nr, 0, i), i / s->panels * s->filters + column,
                          left < t->isa->nr ? (int)left : t->isa->nr, s->taps * s->k, &w->panels[i], &w->any_zero);
     }
     for (int64_t i = 0; i < s->taps; i++) {
@@ -447,35 +425,21 @@ static void fill_tables(worker *w)
     }
 }
 
-static lathe_status prepare(worker *w, char *scratch, lathe_diag *diag)
+static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, lathe_diag *diag)
 {
     const task *t = w->t;
-    const lathe_call *call = w->call;
-    const lt_q8 *q = &w->f.q;
-    lt_q8_epilogue epilogue;
+    const lt_q8 *q = &w->sink.f.q;
     w->sums = (int32_t *)(void *)(scratch + t->l.sums);
     w->row_sums = (int32_t *)(void *)(scratch + t->l.row_sums);
-    w->tile = (float *)(void *)(scratch + t->l.tile);
     w->taps = (int64_t *)(void *)(scratch + t->l.taps);
     w->panels = (lt_q8_panel *)(void *)(scratch + t->l.panels);
     w->ones = (int8_t *)scratch + t->l.ones;
     w->band = (uint8_t *)scratch + t->l.band;
-    lt_q8_finish_make(call->problem, call->in, &w->f);
-    w->f.bias_col = 1;
-    lt_q8_epilogue_read(call->problem, &epilogue);
-    w->direct = lt_q8_store_make(&epilogue, call, &w->f, &w->store);
-    if (w->direct) {
-        w->add = epilogue.add != 0xffff ? call->in[epilogue.add].data : NULL;
-        w->add_size = w->store.add == LATHE_DTYPE_F32 ? 4 : 1;
-        w->y_size = w->store.out == LATHE_DTYPE_F32 ? 4 : 1;
-    } else {
-        memset(w->tile, 0, LT_TILE * sizeof *w->tile);
-        LT_TRY(lt_tile_prepare(&w->program, t->isa->isa, call, scratch, w->tile, diag));
-        lt_q8_prepared(&w->f, &w->program);
-        w->store = (lt_q8_store){ .out = LATHE_DTYPE_F32, .low = -INFINITY, .high = INFINITY };
-    }
+    w->sink.isa = t->isa;
+    w->sink.width = t->c.filters;
+    LT_TRY(lt_q8_sink_open(&w->sink, call, scratch, diag));
+    w->sink.f.bias_col = 1;
     w->x = call->in[q->x.operand].data;
-    w->y = call->out[0].data;
     w->pack = call->in[q->w.operand].data;
     w->mask = q->x.dtype == LATHE_DTYPE_I8 ? 0x80 : 0;
     w->pad = (uint8_t)((uint8_t)lt_q8_zero(&q->x.zero, q->x.dtype, call->in, 0) ^ w->mask);
@@ -486,13 +450,13 @@ static lathe_status prepare(worker *w, char *scratch, lathe_diag *diag)
 lathe_status lt_conv_q8_nhwc_run(const lt_q8_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     task t;
-    worker w = { .t = &t, .call = call, .have = -1 };
-    LT_TRY(describe(isa, call->problem, call->in, call->out, gang->count, &w.f.q, &t, diag));
-    LT_TRY(check_parameters(&w.f.q, call, t.c.filters, diag));
+    worker w = { .t = &t, .have = -1 };
+    LT_TRY(describe(isa, call->problem, call->in, call->out, gang->count, &w.sink.f.q, &t, diag));
+    LT_TRY(check_parameters(&w.sink.f.q, call, t.c.filters, diag));
     if (t.c.batch * t.c.pixels == 0) {
         return LATHE_OK;
     }
-    LT_TRY(prepare(&w, (char *)call->scratch + t.l.total * (size_t)gang->index, diag));
+    LT_TRY(prepare(&w, call, (char *)call->scratch + t.l.total * (size_t)gang->index, diag));
     int64_t begin, end;
     lathe_gang_split(gang, t.c.batch * t.bands * t.s.groups * t.parts, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {

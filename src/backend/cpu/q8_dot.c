@@ -1,9 +1,8 @@
 /*
- * q8_dot.c - what the drivers of byte products share: the pack of the right operand, epilogues that are done in registers, the numbers of a panel. Used
- * by conv_q8_nhwc.c and gemm_q8_dot.c; q8_dot.h says how sums are made.
+ * q8_dot.c - what the drivers of byte products share: the pack of the right operand and the numbers of a panel. Used by conv_q8_nhwc.c and gemm_q8_dot.c;
+ * q8_dot.h says how sums are made.
  */
 #include "backend/cpu/q8_dot.h"
-#include <math.h>
 #include <string.h>
 
 /* ---- The pack. param: nr, layout, groups ---- */
@@ -180,153 +179,7 @@ bool lt_q8_packable(const lathe_problem *problem, const lt_q8 *q)
     return loads == 1 && (w->flags & LATHE_OPERAND_CONSTANT) && !(w->flags & LATHE_OPERAND_HOST);
 }
 
-/* ---- Epilogues in registers ---- */
-
-/* One number: a constant of the program or a load of a tensor of one element. */
-static bool one_number(const lathe_problem *p, uint16_t instr, lt_q8_param *out)
-{
-    const lathe_pw_instr *s = &p->instrs[instr];
-    *out = (lt_q8_param){ .operand = 0xffff, .axis = -1 };
-    if (s->op == LATHE_PW_CONST) {
-        out->number = s->imm[0];
-        return true;
-    }
-    if (s->op != LATHE_PW_LOAD || s->dtype != p->in[s->operand].dtype || p->in[s->operand].rank < 0) {
-        return false;
-    }
-    for (int i = 0; i < p->in[s->operand].rank; i++) {
-        if (s->map[i] >= 0) {
-            return false;
-        }
-    }
-    out->operand = s->operand;
-    return true;
-}
-
-/* A load that walks the whole space point by point. */
-static bool whole_space(const lathe_problem *p, const lathe_pw_instr *s)
-{
-    if (s->op != LATHE_PW_LOAD || p->in[s->operand].rank != p->space_rank || s->dtype != p->in[s->operand].dtype) {
-        return false;
-    }
-    for (int d = 0; d < p->space_rank; d++) {
-        if (s->map[d] != d) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_addend(const lathe_problem *p, uint16_t instr, lt_q8_epilogue *out)
-{
-    const lathe_pw_instr *s = &p->instrs[instr];
-    out->add_quantized = s->op == LATHE_PW_DEQUANT;
-    const lathe_pw_instr *x = out->add_quantized ? &p->instrs[s->args[0]] : s;
-    if (!whole_space(p, x) || s->dtype != LATHE_DTYPE_F32) {
-        return false;
-    }
-    out->add = x->operand;
-    if (!out->add_quantized) {
-        return x->dtype == LATHE_DTYPE_F32;
-    }
-    return (x->dtype == LATHE_DTYPE_U8 || x->dtype == LATHE_DTYPE_I8) && p->instrs[s->args[1]].dtype == LATHE_DTYPE_F32 &&
-           one_number(p, s->args[1], &out->add_scale) && one_number(p, s->args[2], &out->add_zero);
-}
-
-/* Takes instruction `at` behind value *last; false: it is none of those that are done in registers. */
-static bool read_step(const lathe_problem *p, uint16_t at, uint16_t *last, bool *limited, lt_q8_epilogue *out)
-{
-    const lathe_pw_instr *s = &p->instrs[at];
-    lt_q8_param low, high;
-    bool first = s->args[0] == *last;
-    switch (s->op) {
-    case LATHE_PW_ADD:
-        if (*limited || out->quantized || out->add != 0xffff || (!first && s->args[1] != *last) || s->args[0] == s->args[1] ||
-            !read_addend(p, s->args[first ? 1 : 0], out)) {
-            return false;
-        }
-        break;
-    case LATHE_PW_RELU:
-        out->low = out->low > 0 ? out->low : 0;
-        *limited = true;
-        break;
-    case LATHE_PW_CLIP:
-        if (!one_number(p, s->args[1], &low) || !one_number(p, s->args[2], &high) || low.operand != 0xffff ||
-            high.operand != 0xffff || *limited || !(low.number <= high.number)) {
-            return false;
-        }
-        out->low = low.number;
-        out->high = high.number;
-        *limited = true;
-        break;
-    case LATHE_PW_QUANT:
-        if (out->quantized || (s->dtype != LATHE_DTYPE_U8 && s->dtype != LATHE_DTYPE_I8) ||
-            p->instrs[s->args[1]].dtype != LATHE_DTYPE_F32 || !one_number(p, s->args[1], &out->scale) ||
-            !one_number(p, s->args[2], &out->zero)) {
-            return false;
-        }
-        out->quantized = true;
-        break;
-    default:
-        return false;
-    }
-    *last = at;
-    return first || s->op == LATHE_PW_ADD;
-}
-
-void lt_q8_epilogue_read(const lathe_problem *problem, lt_q8_epilogue *out)
-{
-    const lathe_pw_instr *first;
-    int count = lt_problem_epilogue(problem, &first);
-    uint16_t last = 0xffff, base = count > 0 ? (uint16_t)(first - problem->instrs) : 0;
-    bool limited = false, stored = false;
-    *out = (lt_q8_epilogue){ .add = 0xffff, .low = -INFINITY, .high = INFINITY };
-    for (int i = 0; i < count; i++) {
-        uint16_t at = (uint16_t)(base + i);
-        const lathe_pw_instr *s = &first[i];
-        if (s->op == LATHE_PW_LOAD || s->op == LATHE_PW_CONST || (s->op == LATHE_PW_DEQUANT && s->args[0] != last)) {
-            continue; /* looked at where it is used */
-        }
-        if (s->op == LATHE_PW_ROOT && last == 0xffff) {
-            last = at;
-        } else if (s->op == LATHE_PW_STORE && !stored && s->args[0] == last) {
-            stored = true;
-        } else if (stored || last == 0xffff || s->dtype == LATHE_DTYPE_UNDEFINED || !read_step(problem, at, &last, &limited, out)) {
-            return;
-        }
-    }
-    out->direct = stored && problem->n_out == 1;
-}
-
-static bool same_extents(const lathe_buffer *a, const lathe_buffer *b)
-{
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
-}
-
-bool lt_q8_store_make(const lt_q8_epilogue *e, const lathe_call *call, lt_q8_finish *finish, lt_q8_store *out)
-{
-    const lathe_problem *p = call->problem;
-    float step = e->quantized ? lt_q8_scale(&e->scale, call->in, 0) : 1;
-    if (!e->direct || !(step > 0) || !isfinite(1 / step) || !isfinite(step) ||
-        (e->add != 0xffff && !same_extents(&call->in[e->add], &call->out[0]))) {
-        return false;
-    }
-    *out = (lt_q8_store){ .out = p->out[0].dtype, .low = (float)(e->low / (double)step), .high = (float)(e->high / (double)step) };
-    if (e->add != 0xffff) {
-        out->add = p->in[e->add].dtype;
-        out->add_scale = (e->add_quantized ? lt_q8_scale(&e->add_scale, call->in, 0) : 1) / step;
-        out->add_zero = e->add_quantized ? lt_q8_zero(&e->add_zero, out->add, call->in, 0) : 0;
-    }
-    if (e->quantized) {
-        out->zero = lt_q8_zero(&e->zero, out->out, call->in, 0);
-        float least = (float)(lt_dtype_min_i64(out->out) - out->zero), most = (float)((int64_t)lt_dtype_max_u64(out->out) - out->zero);
-        out->bottom = least;
-        out->low = out->low > least ? out->low < most ? out->low : most : least;
-        out->high = out->high < most ? out->high > least ? out->high : least : most;
-        finish->over = step;
-    }
-    return true;
-}
+/* ---- The numbers of a panel ---- */
 
 void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total, lt_q8_panel *out,
                       bool *any_zero)

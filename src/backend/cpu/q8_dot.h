@@ -22,21 +22,27 @@ typedef struct lt_q8_dot {
     int64_t taps;
     const int64_t *tap; /* byte offset of each tap */
     int64_t quads;
+    const int32_t *start; /* nr numbers that the sums of each row start from; NULL: 0 */
     const int8_t *b; /* taps * quads lines of nr * 4 bytes, aligned to 32 bytes at least */
     int32_t *c;      /* rows lines of nr sums, 64-byte aligned */
 } lt_q8_dot;
 typedef void (*lt_q8_dot_fn)(const lt_q8_dot *call);
 
-/* What turns the sums of a panel into results: (float)(sum + offset - zero * row_sum) * scale + bias. */
+/* What turns the sums of a panel, started from `offset`, into results: (float)(sum - zero * row_sum) * scale + bias. */
 typedef struct lt_q8_panel {
     _Alignas(64) int32_t offset[LT_Q8_NR];
     float scale[LT_Q8_NR], bias[LT_Q8_NR];
     int32_t zero[LT_Q8_NR];
 } lt_q8_panel;
 
-/* Where results go, and what happens to them on the way: + (addend - add_zero) * add_scale, limits, rounding to even, + zero. */
+/*
+ * Where results go, and what happens to them on the way: rounding in between (x = (round(limited x) + mid_offset) * mid_scale), + (addend - add_zero) *
+ * add_scale, limits, rounding to even, + zero.
+ */
 typedef struct lt_q8_store {
     lathe_dtype out, add; /* F32, U8, I8; of the addend UNDEFINED when there is none */
+    bool mid;
+    float mid_low, mid_high, mid_offset, mid_scale;
     float add_scale;
     int32_t add_zero;
     float low, high; /* NaN stays, except that it becomes `bottom` when the result is an integer */
@@ -62,6 +68,11 @@ typedef struct lt_q8_isa {
     void (*flip)(uint8_t *dst, const uint8_t *src, uint8_t mask, int64_t n); /* dst[i] = src[i] ^ mask */
 } lt_q8_isa;
 
+extern const lt_q8_isa lt_q8_isa_base;
+#if defined(__x86_64__)
+extern const lt_q8_isa lt_q8_isa_avx2, lt_q8_isa_avx512, lt_q8_isa_avxvnni, lt_q8_isa_vnni;
+#endif
+
 /* ---- The pack: constants of the right operand, grouped ---- */
 
 typedef enum lt_q8_layout { LT_Q8_CONV, LT_Q8_CONV_TAPS, LT_Q8_MATRIX, LT_Q8_TRANSPOSED } lt_q8_layout;
@@ -81,18 +92,31 @@ bool lt_q8_packable(const lathe_problem *problem, const lt_q8 *q);
 /* A panel of ones, shaped like the others: its sums are those of the rows. */
 void lt_q8_ones(const lt_q8_shape *s, int nr, int8_t *dst);
 
-/* ---- Epilogues in registers ---- */
+/* ---- Results ---- */
 
-typedef struct lt_q8_epilogue {
-    bool direct; /* else a tile program does it */
-    uint16_t add;
-    bool add_quantized, quantized;
-    lt_q8_param add_scale, add_zero, scale, zero;
-    double low, high;
-} lt_q8_epilogue;
-void lt_q8_epilogue_read(const lathe_problem *problem, lt_q8_epilogue *out);
-/* With the numbers of a call; false: the tile program must do it. */
-bool lt_q8_store_make(const lt_q8_epilogue *e, const lathe_call *call, lt_q8_finish *finish, lt_q8_store *out);
+/* Takes sums to where the problem's epilogue wants them: in registers when it is one of the usual ones, else through a tile program. */
+typedef struct lt_q8_sink {
+    const lt_q8_isa *isa;
+    lt_q8_finish f;
+    lt_q8_store store;
+    lt_tile_program program;
+    bool direct;
+    const char *add;
+    char *y;
+    size_t add_size, y_size;
+    float *tile;
+    int64_t width; /* elements between neighbouring rows of results */
+} lt_q8_sink;
+
+/* The epilogue can be done in registers, as far as the problem shows. */
+bool lt_q8_direct(const lathe_problem *problem);
+/* Bytes of scratch for a thread, a multiple of 64. */
+size_t lt_q8_sink_scratch(const lathe_problem *problem);
+/* sink->isa, f.q and width are set. */
+lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scratch, lathe_diag *diag);
+/* `rows` lines of sums under a panel; at: index of the first result in the output. row_sums may be NULL. */
+void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols, const int32_t *sums,
+                    const int32_t *row_sums);
 
 /* Everything about the columns of one panel: filters first .. first + cols. k_total: products in a sum. any_zero: some zero point of the weights is not 0. */
 void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total, lt_q8_panel *out,
