@@ -4,6 +4,9 @@
  *
  * f(T(a), T(b), c) becomes T(f(a, b, c')), with c' the constant c transposed back. At least one Transpose must go away with it, so their number does
  * not grow, and none moves to more bytes than it moved before. Each step moves a Transpose towards the outputs, so this ends.
+ *
+ * One exception: a product of rows that is brought to channels first and added to the result of a convolution. That result is transposed back, since
+ * convolutions like to leave channels last, where a Transpose costs nothing, and the sum belongs to the product.
  */
 #include "passes/passes_internal.h"
 
@@ -107,6 +110,44 @@ static bool operand_fits(const sink *s, const lt_value *value, bool parameter)
     return !parameter && lt_value_is_constant(value) && value->type.rank <= s->rank && lt_type_constant(&value->type, NULL);
 }
 
+/* Is what is transposed computed by a product, at most with pointwise operators behind it? */
+static bool from_product(const lt_graph *graph, const lt_value *value)
+{
+    for (int depth = 0; depth < 8 && value != NULL && value->kind == LT_VALUE_RESULT && !lt_value_is_constant(value); depth++) {
+        const lt_node *node = lt_node_get(graph, value->def);
+        const lt_value *next = NULL;
+        if (lt_node_is(node, "MatMul")) {
+            return true;
+        }
+        for (uint32_t i = 0; is_pointwise(node) && next == NULL && i < node->n_inputs; i++) {
+            const lt_value *in = lt_node_in(graph, node, i);
+            next = in != NULL && !lt_value_is_constant(in) ? in : NULL;
+        }
+        value = next;
+    }
+    return false;
+}
+
+/* The result of a convolution beside a product whose channels the Transpose brings from the last place to the second. */
+static bool beside_convolution(const sink *s, const lt_value *value, const lt_type *space)
+{
+    const lt_graph *graph = s->c->graph;
+    bool channels = s->rank >= 3 && s->perm[0] == 0 && s->perm[1] == s->rank - 1;
+    for (int i = 2; i < s->rank; i++) {
+        channels = channels && s->perm[i] == i - 1;
+    }
+    if (!channels || lt_maker(graph, value, "Conv") == NULL || !lt_node_is(s->node, "Add") || !lt_dims_prove_same(graph, &value->type, space)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        const lt_node *from = transposed(s, lt_node_in(graph, s->node, i));
+        if (from != NULL && from_product(graph, lt_node_in(graph, from, 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool pointwise_fits(const sink *s, uint32_t first)
 {
     const lt_graph *graph = s->c->graph;
@@ -119,7 +160,7 @@ static bool pointwise_fits(const sink *s, uint32_t first)
     for (uint32_t i = 0; i < s->node->n_inputs; i++) {
         const lt_value *value = lt_node_in(graph, s->node, i);
         bool moves = value != NULL && transposed(s, value) != NULL && lt_dims_prove_same(graph, &value->type, &out->type);
-        if (!moves && !operand_fits(s, value, quantization)) {
+        if (!moves && !operand_fits(s, value, quantization) && !beside_convolution(s, value, &out->type)) {
             return false;
         }
     }
@@ -188,6 +229,17 @@ static lathe_status transpose_back(const sink *s, const lt_make *make, lt_value_
     return start > 0 ? lt_make_reshape(make, value, last + start, s->rank - start, out) : LATHE_OK;
 }
 
+/* What only one side has transposed. */
+static lathe_status transpose_value(const sink *s, const lt_make *make, lt_value_id value, lt_value_id *out)
+{
+    int64_t back[LATHE_MAX_RANK];
+    for (int i = 0; i < s->rank; i++) {
+        back[s->perm[i]] = i;
+    }
+    lathe_attr perm = { .name = "perm", .kind = LATHE_ATTR_INTS, .count = (size_t)s->rank, .ints = back };
+    return lt_make_node(make, "Transpose", &perm, 1, &value, 1, out);
+}
+
 /* Its inputs before the Transpose. Constants of rows stay: they lie along the last axis. */
 static lathe_status new_inputs(const sink *s, const lt_make *make, bool rows, lt_value_id *inputs)
 {
@@ -200,7 +252,8 @@ static lathe_status new_inputs(const sink *s, const lt_make *make, bool rows, lt
         if (from != NULL) {
             inputs[i] = from->inputs[0];
         } else if (value != NULL && !rows && !one_element(&value->type)) {
-            LT_TRY(transpose_back(s, make, value->id, &inputs[i]));
+            bool constant = lt_value_is_constant(value);
+            LT_TRY(constant ? transpose_back(s, make, value->id, &inputs[i]) : transpose_value(s, make, value->id, &inputs[i]));
         }
     }
     return LATHE_OK;
