@@ -1,5 +1,5 @@
 /*
- * test_tactic_move.c - reformats between random formats and transposes of all types.
+ * test_tactic_move.c - reformats between random formats, transposes and the other operators that only move elements, of all types.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -162,11 +162,175 @@ static void reformats(void **state)
     assert_true(found > 0);
 }
 
+/* ---- Operators with parameters ---- */
+
+static uint16_t parameter(tc_case *c, int64_t n, const int64_t *values)
+{
+    uint16_t o = tc_input(c, LATHE_DTYPE_I64, 1, &n, LATHE_OPERAND_HOST);
+    memcpy(c->in_data[o].data, values, (size_t)n * sizeof *values);
+    tc_root(c, o);
+    return o;
+}
+
+/* Rank and extents, often those of images. */
+static int choose_shape(tc_random *r, int64_t *dims)
+{
+    int rank = tc_chance(r, 2) ? 4 : (int)tc_range(r, 1, 5);
+    choose_dims(r, rank, dims);
+    return rank;
+}
+
+static void concat_or_split(tc_case *c, lathe_dtype dtype, bool split)
+{
+    tc_random *r = &c->random;
+    int64_t dims[LATHE_MAX_RANK], whole[LATHE_MAX_RANK];
+    int rank = choose_shape(r, dims), axis = (int)tc_draw(r, (uint32_t)rank), parts = (int)tc_range(r, 1, 4);
+    int64_t extents[4];
+    memcpy(whole, dims, sizeof whole);
+    whole[axis] = 0;
+    for (int i = 0; i < parts; i++) {
+        extents[i] = tc_range(r, tc_chance(r, 10) ? 0 : 1, 9);
+        whole[axis] += extents[i];
+    }
+    tc_int(c, "axis", tc_chance(r, 2) ? axis : axis - rank);
+    if (split) {
+        tc_root(c, tc_input(c, dtype, rank, whole, 0));
+        (void)parameter(c, parts, extents);
+    }
+    for (int i = 0; i < parts; i++) {
+        dims[axis] = extents[i];
+        if (split) {
+            (void)tc_output(c, dtype, rank, dims);
+        } else {
+            tc_root(c, tc_input(c, dtype, rank, dims, 0));
+        }
+    }
+    c->problem.n_root_out = split ? (size_t)parts : 1;
+    if (!split) {
+        (void)tc_output(c, dtype, rank, whole);
+    }
+}
+
+static void slices(tc_case *c, lathe_dtype dtype)
+{
+    tc_random *r = &c->random;
+    int64_t dims[LATHE_MAX_RANK], out[LATHE_MAX_RANK], starts[5], ends[5], axes[5], steps[5];
+    int rank = choose_shape(r, dims), n = 0;
+    bool stepped = tc_chance(r, 2);
+    memcpy(out, dims, sizeof out);
+    for (int i = 0; i < rank; i++) {
+        if (tc_chance(r, 2) || dims[i] == 0) {
+            continue;
+        }
+        int64_t step = stepped ? tc_range(r, 1, 3) * (tc_chance(r, 2) ? -1 : 1) : 1, a = tc_range(r, 0, dims[i] - 1),
+                count = tc_range(r, 1, (step > 0 ? dims[i] - 1 - a : a) / (step > 0 ? step : -step) + 1);
+        int64_t end = a + (count - 1) * step + (step > 0 ? 1 : -1);
+        axes[n] = tc_chance(r, 2) ? i : i - rank;
+        starts[n] = tc_chance(r, 2) ? a : a - dims[i];
+        ends[n] = end < 0 ? INT64_MIN : end >= dims[i] && tc_chance(r, 2) ? INT64_MAX : end;
+        steps[n++] = step;
+        out[i] = count;
+    }
+    tc_root(c, tc_input(c, dtype, rank, dims, 0));
+    (void)parameter(c, n, starts);
+    (void)parameter(c, n, ends);
+    (void)parameter(c, n, axes);
+    if (stepped) {
+        (void)parameter(c, n, steps);
+    }
+    (void)tc_output(c, dtype, rank, out);
+}
+
+static void pads(tc_case *c, lathe_dtype dtype)
+{
+    tc_random *r = &c->random;
+    int64_t dims[LATHE_MAX_RANK], out[LATHE_MAX_RANK], amounts[10];
+    int rank = choose_shape(r, dims);
+    for (int i = 0; i < rank; i++) {
+        bool crop = tc_chance(r, 4) && dims[i] > 2;
+        amounts[i] = crop ? -1 : tc_range(r, 0, 3);
+        amounts[rank + i] = crop && tc_chance(r, 2) ? -1 : tc_range(r, 0, 3);
+        out[i] = dims[i] + amounts[i] + amounts[rank + i];
+    }
+    tc_root(c, tc_input(c, dtype, rank, dims, 0));
+    (void)parameter(c, 2 * rank, amounts);
+    if (tc_chance(r, 2)) {
+        tc_root(c, tc_input(c, dtype, 0, NULL, 0));
+    }
+    (void)tc_output(c, dtype, rank, out);
+}
+
+static void repeats(tc_case *c, lathe_dtype dtype, bool expand)
+{
+    tc_random *r = &c->random;
+    int64_t dims[LATHE_MAX_RANK], out[LATHE_MAX_RANK], factors[LATHE_MAX_RANK];
+    int rank = choose_shape(r, dims), more = expand && rank < 4 ? (int)tc_range(r, 0, 1) : 0;
+    out[0] = tc_range(r, 1, 3);
+    for (int i = 0; i < rank; i++) {
+        dims[i] = expand && tc_chance(r, 2) ? 1 : dims[i];
+        int64_t times = expand && dims[i] != 1 ? 1 : tc_range(r, 1, 3);
+        out[i + more] = dims[i] * times;
+        factors[i] = times;
+    }
+    tc_root(c, tc_input(c, dtype, rank, dims, 0));
+    (void)parameter(c, rank + more, expand ? out : factors);
+    (void)tc_output(c, dtype, rank + more, out);
+}
+
+static void blocks(tc_case *c, lathe_dtype dtype, bool to_space)
+{
+    tc_random *r = &c->random;
+    int64_t b = tc_range(r, 1, 3), n = tc_range(r, 1, 2), ch = tc_range(r, 1, 20), h = tc_range(r, 1, 6),
+            w = tc_range(r, 1, 6);
+    const int64_t deep[4] = { n, ch * b * b, h, w }, wide[4] = { n, ch, h * b, w * b };
+    tc_int(c, "blocksize", b);
+    if (to_space) {
+        const char *mode = tc_chance(r, 2) ? "CRD" : "DCR";
+        c->attrs[c->problem.n_attrs++] = (lathe_attr){ .name = "mode", .kind = LATHE_ATTR_STRING, .s = { mode, 3 } };
+    }
+    tc_root(c, tc_input(c, dtype, 4, to_space ? deep : wide, 0));
+    (void)tc_output(c, dtype, 4, to_space ? wide : deep);
+}
+
+static void one_movement(const char *op, uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, op, "");
+    lathe_dtype dtype = types[tc_draw(&c.random, LT_COUNT(types))];
+    if (strcmp(op, "Concat") == 0 || strcmp(op, "Split") == 0) {
+        concat_or_split(&c, dtype, op[0] == 'S');
+    } else if (strcmp(op, "Slice") == 0) {
+        slices(&c, dtype);
+    } else if (strcmp(op, "Pad") == 0) {
+        pads(&c, dtype);
+    } else if (strcmp(op, "Expand") == 0 || strcmp(op, "Tile") == 0) {
+        repeats(&c, dtype, op[0] == 'E');
+    } else {
+        blocks(&c, dtype, op[0] == 'D');
+    }
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void movements(void **state)
+{
+    static const char *const ops[] = { "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "DepthToSpace", "SpaceToDepth" };
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(ops); i++) {
+        tc_reset();
+        for (uint64_t seed = 1; seed <= 60; seed++) {
+            one_movement(ops[i], seed);
+        }
+        tc_all_fitted(ops[i], "");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transposes),
         cmocka_unit_test(reformats),
+        cmocka_unit_test(movements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,46 +1,74 @@
 /*
- * permute.c - copies with permuted axes: whole rows where the innermost axis stays, small square tiles where two axes change places. Used by
- * reformat_generic.c and transpose_copy.c.
+ * permute.c - copies between strided views: whole rows where the innermost axis stays, small squares where two axes change places, else element by
+ * element. Used by the tactics that only move elements.
  */
 #include "backend/cpu/permute.h"
 #include <string.h>
 
-enum { SQUARE = 32 };
+enum { SQUARE = 32, CHUNK = 512 }; /* elements of a strip of one axis and of the other in a unit of squares */
 
 typedef struct plan {
-    int rank;
-    int64_t e[LATHE_MAX_RANK], step[LATHE_MAX_RANK], dense[LATHE_MAX_RANK]; /* extents, source and destination steps */
+    lt_copy c; /* axes in the order of the destination, outermost first */
     size_t size;
     const char *src;
     char *dst;
 } plan;
 
-/* Drops axes of extent 1 and joins neighbours that are walked in one go on both sides. */
-static void simplify(plan *p, int rank, const int64_t *e, const int64_t *step)
+/* Sorts axes by their steps in the destination, drops those of extent 1, joins neighbours that are walked in one go on both sides. */
+static void simplify(plan *p, const lt_copy *copy)
 {
-    int n = 0;
-    for (int i = 0; i < rank; i++) {
-        if (e[i] == 1) {
+    lt_copy *c = &p->c;
+    int order[LT_COPY_AXES], n = 0;
+    for (int i = 0; i < copy->rank; i++) {
+        int at = n;
+        if (copy->e[i] == 1) {
             continue;
         }
-        if (n > 0 && p->step[n - 1] == step[i] * e[i]) {
-            p->e[n - 1] *= e[i];
-            p->step[n - 1] = step[i];
-        } else {
-            p->e[n] = e[i];
-            p->step[n++] = step[i];
+        for (; at > 0 && copy->to[order[at - 1]] < copy->to[i]; at--) {
+            order[at] = order[at - 1];
         }
+        order[at] = i;
+        n++;
     }
-    p->rank = n;
-    for (int64_t i = n, dense = 1; i-- > 0; dense *= p->e[i]) {
-        p->dense[i] = dense;
+    c->rank = 0;
+    for (int k = 0; k < n; k++) {
+        int i = order[k], last = c->rank - 1;
+        if (last >= 0 && c->from[last] == copy->from[i] * copy->e[i] && c->to[last] == copy->to[i] * copy->e[i]) {
+            c->e[last] *= copy->e[i];
+            c->from[last] = copy->from[i];
+            c->to[last] = copy->to[i];
+        } else {
+            lt_copy_axis(c, copy->e[i], copy->from[i], copy->to[i]);
+        }
     }
 }
 
-static void copy_strided(const plan *p, char *to, const char *from, int64_t to_step, int64_t from_step, int64_t n)
+/* n bytes, mostly few. */
+static inline void copy_bytes(char *dst, const char *src, size_t n)
 {
-    size_t size = p->size;
-    int64_t a = to_step * (int64_t)size, b = from_step * (int64_t)size;
+    if (n > 128) {
+        memcpy(dst, src, n);
+        return;
+    }
+    for (; n >= 16; n -= 16, dst += 16, src += 16) {
+        memcpy(dst, src, 16);
+    }
+    if (n & 8) {
+        memcpy(dst, src, 8);
+        dst += 8, src += 8;
+    }
+    if (n & 4) {
+        memcpy(dst, src, 4);
+        dst += 4, src += 4;
+    }
+    for (n &= 3; n > 0; n--) {
+        *dst++ = *src++;
+    }
+}
+
+/* n elements, steps in bytes. */
+static void copy_strided(size_t size, char *to, const char *from, int64_t a, int64_t b, int64_t n)
+{
     switch (size) { /* memcpy of a constant size is one move */
     case 1:
         for (int64_t i = 0; i < n; i++) {
@@ -70,92 +98,182 @@ static void copy_strided(const plan *p, char *to, const char *from, int64_t to_s
     }
 }
 
-/* The place of unit `number` among the axes other than `skip` and the last one. */
-static void place_unit(const plan *p, int64_t number, int skip, int64_t *from, int64_t *to)
+/* Walks the axes other than two: offsets in elements of the present place. */
+typedef struct walk {
+    const lt_copy *c;
+    int skip[2];
+    int64_t at[LT_COPY_AXES], from, to;
+} walk;
+
+static void walk_start(walk *w, const lt_copy *c, int skip, int last, int64_t number)
 {
-    *from = *to = 0;
-    for (int i = p->rank - 1; i-- > 0;) {
-        if (i == skip) {
+    *w = (walk){ .c = c, .skip = { skip, last } };
+    for (int i = c->rank; i-- > 0;) {
+        if (i != skip && i != last) {
+            w->at[i] = number % c->e[i];
+            number /= c->e[i];
+            w->from += w->at[i] * c->from[i];
+            w->to += w->at[i] * c->to[i];
+        }
+    }
+}
+
+static void walk_next(walk *w)
+{
+    const lt_copy *c = w->c;
+    for (int i = c->rank; i-- > 0;) {
+        if (i == w->skip[0] || i == w->skip[1]) {
             continue;
         }
-        int64_t c = number % p->e[i];
-        number /= p->e[i];
-        *from += c * p->step[i];
-        *to += c * p->dense[i];
+        w->from += c->from[i];
+        w->to += c->to[i];
+        if (++w->at[i] < c->e[i]) {
+            return;
+        }
+        w->from -= c->e[i] * c->from[i];
+        w->to -= c->e[i] * c->to[i];
+        w->at[i] = 0;
     }
 }
 
 /* Rows along the last axis. */
 static void copy_rows(const plan *p, const lathe_gang *gang)
 {
-    int last = p->rank - 1;
-    int64_t rows = 1, begin, end, from, to;
+    const lt_copy *c = &p->c;
+    int last = c->rank - 1;
+    int64_t rows = 1, begin, end, size = (int64_t)p->size, a = c->to[last] * size, b = c->from[last] * size;
+    bool whole = a == size && b == size;
     for (int i = 0; i < last; i++) {
-        rows *= p->e[i];
+        rows *= c->e[i];
     }
     if (rows == 1) { /* one long row: cut it */
-        lathe_gang_split(gang, p->e[last], 4096, &begin, &end);
-        if (begin < end) {
-            memcpy(p->dst + (size_t)begin * p->size, p->src + (size_t)begin * p->size, (size_t)(end - begin) * p->size);
+        lathe_gang_split(gang, c->e[last], 4096, &begin, &end);
+        if (begin < end && whole) {
+            memcpy(p->dst + begin * a, p->src + begin * b, (size_t)((end - begin) * size));
+        } else if (begin < end) {
+            copy_strided(p->size, p->dst + begin * a, p->src + begin * b, a, b, end - begin);
         }
         return;
     }
     lathe_gang_split(gang, rows, 1, &begin, &end);
-    for (int64_t r = begin; r < end; r++) {
-        place_unit(p, r, -1, &from, &to);
-        char *dst = p->dst + to * (int64_t)p->size;
-        const char *src = p->src + from * (int64_t)p->size;
-        if (p->step[last] == 1) {
-            memcpy(dst, src, (size_t)p->e[last] * p->size);
+    walk w;
+    walk_start(&w, c, -1, last, begin);
+    for (int64_t r = begin; r < end; r++, walk_next(&w)) {
+        if (whole) {
+            copy_bytes(p->dst + w.to * size, p->src + w.from * size, (size_t)(c->e[last] * size));
         } else {
-            copy_strided(p, dst, src, 1, p->step[last], p->e[last]);
+            copy_strided(p->size, p->dst + w.to * size, p->src + w.from * size, a, b, c->e[last]);
         }
     }
 }
 
-/* Axis `a` is contiguous in the source, the last axis in the destination: squares of both stay in the cache. */
-static void copy_squares(const plan *p, const lathe_gang *gang, int a)
+typedef uint32_t four __attribute__((vector_size(16)));
+
+/* m x n elements of 4 bytes: element (i, j) from `from + i * 4 + j * b` to `to + i * a + j * 4`. */
+static void square_4(char *to, int64_t a, const char *from, int64_t b, int64_t m, int64_t n)
 {
-    int last = p->rank - 1;
-    int64_t units = (p->e[a] + SQUARE - 1) / SQUARE, strips = units, begin, end, from, to, size = (int64_t)p->size;
-    for (int i = 0; i < last; i++) {
-        units *= i == a ? 1 : p->e[i];
-    }
-    lathe_gang_split(gang, units, 1, &begin, &end);
-    for (int64_t u = begin; u < end; u++) {
-        int64_t first = u % strips * SQUARE, count = p->e[a] - first < SQUARE ? p->e[a] - first : SQUARE;
-        place_unit(p, u / strips, a, &from, &to);
-        for (int64_t j = 0; j < p->e[last]; j += SQUARE) {
-            int64_t n = p->e[last] - j < SQUARE ? p->e[last] - j : SQUARE;
-            for (int64_t i = first; i < first + count; i++) {
-                copy_strided(p, p->dst + (to + i * p->dense[a] + j) * size,
-                             p->src + (from + i * p->step[a] + j * p->step[last]) * size, 1, p->step[last], n);
+    int64_t i = 0;
+    for (; i + 4 <= m; i += 4) {
+        int64_t j = 0;
+        for (; j + 4 <= n; j += 4) {
+            four r[4], s[4];
+            for (int k = 0; k < 4; k++) {
+                memcpy(&r[k], from + i * 4 + (j + k) * b, 16);
+            }
+            s[0] = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+            s[1] = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+            s[2] = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+            s[3] = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+            r[0] = __builtin_shufflevector(s[0], s[1], 0, 1, 4, 5);
+            r[1] = __builtin_shufflevector(s[0], s[1], 2, 3, 6, 7);
+            r[2] = __builtin_shufflevector(s[2], s[3], 0, 1, 4, 5);
+            r[3] = __builtin_shufflevector(s[2], s[3], 2, 3, 6, 7);
+            for (int k = 0; k < 4; k++) {
+                memcpy(to + (i + k) * a + j * 4, &r[k], 16);
+            }
+        }
+        for (; j < n; j++) {
+            for (int k = 0; k < 4; k++) {
+                memcpy(to + (i + k) * a + j * 4, from + (i + k) * 4 + j * b, 4);
             }
         }
     }
+    for (; i < m; i++) {
+        copy_strided(4, to + i * a, from + i * 4, 4, b, n);
+    }
 }
 
-void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_t *e, const int64_t *step,
-                     const void *src, void *dst)
+/* The same for other sizes. */
+static void square(size_t size, char *to, int64_t a, const char *from, int64_t b, int64_t m, int64_t n)
+{
+    if (size == 4) {
+        square_4(to, a, from, b, m, n);
+        return;
+    }
+    for (int64_t i = 0; i < m; i++) {
+        copy_strided(size, to + i * a, from + i * (int64_t)size, (int64_t)size, b, n);
+    }
+}
+
+/* Axis `k` is contiguous in the source, the last axis in the destination: squares of both stay in the cache. */
+static void copy_squares(const plan *p, const lathe_gang *gang, int k)
+{
+    const lt_copy *c = &p->c;
+    int last = c->rank - 1;
+    int64_t strips = (c->e[k] + SQUARE - 1) / SQUARE, chunks = (c->e[last] + CHUNK - 1) / CHUNK, places = 1, begin, end,
+            size = (int64_t)p->size, a = c->to[k] * size, b = c->from[last] * size;
+    for (int i = 0; i < last; i++) {
+        places *= i == k ? 1 : c->e[i];
+    }
+    lathe_gang_split(gang, places * chunks * strips, 1, &begin, &end);
+    walk w;
+    walk_start(&w, c, k, last, begin / strips / chunks);
+    for (int64_t u = begin; u < end; u++) {
+        int64_t i = u % strips * SQUARE, m = c->e[k] - i < SQUARE ? c->e[k] - i : SQUARE, j = u / strips % chunks * CHUNK,
+                stop = j + CHUNK < c->e[last] ? j + CHUNK : c->e[last];
+        for (; j < stop; j += SQUARE) {
+            square(p->size, p->dst + (w.to + j) * size + i * a, a, p->src + (w.from + i) * size + j * b, b, m,
+                   stop - j < SQUARE ? stop - j : SQUARE);
+        }
+        if ((u + 1) % (strips * chunks) == 0) {
+            walk_next(&w);
+        }
+    }
+}
+
+void lt_copy_run(const lathe_gang *gang, size_t size, const lt_copy *copy, const void *src, void *dst)
 {
     plan p = { .size = size, .src = src, .dst = dst };
-    for (int i = 0; i < rank; i++) {
-        if (e[i] == 0) {
+    for (int i = 0; i < copy->rank; i++) {
+        if (copy->e[i] <= 0) {
             return;
         }
     }
-    simplify(&p, rank, e, step);
-    if (p.rank == 0) {
+    simplify(&p, copy);
+    int last = p.c.rank - 1;
+    if (last < 0) {
         if (gang->index == 0) {
             memcpy(dst, src, size);
         }
         return;
     }
-    for (int a = 0; a < p.rank - 1; a++) {
-        if (p.step[a] == 1 && p.step[p.rank - 1] != 1) {
-            copy_squares(&p, gang, a);
+    for (int k = 0; k < last; k++) {
+        if (p.c.from[k] == 1 && p.c.from[last] != 1 && p.c.to[last] == 1) {
+            copy_squares(&p, gang, k);
             return;
         }
     }
     copy_rows(&p, gang);
+}
+
+void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_t *e, const int64_t *step,
+                     const void *src, void *dst)
+{
+    lt_copy c = { .rank = rank };
+    for (int64_t i = rank, dense = 1; i-- > 0; dense *= e[i]) {
+        c.e[i] = e[i];
+        c.from[i] = step[i];
+        c.to[i] = dense;
+    }
+    lt_copy_run(gang, size, &c, src, dst);
 }

@@ -1,14 +1,31 @@
 /*
- * permute.h - copies with permuted axes, for reformats and transposes. Private to src/backend/cpu.
+ * permute.h - copies of elements of any size between two strided views: what reformats, transposes and all other movement come down to. Private to
+ * src/backend/cpu.
  */
 #ifndef LT_PERMUTE_H
 #define LT_PERMUTE_H
 
 #include "backend/tactic.h"
 
+enum { LT_COPY_AXES = 24 };
+
+/* Steps in elements: of the source, any number; of the destination, so that no element is written twice. Axes stand in any order. */
+typedef struct lt_copy {
+    int rank;
+    int64_t e[LT_COPY_AXES], from[LT_COPY_AXES], to[LT_COPY_AXES];
+} lt_copy;
+
+/* dst[sum c * to] = src[sum c * from] for all coordinates c below e. size: bytes of an element, 1 2 4 8 or 16. The gang shares the work. */
+void lt_copy_run(const lathe_gang *gang, size_t size, const lt_copy *copy, const void *src, void *dst);
+static inline void lt_copy_axis(lt_copy *copy, int64_t e, int64_t from, int64_t to)
+{
+    copy->e[copy->rank] = e;
+    copy->from[copy->rank] = from;
+    copy->to[copy->rank++] = to;
+}
+
 /*
- * dst, dense and row-major over extents e[0 .. rank), gets element sum(c[i] * step[i]) of src for coordinate c. size: bytes of an element, 1 2 4 8 or 16.
- * The gang shares the work.
+ * dst, dense and row-major over extents e[0 .. rank), gets element sum(c[i] * step[i]) of src for coordinate c. The gang shares the work.
  */
 void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_t *e, const int64_t *step,
                      const void *src, void *dst);
