@@ -151,6 +151,120 @@ static void one_conv(uint64_t seed)
     finish(&c, rank, y, 1);
 }
 
+/* ---- What stands behind quantized products in models ---- */
+
+static uint16_t one_scale(tc_case *c)
+{
+    return tc_load_axis(c, -1, scales(c, 1, false), -1);
+}
+
+static uint16_t one_zero(tc_case *c, lathe_dtype type)
+{
+    int64_t one = 1;
+    return tc_chance(&c->random, 2) ? tc_instr(c, -1, LATHE_PW_CONST, type, 0, NULL, type == LATHE_DTYPE_U8 ? 101 : 0, 0)
+                                    : tc_load_axis(c, -1, tc_input(c, type, 0, &one, LATHE_OPERAND_CONSTANT), -1);
+}
+
+static uint16_t through(tc_case *c, lathe_pw_op op, lathe_dtype type, lathe_dtype grid_type, uint16_t x)
+{
+    uint16_t args[3] = { x, 0, 0 };
+    args[1] = one_scale(c);
+    args[2] = one_zero(c, grid_type);
+    return tc_instr(c, -1, op, type, 3, args, 0, 0);
+}
+
+static uint16_t limited(tc_case *c, uint16_t x)
+{
+    if (tc_chance(&c->random, 2)) {
+        return tc_instr(c, -1, LATHE_PW_RELU, LATHE_DTYPE_F32, 1, &x, 0, 0);
+    }
+    uint16_t args[3] = { x, tc_instr(c, -1, LATHE_PW_CONST, LATHE_DTYPE_F32, 0, NULL, -0.25, 0),
+                         tc_instr(c, -1, LATHE_PW_CONST, LATHE_DTYPE_F32, 0, NULL, 0.5, 0) };
+    return tc_instr(c, -1, LATHE_PW_CLIP, LATHE_DTYPE_F32, 3, args, 0, 0);
+}
+
+/* [limits, rounding in between,] [addend,] [limits,] [quantization]: what is finished in registers. */
+static void usual_epilogue(tc_case *c, int rank, const int64_t *dims)
+{
+    tc_random *r = &c->random;
+    tc_space(c, rank, dims);
+    uint16_t v = tc_instr(c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0);
+    lathe_dtype type = grid(r);
+    if (tc_chance(r, 3)) {
+        v = tc_chance(r, 2) ? limited(c, v) : v;
+        v = through(c, LATHE_PW_QUANT, type, type, v);
+        v = through(c, LATHE_PW_DEQUANT, LATHE_DTYPE_F32, type, v);
+    }
+    if (tc_chance(r, 2)) {
+        lathe_dtype from = tc_chance(r, 3) ? LATHE_DTYPE_F32 : grid(r);
+        uint16_t x = tc_load(c, -1, tc_input(c, from, rank, dims, 0), rank, dims);
+        x = from == LATHE_DTYPE_F32 ? x : through(c, LATHE_PW_DEQUANT, LATHE_DTYPE_F32, from, x);
+        uint16_t args[2] = { v, x }, turned[2] = { x, v };
+        v = tc_instr(c, -1, LATHE_PW_ADD, LATHE_DTYPE_F32, 2, tc_chance(r, 2) ? args : turned, 0, 0);
+    }
+    v = tc_chance(r, 2) ? limited(c, v) : v;
+    type = tc_chance(r, 4) ? LATHE_DTYPE_F32 : grid(r);
+    v = type == LATHE_DTYPE_F32 ? v : through(c, LATHE_PW_QUANT, type, type, v);
+    uint16_t store = tc_instr(c, -1, LATHE_PW_STORE, type, 1, &v, 0, 0);
+    c->instrs[store].operand = tc_output(c, type, rank, dims);
+    c->root_tolerance = 3e-6;
+    c->root_absolute = true;
+    tc_check_all(c);
+    tc_end(c);
+}
+
+static void usual_matmul(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "MatMul", "");
+    tc_random *r = &c.random;
+    int64_t m = tc_range(r, 1, 40), n = tc_range(r, 1, 100), k = tc_range(r, 1, 70), a[2] = { m, k }, b[2] = { k, n }, y[2] = { m, n };
+    dequantize(&c, 0, tc_input(&c, grid(r), 2, a, 0), -1);
+    dequantize(&c, 1, tc_input(&c, grid(r), 2, b, LATHE_OPERAND_CONSTANT), 1);
+    usual_epilogue(&c, 2, y);
+}
+
+/* More channels and filters, narrow and wide images, dilations. */
+static void usual_conv(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "Conv", "");
+    tc_random *r = &c.random;
+    bool grouped = tc_chance(r, 5);
+    int64_t groups = grouped ? 2 : 1, x[4] = { tc_range(r, 1, 2) }, w[4], y[4], pads[4], strides[2], dilations[2];
+    w[1] = tc_range(r, 1, 24);
+    x[1] = groups * w[1];
+    w[0] = y[1] = groups * tc_range(r, 1, 70);
+    y[0] = x[0];
+    for (int i = 0; i < 2; i++) {
+        w[i + 2] = tc_chance(r, 3) ? 1 : tc_range(r, 1, 4);
+        strides[i] = tc_range(r, 1, 3);
+        dilations[i] = tc_chance(r, 4) ? tc_range(r, 2, 3) : 1;
+        pads[i] = tc_range(r, 0, 2);
+        pads[i + 2] = tc_range(r, 0, 2);
+        int64_t window = (w[i + 2] - 1) * dilations[i] + 1;
+        x[i + 2] = tc_range(r, window, window + (tc_chance(r, 4) ? 40 : 12));
+        y[i + 2] = (x[i + 2] + pads[i] + pads[i + 2] - window) / strides[i] + 1;
+    }
+    conv_attributes(&c, 4, groups, pads, strides);
+    tc_ints(&c, "dilations", 2, dilations);
+    dequantize(&c, 0, tc_input(&c, grid(r), 4, x, 0), -1);
+    dequantize(&c, 1, tc_input(&c, grid(r), 4, w, LATHE_OPERAND_CONSTANT), 0);
+    if (tc_chance(r, 2)) {
+        bias(&c, 2, 1, w);
+    }
+    usual_epilogue(&c, 4, y);
+}
+
+static void usual_epilogues(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        usual_matmul(seed);
+        usual_conv(seed);
+    }
+}
+
 static void random_products(void **state)
 {
     (void)state;
@@ -301,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_products),
+        cmocka_unit_test(usual_epilogues),
         cmocka_unit_test(integer_operators),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
