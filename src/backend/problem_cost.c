@@ -53,6 +53,15 @@ static int root_rank(const lathe_problem *p, size_t slot)
     return slot < p->n_root_in && p->root_in[slot] != 0xffff ? p->in[p->root_in[slot]].rank : p->space_rank;
 }
 
+/* Keys that each row of attention meets; cached ones are not counted. */
+static double attention_keys(const lathe_problem *p)
+{
+    const lathe_attr *attrs = p->attrs;
+    int axis = root_rank(p, 1) == 4 ? 2 : 1;
+    axis = lt_attr_is(attrs, p->n_attrs, "k", "sbw", "") ? 0 : lt_attr_is(attrs, p->n_attrs, "k", "bhds", "") ? 3 : axis;
+    return root_extent(p, 1, axis);
+}
+
 double lt_problem_flops(const lathe_problem *problem)
 {
     double out = problem->n_out ? elements(&problem->out[0]) : 0, per = 1;
@@ -73,6 +82,8 @@ double lt_problem_flops(const lathe_problem *problem)
     } else if (strstr(problem->op, "MatMul") || strstr(problem->op, "Gemm")) {
         bool transposed = lt_attr_i(problem->attrs, problem->n_attrs, "transA", 0) != 0;
         per = 2 * root_extent(problem, 0, transposed ? 0 : -1);
+    } else if (strstr(problem->op, "Attention")) {
+        per = 4 * attention_keys(problem);
     } else if (problem->op[0]) { /* reductions and others walk their inputs */
         double in = problem->n_in ? elements(&problem->in[0]) : 0;
         out = in > out ? in : out;
