@@ -13,8 +13,9 @@
 
 enum {
     POINTS = LT_WINOGRAD_POINTS,
-    BLOCK_BYTES = 1 << 20,       /* of transformed input, where there are several blocks */
-    ONLY_BYTES = 13 * (1 << 17), /* where there is one */
+    BLOCK_BYTES = 1 << 19,       /* of transformed input, where there are several blocks, */
+    BLOCK_TILES = 42,            /* unless these are more: weights are read once for each block */
+    ONLY_BYTES = 13 * (1 << 17), /* where there is one block */
     APART = 16, /* floats between the matrices of two points, so that they do not meet in one set of the cache */
 };
 
@@ -106,8 +107,8 @@ static lathe_status read_shape(const lt_winograd *level, const lathe_problem *p,
     s->tiles = s->c.batch * s->tall * s->wide;
     s->panels = (s->c.filters + level->isa->nr - 1) / level->isa->nr;
     int64_t tile = s->c.channels * POINTS * (int64_t)sizeof(float);
-    s->most = at_least(BLOCK_BYTES / at_least(tile, 1), 14);
-    s->only = at_least(ONLY_BYTES / at_least(tile, 1), 14);
+    s->most = at_least(BLOCK_BYTES / at_least(tile, 1), BLOCK_TILES);
+    s->only = at_least(ONLY_BYTES / at_least(tile, 1), BLOCK_TILES);
     return LATHE_OK;
 }
 
@@ -324,7 +325,10 @@ lathe_status lt_winograd_run(const lt_winograd *level, const lathe_gang *gang, c
     if (rows <= 0 || share.col_begin >= share.col_end) {
         return LATHE_OK;
     }
-    int64_t blocks = (rows + most - 1) / most, block = (rows + blocks - 1) / blocks;
+    int64_t blocks = (rows + most - 1) / most, block = (rows + blocks - 1) / blocks, even = 2 * w.emit.kernels->segment;
+    if (blocks > 1 && (block + even - 1) / even * even <= most) {
+        block = (block + even - 1) / even * even; /* the kernels' full height */
+    }
     w.v_step = block * s.c.channels + APART;
     w.m_step = block * level->isa->nr + APART;
     for (int64_t first = share.row_begin; first < share.row_end; first += block) {
@@ -351,7 +355,8 @@ static double cost(const lt_winograd *level, const lathe_problem *p, double tile
     double nr = level->isa->nr, wide = ceil(filters / nr) * nr;
     double products = 2 * POINTS * tiles * channels * wide / (level->isa->gflops * 0.95);
     double there = tiles * channels * POINTS * 4 * 0.03, back = tiles * wide * POINTS * 4 * 0.02;
-    double weights = channels * wide * POINTS * 4, blocks = ceil(tiles * channels * POINTS * 4 / BLOCK_BYTES);
+    double weights = channels * wide * POINTS * 4, each = fmax(BLOCK_BYTES / (channels * POINTS * 4), BLOCK_TILES),
+           blocks = ceil(tiles / each);
     double waits = weights * (0.04 + (weights > BLOCK_BYTES ? (blocks - 1) * 0.01 : 0));
     double points = lt_finish_of(p) != LT_FINISH_TILE ? 0 : lt_emit_cost(level->isa, p);
     return 1000 + products + there + back + waits + tiles * 4 * filters * (0.05 + points);
