@@ -4,6 +4,7 @@
  */
 #include "ops/move.h"
 
+#include <math.h>
 
 static lathe_status infer_nms(lt_infer *c)
 {
@@ -62,17 +63,98 @@ static box read_box(const float *at, bool centered)
     return b;
 }
 
-static bool overlaps(const box *a, const box *b, float threshold)
+static float area_of(const box *b)
+{
+    return (b->y2 - b->y1) * (b->x2 - b->x1);
+}
+
+/* Areas are those of the boxes. */
+static bool overlaps(const box *a, float area_a, const box *b, float area_b, float threshold)
 {
     float height = (a->y2 < b->y2 ? a->y2 : b->y2) - (a->y1 > b->y1 ? a->y1 : b->y1);
     float width = (a->x2 < b->x2 ? a->x2 : b->x2) - (a->x1 > b->x1 ? a->x1 : b->x1);
     if (!(height > 0.0f) || !(width > 0.0f)) {
         return false;
     }
-    float common = height * width;
-    float area_a = (a->y2 - a->y1) * (a->x2 - a->x1), area_b = (b->y2 - b->y1) * (b->x2 - b->x1);
-    float together = area_a + area_b - common;
+    float common = height * width, together = area_a + area_b - common;
     return area_a > 0.0f && area_b > 0.0f && together > 0.0f && common / together > threshold;
+}
+
+/*
+ * Kept boxes by bins of their left edges: a box can only overlap those that start no further to its left than the widest one reaches. Boxes whose area is
+ * no finite positive number overlap nothing and are left out.
+ */
+enum { BINS = 1024 };
+
+typedef struct shelved {
+    box place;
+    float area;
+    int64_t next; /* in the same bin; -1: none */
+} shelved;
+
+typedef struct shelf {
+    double low, scale, widest;
+    int64_t head[BINS]; /* -1: empty */
+    shelved *items;     /* by number of the kept box */
+} shelf;
+
+static bool is_solid(float area)
+{
+    return area > 0.0f && isfinite(area);
+}
+
+static int64_t bin_of(const shelf *s, double x)
+{
+    double at = (x - s->low) * s->scale;
+    return at <= 0 ? 0 : at >= BINS - 1 ? BINS - 1 : (int64_t)at;
+}
+
+static void shelf_start(shelf *s, const float *boxes, int64_t n, bool centered)
+{
+    double low = 0, high = 0;
+    bool any = false;
+    for (int64_t i = 0; i < n; i++) {
+        box b = read_box(boxes + 4 * i, centered);
+        if (is_solid(area_of(&b))) {
+            low = !any || (double)b.x1 < low ? (double)b.x1 : low;
+            high = !any || (double)b.x2 > high ? (double)b.x2 : high;
+            any = true;
+        }
+    }
+    s->low = low;
+    s->scale = high > low ? BINS / (high - low) : 0;
+    s->widest = 0;
+    for (int i = 0; i < BINS; i++) {
+        s->head[i] = -1;
+    }
+}
+
+static bool shelf_overlaps(const shelf *s, const box *now, float area, float threshold)
+{
+    if (!is_solid(area)) {
+        return false;
+    }
+    int64_t first = bin_of(s, (double)now->x1 - s->widest), last = bin_of(s, (double)now->x2);
+    for (int64_t bin = first > 0 ? first - 1 : 0; bin <= last; bin++) { /* one more, for what rounding does */
+        for (int64_t j = s->head[bin]; j >= 0; j = s->items[j].next) {
+            if (overlaps(now, area, &s->items[j].place, s->items[j].area, threshold)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void shelf_put(shelf *s, const box *now, float area, int64_t number)
+{
+    double width = (double)now->x2 - (double)now->x1;
+    if (!is_solid(area)) {
+        return;
+    }
+    int64_t bin = bin_of(s, (double)now->x1);
+    s->items[number] = (shelved){ *now, area, s->head[bin] };
+    s->head[bin] = number;
+    s->widest = width > s->widest ? width : s->widest;
 }
 
 typedef struct candidate {
@@ -132,9 +214,10 @@ static lathe_status read_limits(lt_eval *c, limits *l)
  * candidates.
  */
 static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, const limits *l, candidate *order,
-                            box *chosen, int64_t *kept)
+                            shelf *chosen, int64_t *kept)
 {
     int64_t candidates = 0, count = 0;
+    shelf_start(chosen, boxes, n, l->centered);
     for (int64_t k = 0; k < n; k++) {
         if (l->has_score ? scores[k] > l->score : scores[k] == scores[k]) {
             order[candidates++] = (candidate){ scores[k], k };
@@ -146,12 +229,9 @@ static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, 
     while (candidates > 0 && count < l->per_class) {
         int64_t index = take_best(order, &candidates).index;
         box now = read_box(boxes + 4 * index, l->centered);
-        bool keep = true;
-        for (int64_t j = 0; j < count && keep; j++) {
-            keep = !overlaps(&now, &chosen[j], l->iou);
-        }
-        if (keep) {
-            chosen[count] = now;
+        float area = area_of(&now);
+        if (!shelf_overlaps(chosen, &now, area, l->iou)) {
+            shelf_put(chosen, &now, area, count);
             kept[count++] = index;
         }
     }
@@ -169,9 +249,13 @@ static lathe_status eval_nms(lt_eval *c)
     LT_TRY(read_limits(c, &l));
     int64_t pairs = n > 0 ? batches * classes : 0;
     candidate *order = lt_eval_scratch(c, n, sizeof *order);
-    box *chosen = lt_eval_scratch(c, n, sizeof *chosen);
+    shelf *chosen = lt_eval_scratch(c, 1, sizeof *chosen);
     int64_t *kept = lt_eval_scratch(c, pairs * n, sizeof *kept), *counts = lt_eval_scratch(c, pairs, sizeof *counts);
     if (order == NULL || chosen == NULL || kept == NULL || counts == NULL) {
+        return LATHE_OUT_OF_MEMORY;
+    }
+    chosen->items = lt_eval_scratch(c, n, sizeof *chosen->items);
+    if (chosen->items == NULL) {
         return LATHE_OUT_OF_MEMORY;
     }
     for (int64_t p = 0; p < pairs; p++) {
