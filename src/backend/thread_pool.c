@@ -3,12 +3,14 @@
  *
  * A worker is idle, claimed, or at work. A run claims idle workers one by one, so that two runs at once share the workers without waiting for each
  * other. Whoever waits spins for 50 µs (a wake-up costs about 20 µs, a barrier between spinning threads a few hundred ns), then sleeps on a futex. Whoever
- * is waited for asks the kernel to wake only those that have said that they sleep: a run of short steps makes no system calls.
+ * is waited for asks the kernel to wake only those that have said that they sleep: a run of short steps makes no system calls. Threads that the kernel
+ * has put on one processor do not spin against each other: whoever must wait there gives way at once.
  */
 #define _GNU_SOURCE
 #include "backend/backend.h"
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,6 +30,7 @@ typedef struct job {
     _Alignas(64) _Atomic uint32_t arrived; /* at the barrier */
     gate generation;                       /* of the barrier */
     _Alignas(64) _Atomic uint32_t running; /* workers not finished, and SLEEPS when the caller sleeps: a futex word */
+    _Atomic int *processors;               /* of each thread, when it was last at a barrier */
 } job;
 
 enum { SLEEPS = 1 << 30 };
@@ -84,9 +87,9 @@ static void wake(_Atomic uint32_t *word, int how_many)
 }
 
 /* Waits until the gate's word is no longer `value`. */
-static void gate_wait(gate *g, uint32_t value)
+static void gate_wait(gate *g, uint32_t value, bool may_spin)
 {
-    if (spin(&g->word, value)) {
+    if (may_spin && spin(&g->word, value)) {
         return;
     }
     atomic_fetch_add(&g->asleep, 1); /* in one order with the load of whoever opens: it sees this, or the kernel sees the new word */
@@ -104,18 +107,33 @@ static void gate_set(gate *g, uint32_t value)
     }
 }
 
+/* Notes where this thread runs; is another one of the gang on the same processor? */
+static bool crowded(job *j, int index)
+{
+    int here = sched_getcpu(), before = atomic_load_explicit(&j->processors[index], memory_order_relaxed);
+    bool found = false;
+    if (here != before) {
+        atomic_store_explicit(&j->processors[index], here, memory_order_relaxed);
+    }
+    for (int i = 0; i < j->count && !found && here >= 0; i++) {
+        found = i != index && atomic_load_explicit(&j->processors[i], memory_order_relaxed) == here;
+    }
+    return found;
+}
+
 static void barrier(const lathe_gang *gang)
 {
     job *j = gang->pool;
     if (j->count == 1) {
         return;
     }
+    bool crowd = crowded(j, gang->index);
     uint32_t generation = atomic_load_explicit(&j->generation.word, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&j->arrived, 1, memory_order_acq_rel) + 1 == (uint32_t)j->count) {
         atomic_store_explicit(&j->arrived, 0, memory_order_relaxed);
         gate_set(&j->generation, generation + 1);
     } else {
-        gate_wait(&j->generation, generation);
+        gate_wait(&j->generation, generation, !crowd);
     }
 }
 
@@ -135,7 +153,7 @@ static void *worker_main(void *arg)
             return NULL;
         }
         if (state != READY) {
-            gate_wait(&w->state, state);
+            gate_wait(&w->state, state, true);
             continue;
         }
         job *j = w->job;
@@ -220,8 +238,12 @@ static void wait_for_workers(job *j)
 void lt_pool_run(lt_pool *pool, int wanted, void (*fn)(void *user, const lathe_gang *gang), void *user)
 {
     uint16_t claimed[MAX_THREADS];
+    _Atomic int processors[MAX_THREADS];
     int extra = pool && wanted > 1 ? claim(pool, wanted - 1, claimed) : 0;
-    job j = {.fn = fn, .user = user, .count = extra + 1};
+    job j = {.fn = fn, .user = user, .count = extra + 1, .processors = processors};
+    for (int i = 0; i <= extra; i++) {
+        atomic_init(&processors[i], -1);
+    }
     atomic_init(&j.running, (uint32_t)extra);
     for (int i = 0; i < extra; i++) {
         worker *w = &pool->workers[claimed[i]];

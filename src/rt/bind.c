@@ -368,6 +368,40 @@ static lathe_status check_overlaps(const lt_state *s, const lt_ready_step *step,
     return LATHE_OK;
 }
 
+/* Bytes of the operands that are no weights: at the extents that the tactic's cost was estimated for, and as bound. */
+static void bytes_moved(const lt_state *s, const lt_ready_step *step, double *then, double *now)
+{
+    const lt_plan_step *plan = step->plan;
+    *then = *now = 0;
+    for (uint32_t k = 0; k < plan->n_in + plan->n_out; k++) {
+        uint32_t number = k < plan->n_in ? plan->in[k] : plan->out[k - plan->n_in];
+        const lathe_operand *o = k < plan->n_in ? &step->problem->in[k] : &step->problem->out[k - plan->n_in];
+        if (number == LT_PLAN_NONE || (o->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_MANAGED))) {
+            continue;
+        }
+        double bytes = (double)lathe_dtype_bits(o->format.storage) / 8;
+        for (int i = 0; i < o->rank; i++) {
+            bytes *= (double)o->dims[i].opt;
+        }
+        *then += bytes;
+        *now += (double)s->cells[number].bytes;
+    }
+}
+
+/* Starting and ending a step together costs two barriers and moves its data between cores; a step this short is over sooner on one thread. */
+#define SHORT_STEP_NS 2000
+
+/* A function of the step and the extents alone. */
+static bool too_short(const lt_state *s, const lt_ready_step *step)
+{
+    double then, now;
+    if (!(step->plan->cost_ns > 0)) {
+        return false; /* nobody knows */
+    }
+    bytes_moved(s, step, &then, &now);
+    return step->plan->cost_ns * (then > 0 ? now / then : 1) < SHORT_STEP_NS;
+}
+
 static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *diag)
 {
     const lt_plan_program *p = s->program->plan;
@@ -388,6 +422,7 @@ static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *d
             }
         }
         LT_TRY(check_overlaps(s, &s->program->steps[i], diag));
+        s->alone[i] = step->serial || too_short(s, &s->program->steps[i]);
     }
     return LATHE_OK;
 }

@@ -55,12 +55,12 @@ static void run_published(run *r, const lathe_gang *gang, lathe_diag *diag)
     }
 }
 
-static lathe_status run_on_cpu(run *r, const lt_ready_step *step)
+static lathe_status run_on_cpu(run *r, const lt_ready_step *step, bool alone)
 {
     r->step = step;
-    if (step->plan->serial || r->gang->count == 1) {
-        lathe_gang alone = {.index = 0, .count = 1, .barrier = no_barrier};
-        run_published(r, &alone, r->diag);
+    if (alone || r->gang->count == 1) {
+        lathe_gang one = {.index = 0, .count = 1, .barrier = no_barrier};
+        run_published(r, &one, r->diag);
     } else {
         r->gang->barrier(r->gang);
         run_published(r, r->gang, r->diag);
@@ -97,7 +97,7 @@ static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
             lt_arena_reset_whole(host.keep);
         }
         r->call.host = &host;
-        status = run_on_cpu(r, step);
+        status = run_on_cpu(r, step, s->alone[number]);
     } else {
         lt_open_device *d = device_of(r, lane);
         LT_CHECK(r->diag, d != NULL && d->backend->space == step->space, step->plan->name);

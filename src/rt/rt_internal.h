@@ -86,6 +86,7 @@ typedef struct lt_state {
     lt_cell *cells;
     lathe_buffer *buffers; /* operands of the steps, one row after another */
     uint32_t *first_buffer; /* of each step */
+    bool *alone;           /* per step: too short at these extents to be shared among threads */
     lt_arena *heaps;       /* one per step for managed outputs, then three per loop: carried values by turns, scan results */
     lt_timing *timings;
     lt_live *live;         /* for shapes outside every bucket */
