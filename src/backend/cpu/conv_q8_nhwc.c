@@ -219,7 +219,7 @@ static void block(worker *w, const piece *p, const uint8_t *const a[2], const in
     t->isa->dot[n0 + n1](&call);
     const int32_t *row_sums = NULL;
     if (w->any_zero) {
-        call.start = NULL;
+        call.start = lt_q8_zeros;
         call.b = w->ones;
         call.c = w->row_sums;
         t->isa->dot[n0 + n1](&call);

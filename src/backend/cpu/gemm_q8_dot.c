@@ -132,7 +132,7 @@ static void run_panel(const worker *w, const uint8_t *a, int64_t first, int64_t 
         t->isa->dot[n](&call);
         if (w->any_zero) {
             call.b = w->ones;
-            call.start = NULL;
+            call.start = lt_q8_zeros;
             call.c = w->row_sums;
             t->isa->dot[n](&call);
         }

@@ -5,6 +5,8 @@
 #include "backend/cpu/q8_dot.h"
 #include <string.h>
 
+_Alignas(64) const int32_t lt_q8_zeros[LT_Q8_NR] = { 0 };
+
 /* ---- The pack. param: nr, layout, groups ---- */
 
 bool lt_q8_shape_of(lt_q8_layout layout, int rank, const int64_t *dims, int64_t groups, int nr, lt_q8_shape *out)

@@ -13,6 +13,8 @@
 #include "backend/cpu/cpu_isa.h"
 #include "backend/cpu/q8.h"
 
+extern const int32_t lt_q8_zeros[32]; /* to start from nothing */
+
 enum { LT_Q8_MR = 14, LT_Q8_NR = 32, LT_Q8_SLACK = 64 /* bytes that may be read behind the last row */ };
 
 /* Rows lie in two segments of equally spaced rows: of `rows`, the first takes (rows + 1) / 2. */
@@ -22,7 +24,7 @@ typedef struct lt_q8_dot {
     int64_t taps;
     const int64_t *tap; /* byte offset of each tap */
     int64_t quads;
-    const int32_t *start; /* nr numbers that the sums of each row start from; NULL: 0 */
+    const int32_t *start; /* nr numbers that the sums of each row start from, 64-byte aligned */
     const int8_t *b; /* taps * quads lines of nr * 4 bytes, aligned to 32 bytes at least */
     int32_t *c;      /* rows lines of nr sums, 64-byte aligned */
 } lt_q8_dot;
