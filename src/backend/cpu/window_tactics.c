@@ -1,14 +1,12 @@
 /*
- * window_tactics.c - driver of pool.f32: MaxPool without indices and AveragePool, rank 3 to 5, any epilogue. Configuration 0 works on plain tensors, plane by
- * plane; 1 on channels-last ones of rank 4, pixel by pixel.
+ * window_tactics.c - driver of pool.f32: MaxPool without indices and AveragePool of plain tensors, rank 3 to 5, any epilogue, plane by plane. Channels-last
+ * tensors are the business of pool_last__each.c.
  */
 #include "backend/cpu/conv_shape.h"
 #include "backend/cpu/drivers.h"
 #include "backend/cpu/product.h"
 #include <math.h>
 #include <string.h>
-
-static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
 typedef struct worker {
     const lt_cpu_isa *isa;
@@ -28,6 +26,7 @@ static bool is_average(const lathe_problem *p)
 int lt_window_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     uint16_t nx;
+    (void)config;
     lathe_problem first = *problem; /* outputs behind the first are indices */
     for (size_t i = 1; problem->n_instrs == 0 && i < problem->n_out; i++) {
         if (!(problem->out[i].flags & LATHE_OPERAND_ABSENT)) {
@@ -42,9 +41,6 @@ int lt_window_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
     if (!lt_root_fits(&first, false, fit)) {
         return 0;
     }
-    if (config == 1 && (x->rank != 4 || (x->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST)))) {
-        return lt_no(fit, "rank %d, or a constant", x->rank);
-    }
     size_t n;
     const int64_t *kernel = lt_attr_ints(problem->attrs, problem->n_attrs, "kernel_shape", &n);
     double points = 1, taps = 1;
@@ -52,13 +48,9 @@ int lt_window_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
         points *= (double)y->dims[i].opt;
         taps *= i >= 2 && i - 2 < (int)n ? (double)kernel[i - 2] : 1;
     }
-    if (config == 1) {
-        fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
-    }
-    lt_tile_formats(&first, config == 1 ? channels_last : NULL, fit);
-    double width = (double)y->dims[y->rank - 1].opt, slower = isa->nr >= 32 ? 1 : isa->nr >= 16 ? 1.4 : 2.8;
-    double sums =
-        config == 1 ? points * taps * 0.1 * slower : points / (width > 1 ? width : 1) * taps * 9 + points * taps * 0.5;
+    lt_tile_formats(&first, NULL, fit);
+    double width = (double)y->dims[y->rank - 1].opt;
+    double sums = points / (width > 1 ? width : 1) * taps * 5 + points * taps * 0.25;
     fit->cost = 500 + sums + lt_problem_bytes(problem) * 0.03 + points * lt_tile_cost(isa, problem);
     return 1;
 }
@@ -149,51 +141,6 @@ static void run_planes(worker *w, const lathe_gang *gang)
     }
 }
 
-/* ---- Channels last ---- */
-
-static void pixel(const worker *w, int64_t number, int64_t channel, int n, float *acc)
-{
-    const lt_conv *c = &w->c;
-    int64_t image = number / c->pixels, at[3];
-    lt_conv_pixel(c, number % c->pixels, at);
-    start(w, acc, n);
-    for (int64_t j = 0; j < c->kernel[1]; j++) {
-        int64_t y = at[1] * c->stride[1] - c->begin[1] + j * c->dilation[1];
-        for (int64_t k = 0; y >= 0 && y < c->in[1] && k < c->kernel[2]; k++) {
-            int64_t x = at[2] * c->stride[2] - c->begin[2] + k * c->dilation[2];
-            if (x >= 0 && x < c->in[2]) {
-                join(w, acc, w->x + (image * c->plane + y * c->in[2] + x) * c->channels + channel, 1, n);
-            }
-        }
-    }
-    int64_t taps = w->average ? counted(w, 1, at[1]) * counted(w, 2, at[2]) : 0;
-    for (int i = 0; w->average && i < n; i++) {
-        acc[i] = taps > 0 ? acc[i] / (float)taps : 0.0f;
-    }
-}
-
-static void run_pixels(worker *w, const lathe_gang *gang)
-{
-    const lt_conv *c = &w->c;
-    int64_t stretch = c->channels < LT_TILE ? c->channels : LT_TILE, stretches = (c->channels + stretch - 1) / stretch,
-            begin, end;
-    int pitch = (int)((stretch + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES), most = LT_TILE / pitch;
-    int64_t all = c->batch * c->pixels, tiles = (all + most - 1) / most;
-    lathe_gang_split(gang, tiles * stretches, 1, &begin, &end);
-    for (int64_t u = begin; u < end; u++) {
-        int64_t number = u / stretches * most, channel = u % stretches * stretch;
-        int rows = all - number < most ? (int)(all - number) : most,
-            cols = c->channels - channel < stretch ? (int)(c->channels - channel) : (int)stretch;
-        for (int i = 0; i < rows; i++) {
-            pixel(w, number + i, channel, cols, w->tile + i * pitch);
-        }
-        lt_tile_block block = {
-            .start = number * c->channels + channel, .row_step = c->channels, .rows = rows, .cols = cols, .pitch = pitch
-        };
-        lt_tile_run(&w->program, &block);
-    }
-}
-
 lathe_status lt_window_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
@@ -211,10 +158,6 @@ lathe_status lt_window_run(const lt_cpu_isa *isa, const lathe_gang *gang, const 
     if (w.program.points == 0) {
         return LATHE_OK;
     }
-    if (call->config == 1) {
-        run_pixels(&w, gang);
-    } else {
-        run_planes(&w, gang);
-    }
+    run_planes(&w, gang);
     return LATHE_OK;
 }
