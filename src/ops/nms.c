@@ -84,18 +84,24 @@ static bool overlaps(const box *a, float area_a, const box *b, float area_b, flo
  * Kept boxes by bins of their left edges: a box can only overlap those that start no further to its left than the widest one reaches. Boxes whose area is
  * no finite positive number overlap nothing and are left out.
  */
-enum { BINS = 1024 };
+enum { BINS = 512, TOGETHER = 16 };
 
 typedef struct shelved {
     box place;
     float area;
-    int64_t next; /* in the same bin; -1: none */
 } shelved;
+
+/* Boxes of one bin that lie together in memory. */
+typedef struct drawer {
+    shelved items[TOGETHER];
+    int64_t count, next; /* next: of the same bin; -1: none */
+} drawer;
 
 typedef struct shelf {
     double low, scale, widest;
-    int64_t head[BINS]; /* -1: empty */
-    shelved *items;     /* by number of the kept box */
+    int64_t head[BINS]; /* a drawer; -1: empty */
+    int64_t used;
+    drawer *drawers;
 } shelf;
 
 static bool is_solid(float area)
@@ -124,9 +130,19 @@ static void shelf_start(shelf *s, const float *boxes, int64_t n, bool centered)
     s->low = low;
     s->scale = high > low ? BINS / (high - low) : 0;
     s->widest = 0;
+    s->used = 0;
     for (int i = 0; i < BINS; i++) {
         s->head[i] = -1;
     }
+}
+
+/* Almost always false when boxes do not overlap by the threshold, never when they do: without branches, and without a division. */
+static inline bool may_overlap(const box *a, float area_a, const box *b, float area_b, float threshold)
+{
+    float height = (a->y2 < b->y2 ? a->y2 : b->y2) - (a->y1 > b->y1 ? a->y1 : b->y1);
+    float width = (a->x2 < b->x2 ? a->x2 : b->x2) - (a->x1 > b->x1 ? a->x1 : b->x1);
+    float common = (height > 0.0f ? height : 0.0f) * width;
+    return common > 0.99f * threshold * (area_a + area_b - common);
 }
 
 static bool shelf_overlaps(const shelf *s, const box *now, float area, float threshold)
@@ -136,24 +152,33 @@ static bool shelf_overlaps(const shelf *s, const box *now, float area, float thr
     }
     int64_t first = bin_of(s, (double)now->x1 - s->widest), last = bin_of(s, (double)now->x2);
     for (int64_t bin = first > 0 ? first - 1 : 0; bin <= last; bin++) { /* one more, for what rounding does */
-        for (int64_t j = s->head[bin]; j >= 0; j = s->items[j].next) {
-            if (overlaps(now, area, &s->items[j].place, s->items[j].area, threshold)) {
-                return true;
+        for (int64_t d = s->head[bin]; d >= 0; d = s->drawers[d].next) {
+            for (int64_t j = 0; j < s->drawers[d].count; j++) {
+                const shelved *item = &s->drawers[d].items[j];
+                if (may_overlap(now, area, &item->place, item->area, threshold) &&
+                    overlaps(now, area, &item->place, item->area, threshold)) {
+                    return true;
+                }
             }
         }
     }
     return false;
 }
 
-static void shelf_put(shelf *s, const box *now, float area, int64_t number)
+static void shelf_put(shelf *s, const box *now, float area)
 {
     double width = (double)now->x2 - (double)now->x1;
     if (!is_solid(area)) {
         return;
     }
     int64_t bin = bin_of(s, (double)now->x1);
-    s->items[number] = (shelved){ *now, area, s->head[bin] };
-    s->head[bin] = number;
+    if (s->head[bin] < 0 || s->drawers[s->head[bin]].count == TOGETHER) {
+        s->drawers[s->used].count = 0;
+        s->drawers[s->used].next = s->head[bin];
+        s->head[bin] = s->used++;
+    }
+    drawer *d = &s->drawers[s->head[bin]];
+    d->items[d->count++] = (shelved){ *now, area };
     s->widest = width > s->widest ? width : s->widest;
 }
 
@@ -231,7 +256,7 @@ static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, 
         box now = read_box(boxes + 4 * index, l->centered);
         float area = area_of(&now);
         if (!shelf_overlaps(chosen, &now, area, l->iou)) {
-            shelf_put(chosen, &now, area, count);
+            shelf_put(chosen, &now, area);
             kept[count++] = index;
         }
     }
@@ -254,8 +279,9 @@ static lathe_status eval_nms(lt_eval *c)
     if (order == NULL || chosen == NULL || kept == NULL || counts == NULL) {
         return LATHE_OUT_OF_MEMORY;
     }
-    chosen->items = lt_eval_scratch(c, n, sizeof *chosen->items);
-    if (chosen->items == NULL) {
+    chosen->drawers =
+        lt_eval_scratch(c, n / TOGETHER + BINS, sizeof *chosen->drawers); /* all but one of a bin are full */
+    if (chosen->drawers == NULL) {
         return LATHE_OUT_OF_MEMORY;
     }
     for (int64_t p = 0; p < pairs; p++) {
