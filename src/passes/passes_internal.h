@@ -121,6 +121,7 @@ const lathe_attr *lt_match_attr(const lt_match *m, const char *name); /* NULL: a
 void lt_match_set_value(lt_match *m, const char *name, lt_value_id value);
 void lt_match_set_ints(lt_match *m, const char *name, const int64_t *ints, size_t count);
 void lt_match_set_int(lt_match *m, const char *name, int64_t value);
+void lt_match_set_float(lt_match *m, const char *name, float value);
 
 /* Applies the rules everywhere until none matches (rule_drive.c). */
 lathe_status lt_rules_run(lt_pass_call *c, const lt_rule *rules);

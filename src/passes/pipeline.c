@@ -18,6 +18,7 @@ const char *const lt_pipeline[] = {
     "fold-scale-into-norm",
     "fuse-group-norm",
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
+    "fold-pad",
     "fold-bn-into-conv",
     "fold-bn-into-quantized",
     "quantize-before-pool", /* so that convolutions quantize their own results */
@@ -26,6 +27,7 @@ const char *const lt_pipeline[] = {
     "merge-common",
     "dead-code",
     LT_BORDER,
+    "compose-pointwise",
     "copy-dequantize",    /* so that each reader can take its own along */
     "group-epilogues",    /* roots take what follows them first */
     "group-pointwise",    /* the rest */

@@ -442,3 +442,9 @@ void lt_match_set_int(lt_match *m, const char *name, int64_t value)
     lathe_attr attr = { .name = "", .kind = LATHE_ATTR_INT, .i = value };
     set_attr(m, name, &attr);
 }
+
+void lt_match_set_float(lt_match *m, const char *name, float value)
+{
+    lathe_attr attr = { .name = "", .kind = LATHE_ATTR_FLOAT, .f = value };
+    set_attr(m, name, &attr);
+}
