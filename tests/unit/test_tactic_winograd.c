@@ -51,13 +51,17 @@ static void one(uint64_t seed, const shape *s, int epilogue)
         uint16_t v = tc_root_value(&c, LATHE_DTYPE_F32);
         if (epilogue == 1) {
             tc_epilogue(&c, v, 4, y, 1);
-        } else { /* what networks have: an addend, an activation */
+        } else { /* what networks have: a factor, an addend, an activation */
+            if (epilogue == 6) {
+                uint16_t product[2] = { v, tc_instr(&c, -1, LATHE_PW_CONST, LATHE_DTYPE_F32, 0, NULL, -0.3, 0) };
+                v = tc_instr(&c, -1, LATHE_PW_MUL, LATHE_DTYPE_F32, 2, product, 0, 0);
+            }
             if (epilogue % 2) {
                 uint16_t sum[2] = { v, tc_load(&c, -1, tc_input(&c, LATHE_DTYPE_F32, 4, y, 0), 4, y) };
                 v = tc_instr(&c, -1, LATHE_PW_ADD, LATHE_DTYPE_F32, 2, sum, 0, 0);
             }
-            uint16_t last =
-                tc_instr(&c, -1, epilogue < 4 ? LATHE_PW_RELU : LATHE_PW_HARD_SWISH, LATHE_DTYPE_F32, 1, &v, 0, 0);
+            uint16_t last = tc_instr(&c, -1, epilogue < 4 || epilogue == 6 ? LATHE_PW_RELU : LATHE_PW_HARD_SWISH,
+                                     LATHE_DTYPE_F32, 1, &v, 0, 0);
             uint16_t store = tc_instr(&c, -1, LATHE_PW_STORE, LATHE_DTYPE_F32, 1, &last, 0, 0);
             c.instrs[store].operand = tc_output(&c, LATHE_DTYPE_F32, 4, y);
         }
@@ -81,7 +85,7 @@ static void random_convolutions(void **state)
         for (int i = 0; i < 2; i++) {
             s.in[i] = tc_range(&r, s.pads[i] + s.pads[i + 2] >= 2 ? 1 : 3, 15);
         }
-        one(seed, &s, (int)(seed % 6));
+        one(seed, &s, (int)(seed % 7));
     }
 }
 

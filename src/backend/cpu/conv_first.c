@@ -29,7 +29,7 @@ typedef struct shape {
 
 typedef struct worker {
     const shape *s;
-    const float *x, *w, *bias;
+    const float *x, *w;
     lt_emit emit;
     float *strip;
 } worker;
@@ -157,7 +157,7 @@ static void one_strip(const worker *w, const strip *t, const int64_t *taps, int6
     for (; panel < end; panel++) {
         int64_t first = panel * nr;
         call.b = w->w + first * c->channels * c->taps;
-        call.bias = w->bias ? w->bias + first : NULL;
+        call.bias = w->emit.bias ? w->emit.bias + first : NULL;
         call.cols = (int)smaller(c->filters - first, nr);
         for (int64_t y = 0; y < t->tall; y++) {
             call.a[0] = w->strip + y * c->stride[1] * t->line;
@@ -218,6 +218,7 @@ lathe_status lt_first_run(const lt_cpu_isa *isa, const lathe_gang *gang, const l
 {
     shape s;
     uint16_t nx, nw;
+    const float *bias;
     LT_TRY(read_shape(isa, call->problem, call->in, call->out, &s, diag));
     char *scratch = (char *)call->scratch + thread_bytes(&s, call->problem) * (size_t)gang->index;
     worker w = { .s = &s, .strip = (float *)(void *)(scratch + align64(lt_emit_scratch(call->problem))) };
@@ -225,8 +226,8 @@ lathe_status lt_first_run(const lt_cpu_isa *isa, const lathe_gang *gang, const l
     (void)lt_root_operand(call->problem, 1, &nw);
     w.x = call->in[nx].data;
     w.w = call->in[nw].data;
-    LT_TRY(lt_more_bias(call, 2, s.c.filters, &w.bias, diag));
-    LT_TRY(lt_emit_prepare(&w.emit, isa, call, scratch, diag));
+    LT_TRY(lt_more_bias(call, 2, s.c.filters, &bias, diag));
+    LT_TRY(lt_emit_prepare(&w.emit, isa, call, bias, scratch, diag));
     int64_t even = (s.c.out[1] * s.c.batch * s.across + gang->count - 1) / gang->count; /* rows for each thread */
     if (gang->count > 1 && even < s.tall) {
         s.tall = even > 0 ? even : 1;

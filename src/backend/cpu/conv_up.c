@@ -28,7 +28,7 @@ typedef struct shape {
 
 typedef struct worker {
     const shape *s;
-    const float *x, *w, *bias;
+    const float *x, *w;
     lt_emit emit;
     int64_t *taps;
     float *rows;
@@ -232,7 +232,7 @@ static void emit(const worker *w, const phase *f, const stretch *t, int64_t q2, 
     for (int64_t panel = t->panel; panel < t->panel + t->panels; panel++) {
         int64_t first = f->group * o->filters + panel * o->nr, left = o->filters - panel * o->nr;
         call->b = f->panels + panel * f->k * o->nr;
-        call->bias = w->bias ? w->bias + first : NULL;
+        call->bias = w->emit.bias ? w->emit.bias + first : NULL;
         call->cols = left < o->nr ? (int)left : (int)o->nr;
         lt_emit_rows(&w->emit, call, rows, pixel * filters + first, st * filters);
     }
@@ -336,6 +336,7 @@ lathe_status lt_up_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lath
 {
     shape s;
     uint16_t nx, nw;
+    const float *bias;
     int64_t begin, end;
     LT_TRY(read_shape(isa, call->problem, call->in, call->out, &s, diag));
     layout l = scratch_layout(&s, call->problem);
@@ -345,8 +346,8 @@ lathe_status lt_up_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lath
     (void)lt_root_operand(call->problem, 1, &nw);
     w.x = call->in[nx].data;
     w.w = call->in[nw].data;
-    LT_TRY(lt_more_bias(call, 2, s.o.groups * s.o.filters, &w.bias, diag));
-    LT_TRY(lt_emit_prepare(&w.emit, isa, call, scratch, diag));
+    LT_TRY(lt_more_bias(call, 2, s.o.groups * s.o.filters, &bias, diag));
+    LT_TRY(lt_emit_prepare(&w.emit, isa, call, bias, scratch, diag));
     lathe_gang_split(gang, s.batch * s.o.groups * s.chunks * s.o.classes * s.panel_groups, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         one_unit(&w, u);

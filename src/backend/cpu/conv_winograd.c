@@ -146,7 +146,7 @@ size_t lt_winograd_scratch(const lt_winograd *level, const lathe_problem *proble
 typedef struct worker {
     const lt_winograd *level;
     const shape *s;
-    const float *x, *u, *bias;
+    const float *x, *u;
     lt_emit emit;
     lt_finish finish;
     bool registers;
@@ -209,8 +209,9 @@ static void results(const worker *w, int64_t first, int64_t count, int64_t panel
     lt_winograd_out o = { .m_step = w->m_step,
                           .y = w->emit.y,
                           .add = w->emit.add,
-                          .bias = w->bias ? w->bias + filter : NULL,
+                          .bias = w->emit.bias ? w->emit.bias + filter : NULL,
                           .cols = left < nr ? (int)left : nr,
+                          .scale = w->emit.scale,
                           .finish = w->finish };
     for (int64_t i = 0; i < count; i++, next_tile(s, &t)) {
         o.m = w->m + i * nr;
@@ -241,8 +242,9 @@ static void results_by_program(const worker *w, int64_t first, int64_t count, in
     int nr = w->level->isa->nr, most = LT_TILE / nr / 2;
     int64_t filter = panel * nr, left = s->c.filters - filter;
     lt_winograd_out o = { .m_step = w->m_step,
-                          .bias = w->bias ? w->bias + filter : NULL,
+                          .bias = w->emit.bias ? w->emit.bias + filter : NULL,
                           .cols = left < nr ? (int)left : nr,
+                          .scale = 1,
                           .finish = { .kind = LT_FINISH_NONE } };
     for (int64_t done = 0; done < count;) {
         tile t = tile_of(s, first + done);
@@ -279,6 +281,7 @@ static void one_block(const worker *w, int64_t first, int64_t count, int64_t pan
         for (int i = 0; i < POINTS; i++) {
             call.a[0] = w->v + i * w->v_step;
             call.b = w->u + (panel * POINTS + i) * channels * nr;
+            call.next = call.b + channels * nr;
             call.c[0] = w->m + i * w->m_step;
             lt_brgemm_run(w->emit.kernels, &call, count);
         }
@@ -293,6 +296,7 @@ static void one_block(const worker *w, int64_t first, int64_t count, int64_t pan
 static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, lathe_diag *diag)
 {
     const shape *s = w->s;
+    const float *bias;
     uint16_t nx, nw;
     layout l = scratch_layout(w->level, s, call->problem);
     (void)lt_root_operand(call->problem, 0, &nx);
@@ -303,11 +307,11 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
     w->v = (float *)(void *)(scratch + l.v);
     w->m = (float *)(void *)(scratch + l.m);
     memset(w->zeros, 0, (size_t)s->c.channels * sizeof *w->zeros);
-    LT_TRY(lt_more_bias(call, 2, s->c.filters, &w->bias, diag));
-    LT_TRY(lt_emit_prepare(&w->emit, w->level->isa, call, scratch, diag));
+    LT_TRY(lt_more_bias(call, 2, s->c.filters, &bias, diag));
+    LT_TRY(lt_emit_prepare(&w->emit, w->level->isa, call, bias, scratch, diag));
     w->finish = lt_finish_read(call);
     w->registers = w->emit.registers || w->finish.kind != LT_FINISH_TILE;
-    if (w->emit.registers) {
+    if (w->emit.registers && w->finish.kind == LT_FINISH_TILE) {
         w->finish = (lt_finish){ .kind = LT_FINISH_LIMIT, .low = w->emit.low, .high = w->emit.high };
     }
     return LATHE_OK;

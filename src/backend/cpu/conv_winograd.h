@@ -20,6 +20,7 @@ typedef struct lt_winograd_out {
     int64_t at[4];     /* of the pixels in y; below 0: there is none */
     const float *bias; /* cols numbers, or NULL */
     int cols;
+    float scale;      /* of the sums, before the bias */
     lt_finish finish; /* behind the addition; TILE counts as NONE */
 } lt_winograd_out;
 

@@ -91,7 +91,7 @@ INLINE void result(const lt_winograd_out *o, int pixel, vf x, int col, int part)
 /* A' m A with A' = (1 1 1 0, 0 1 -1 -1). */
 INLINE void out_part(const lt_winograd_out *o, int col, int part)
 {
-    vf s[2][4], bias = splat(0.0f);
+    vf s[2][4], bias = splat(0.0f), scale = splat(o->scale);
     if (o->bias) {
         bias = load_part(o->bias + col, part);
     }
@@ -105,8 +105,8 @@ INLINE void out_part(const lt_winograd_out *o, int col, int part)
     }
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++) {
-        result(o, 2 * i, s[i][0] + s[i][1] + s[i][2] + bias, col, part);
-        result(o, 2 * i + 1, s[i][1] - s[i][2] - s[i][3] + bias, col, part);
+        result(o, 2 * i, (s[i][0] + s[i][1] + s[i][2]) * scale + bias, col, part);
+        result(o, 2 * i + 1, (s[i][1] - s[i][2] - s[i][3]) * scale + bias, col, part);
     }
 }
 

@@ -10,24 +10,24 @@
 /* The epilogue of one call, as one thread runs it. */
 typedef struct lt_emit {
     const lt_brgemm *kernels;
-    bool registers;   /* the kernels do it all; else the tile program */
-    float *y;         /* output 0 */
-    const float *add; /* as the output lies, or NULL */
-    float low, high;  /* limits */
-    int most;         /* rows of a tile */
+    bool registers;    /* the kernels do it all (ending.h); else the tile program */
+    float *y;          /* output 0 */
+    const float *bias; /* one number for each filter, or NULL */
+    const float *add;  /* as the output lies, or NULL */
+    float scale, low, high;
+    int most; /* rows of a tile */
     float *tile;
     lt_tile_program program;
 } lt_emit;
 
-/* The epilogue is at most: plus an f32 operand of the output's extents and format, then limits. Holds before and after formats are chosen. */
-bool lt_emit_registers(const lathe_problem *problem);
 /* Bytes of scratch for one thread. */
 size_t lt_emit_scratch(const lathe_problem *problem);
-lathe_status lt_emit_prepare(lt_emit *e, const lt_cpu_isa *isa, const lathe_call *call, void *scratch,
-                             lathe_diag *diag);
+/* bias: that of the root, NULL when it has none. */
+lathe_status lt_emit_prepare(lt_emit *e, const lt_cpu_isa *isa, const lathe_call *call, const float *bias,
+                             void *scratch, lathe_diag *diag);
 /*
- * Runs the call over `rows` rows of A; results are elements at, at + step, ... of the output, call->cols of each. a[0], lda, taps, b, bias and cols are the
- * caller's; where results and addends lie, and limits, are filled in.
+ * Runs the call over `rows` rows of A; results are elements at, at + step, ... of the output, call->cols of each. a[0], lda, taps, k, b, bias (of these
+ * columns) and cols are the caller's; where results and addends lie, factor and limits are filled in.
  */
 void lt_emit_rows(const lt_emit *e, lt_brgemm_call *call, int64_t rows, int64_t at, int64_t step);
 /* Nanoseconds for each point of the output. */
