@@ -411,12 +411,44 @@ static void integer_operators(void **state)
     }
 }
 
+static void dynamic(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        static tc_case c;
+        tc_begin(&c, seed, "DynamicQuantizeLinear", "");
+        tc_random *r = &c.random;
+        int rank = (int)tc_range(r, 0, 4);
+        int64_t dims[4], none = 1;
+        for (int i = 0; i < rank; i++) {
+            dims[i] = tc_range(r, 1, 9);
+        }
+        tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rank, dims, 0));
+        float *x = c.in_data[0].data;
+        for (int64_t i = 0; seed % 7 == 0 && i < lt_tensor_count(&c.in_data[0]); i++) {
+            x[i] = seed % 2 ? 0.0f : (float)fabs((double)x[i]);
+        }
+        if (seed % 9 == 0) {
+            x[0] = NAN;
+        }
+        (void)tc_output(&c, LATHE_DTYPE_U8, rank, dims);
+        (void)tc_output(&c, LATHE_DTYPE_F32, 0, &none);
+        (void)tc_output(&c, LATHE_DTYPE_U8, 0, &none);
+        c.problem.n_root_out = 3;
+        tc_check_all(&c);
+        tc_end(&c);
+    }
+    tc_all_fitted("DynamicQuantizeLinear", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_products),
         cmocka_unit_test(usual_epilogues),
         cmocka_unit_test(integer_operators),
+        cmocka_unit_test(dynamic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftmax LayerNormalization RMSNormalization "
                              "InstanceNormalization ReduceSum ReduceMean ReduceMax ReduceMin "
                              "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat "
-                             "RNN GRU LSTM lathe.PackedAttention GroupNormalization "
+                             "RNN GRU LSTM DynamicQuantizeLinear lathe.PackedAttention GroupNormalization "
                              "Resize LRN Concat Split Slice Pad Gather Expand Tile DepthToSpace SpaceToDepth "
                              "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ";
 
