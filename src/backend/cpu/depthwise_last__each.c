@@ -296,9 +296,9 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     lt_finish_kind kind = lt_finish_of(problem);
     double slower = ISA.nr >= 32 ? 1 : ISA.nr >= 16 ? 1.6 : 6,
            finish = kind == LT_FINISH_TILE   ? lt_tile_cost(&ISA, problem) + 0.1
-                    : kind == LT_FINISH_SILU ? 0.35 * slower
+                    : kind == LT_FINISH_SILU ? 0.18 * slower
                                              : 0;
-    fit->cost = 500 + points * (taps * 0.018 * slower + finish) + lt_problem_bytes(problem) * 0.03;
+    fit->cost = 500 + points * (taps * 0.009 * slower + finish) + lt_problem_bytes(problem) * 0.03;
     return 1;
 }
 

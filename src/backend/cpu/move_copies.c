@@ -364,19 +364,20 @@ static int fits_parameters(const lathe_problem *p, lathe_fit *fit)
     return 1;
 }
 
-/* Elements that lie together on both sides, roughly. */
-static double run_length(const lathe_problem *p, const int8_t *order, int axis)
+/* Elements that lie together on both sides, roughly: up to the innermost axis whose extent changes. */
+static double run_length(const lathe_problem *p, const lathe_operand *x, const int8_t *order)
 {
+    const lathe_operand *y = &p->out[0];
     double n = 1;
-    int rank = p->out[0].rank;
-    for (int i = rank; i-- > 0;) {
-        int at = order ? order[i] : i;
-        n *= (double)p->out[0].dims[at].opt;
-        if (at == axis) {
+    for (int i = y->rank; i-- > 0;) {
+        int at = order ? order[i] : i, in_x = at - (y->rank - x->rank);
+        double a = in_x >= 0 ? (double)x->dims[in_x].opt : 1, b = (double)y->dims[at].opt;
+        n *= a < b ? a : b;
+        if (a != b) {
             break;
         }
     }
-    return n < 1 ? 1 : n;
+    return n < 1 ? 1.5 : n + 0.5;
 }
 
 static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
@@ -417,13 +418,15 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (!fits_parameters(p, fit)) {
         return 0;
     }
-    int axis = strcmp(p->op, "Concat") == 0 || strcmp(p->op, "Split") == 0 ? axis_of(p, rank, 0) : rank - 1;
-    if (axis < 0 && rank > 0) {
+    if (rank > 0 && axis_of(p, rank, 0) < 0) {
         return lt_no(fit, "no such axis");
     }
-    double bytes = lt_problem_bytes(p), size = lathe_dtype_bits(x->dtype) / 8, elements = bytes / size / 2;
-    bool whole = strcmp(p->op, "DepthToSpace") != 0 && strcmp(p->op, "SpaceToDepth") != 0;
-    fit->cost = 250 + bytes * 0.03 + (whole ? elements / run_length(p, order, axis) * 5 : elements * 0.7);
+    double elements = 1;
+    for (int i = 0; i < p->out[0].rank; i++) {
+        elements *= (double)p->out[0].dims[i].opt * (i == 0 ? (double)p->n_out : 1);
+    }
+    bool blocks = strcmp(p->op, "DepthToSpace") == 0 || strcmp(p->op, "SpaceToDepth") == 0;
+    fit->cost = lt_copy_cost(lathe_dtype_bits(x->dtype) / 8, elements, blocks ? 1 : run_length(p, x, order), true);
     return 1;
 }
 

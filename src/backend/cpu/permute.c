@@ -277,3 +277,10 @@ void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_
     }
     lt_copy_run(gang, size, &c, src, dst);
 }
+
+double lt_copy_cost(size_t size, double elements, double run, bool narrow)
+{
+    double bytes = 2 * elements * (double)size, far = bytes > 1e6 ? (bytes - 1e6) * 0.03 : 0;
+    double each = run > 1 ? 2 / run : size == 4 && !narrow ? 0.05 : 0.45;
+    return 250 + bytes * 0.012 + far + elements * each;
+}

@@ -27,7 +27,23 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     fit->in[0] = *a;
     fit->out[0] = *b;
     bool simple = a->block <= 1 && b->block <= 1 && a->pad_to <= 1 && b->pad_to <= 1;
-    fit->cost = 300 + lt_problem_bytes(p) * (simple ? 0.12 : 3.0);
+    double elements = 1, smallest = 1e18;
+    for (int i = 0; i < a->rank; i++) {
+        double e = (double)p->in[0].dims[i].opt;
+        elements *= e;
+        smallest = e > 1 && i > 0 && e < smallest ? e : smallest;
+    }
+    bool same = true; /* axes of extent 1 do not count */
+    for (int i = 0, j = 0; i < a->rank; i++) {
+        while (j < a->rank && p->in[0].dims[b->order[j]].opt == 1) {
+            j++;
+        }
+        if (p->in[0].dims[a->order[i]].opt != 1) {
+            same = same && j < a->rank && a->order[i] == b->order[j++];
+        }
+    }
+    fit->cost = simple ? lt_copy_cost(bits / 8, elements, same ? elements : 1, smallest < 4)
+                       : 300 + lt_problem_bytes(p) * 3.0;
     return 1;
 }
 
