@@ -91,7 +91,7 @@ INLINE void result(const lt_winograd_out *o, int pixel, vf x, int col, int part)
 /* A' m A with A' = (1 1 1 0, 0 1 -1 -1). */
 INLINE void out_part(const lt_winograd_out *o, int col, int part)
 {
-    vf s[2][4], bias = splat(0.0f), scale = splat(o->scale);
+    vf s[2][4], bias = splat(-0.0f), scale = splat(o->scale); /* -0: what keeps a sum as it is */
     if (o->bias) {
         bias = load_part(o->bias + col, part);
     }
