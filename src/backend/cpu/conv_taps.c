@@ -14,11 +14,16 @@
 enum {
     BAND_BYTES = 640 * 1024,  /* of the image that are read again for each panel */
     GROUP_BYTES = 512 * 1024, /* panels that are built as they are reached */
-    NARROW = 5                /* runs of fewer pixels are taken down the column */
+    FEW_PIXELS = 256,
+    FEW_RESULTS = 64, /* images of so many, pads included, are copied: borders would take a large part of the time */
+    NARROW = 5        /* runs of fewer pixels are taken down the column */
 };
 
 typedef struct ground { /* what all calls of a thread share */
     const lt_conv_taps *t;
+    lt_conv c;      /* as it is computed: a copied image has its pads */
+    const float *x; /* the image */
+    float *copy;    /* NULL: read where it lies */
     const lt_brgemm *kernels;
     lt_tile_program program;
     bool direct, joined; /* straight to the output; the taps of a kernel row follow each other in the image */
@@ -83,7 +88,7 @@ static void kernel(const ground *g, lt_brgemm_call *call, const run *r)
 /* All taps of the window into c, and the epilogue that registers do. */
 static void sums(const ground *g, const run *r, const window *w, const panel *p, lt_brgemm_call *call)
 {
-    const lt_conv *c = &g->t->c;
+    const lt_conv *c = &g->c;
     bool whole = w->x0 == 0 && w->x1 == c->kernel[2];
     int64_t wide = w->x1 - w->x0, high = w->y1 - w->y0, rows = whole || wide == 0 || high == 0 ? 1 : high;
     const float *add[2] = { call->add[0], call->add[1] }, *bias = call->bias;
@@ -171,14 +176,12 @@ typedef struct place { /* lines of one image that have the same taps */
 
 static run run_at(const ground *g, const place *at, const window *w, int64_t line, int64_t x)
 {
-    const lt_conv *c = &g->t->c;
+    const lt_conv *c = &g->c;
     int64_t y = line * c->stride[1] - c->begin[1] + w->y0 * c->dilation[1],
             column = x * c->stride[2] - c->begin[2] + w->x0 * c->dilation[2];
     bool some = w->y1 > w->y0 && w->x1 > w->x0;
     run r = { .lda = c->stride[2] * g->cell, .ldc = c->filters };
-    r.a[0] = r.a[1] =
-        some ? g->t->x + at->image * c->plane * g->cell + y * g->pitch + column * g->cell + at->group * g->depth
-             : g->t->x;
+    r.a[0] = r.a[1] = some ? g->x + y * g->pitch + column * g->cell + at->group * g->depth : g->t->x;
     r.at[0] = r.at[1] = ((at->image * c->out[1] + line) * c->out[2] + x) * c->filters;
     return r;
 }
@@ -200,7 +203,7 @@ static void two_lines(const ground *g, const place *at, const window *w, int64_t
 
 static void column(const ground *g, const place *at, const window *w, int64_t x, panel *p)
 {
-    const lt_conv *c = &g->t->c;
+    const lt_conv *c = &g->c;
     run r = run_at(g, at, w, at->lines.begin, x);
     r.lda = c->stride[1] * g->pitch;
     r.ldc = c->out[2] * c->filters;
@@ -231,7 +234,7 @@ static void one_stretch(const ground *g, const place *at, const stretch *xs, pan
 /* A band of lines for the panels first .. end of all groups' panels, which start at `panels`. */
 static void one_band(const ground *g, place *at, int64_t first, int64_t end, const float *panels)
 {
-    const lt_conv *c = &g->t->c;
+    const lt_conv *c = &g->c;
     int64_t nr = g->kernels->nr, each = lt_conv_group_panels(c, (int)nr), size = c->taps * g->depth * nr,
             width = c->filters / c->groups;
     for (int64_t i = first; i < end; i++) {
@@ -260,8 +263,55 @@ static size_t panel_bytes(const lt_conv_taps *t)
     return (size_t)(t->c.channels / t->c.groups * t->c.taps * t->isa->nr) * sizeof(float);
 }
 
+/* Extents of the image with the pads that are reached. */
+static void padded(const lt_conv *c, int64_t extent[3])
+{
+    extent[0] = 1;
+    for (int i = 1; i < 3; i++) {
+        extent[i] = (c->out[i] - 1) * c->stride[i] + (c->kernel[i] - 1) * c->dilation[i] + 1;
+    }
+}
+
+static bool is_copied(const lt_conv *c)
+{
+    int64_t extent[3];
+    padded(c, extent);
+    bool pads = c->begin[1] > 0 || c->begin[2] > 0 || extent[1] > c->in[1] || extent[2] > c->in[2];
+    return pads && c->taps > 1 && c->pixels <= FEW_RESULTS && c->dilation[1] == 1 && c->dilation[2] == 1 &&
+           extent[1] <= FEW_PIXELS && extent[2] <= FEW_PIXELS && extent[1] * extent[2] <= FEW_PIXELS;
+}
+
+/* Also where nothing is copied: scratch grows with every extent. */
+static size_t copy_bytes(const lt_conv *c)
+{
+    int64_t extent[3], pixels = FEW_PIXELS;
+    padded(c, extent);
+    if (extent[1] <= FEW_PIXELS && extent[2] <= FEW_PIXELS && extent[1] * extent[2] < pixels) {
+        pixels = extent[1] * extent[2];
+    }
+    return c->taps == 1 || pixels < 1 ? 0 : ((size_t)(pixels * c->channels) * sizeof(float) + 63) / 64 * 64;
+}
+
+/* The image with zeros around it. */
+static void copy_image(const ground *g, const float *x)
+{
+    const lt_conv *from = &g->t->c, *to = &g->c;
+    int64_t left = from->begin[2] > 0 ? from->begin[2] : 0, skip = from->begin[2] < 0 ? -from->begin[2] : 0,
+            have = from->in[2] - skip < to->in[2] - left ? from->in[2] - skip : to->in[2] - left;
+    have = have < 0 ? 0 : have;
+    for (int64_t y = 0; y < to->in[1]; y++) {
+        int64_t line = y - from->begin[1];
+        float *dst = g->copy + y * g->pitch;
+        memset(dst, 0, (size_t)g->pitch * sizeof(float));
+        if (line >= 0 && line < from->in[1] && have > 0) {
+            memcpy(dst + left * g->cell, x + (line * from->in[2] + skip) * g->cell,
+                   (size_t)(have * g->cell) * sizeof(float));
+        }
+    }
+}
+
 typedef struct layout {
-    size_t tile, taps, panels, total;
+    size_t tile, taps, panels, copy, total;
 } layout;
 
 static layout scratch_layout(const lt_conv_taps *t, const lathe_problem *problem)
@@ -270,7 +320,8 @@ static layout scratch_layout(const lt_conv_taps *t, const lathe_problem *problem
     layout l = { .tile = (lt_tile_scratch(problem) + 63) / 64 * 64 };
     l.taps = l.tile + LT_TILE * sizeof(float);
     l.panels = l.taps + ((size_t)t->c.taps * sizeof(int64_t) + 63) / 64 * 64;
-    l.total = l.panels + (t->packed ? 0 : (all < group ? all : group));
+    l.copy = l.panels + (t->packed ? 0 : (all < group ? all : group));
+    l.total = l.copy + copy_bytes(&t->c);
     return l;
 }
 
@@ -281,7 +332,7 @@ size_t lt_conv_taps_scratch(const lt_conv_taps *t, const lathe_problem *problem,
 
 static void fill_taps(ground *g)
 {
-    const lt_conv *c = &g->t->c;
+    const lt_conv *c = &g->c;
     int64_t n = 0;
     for (int64_t y = 0; y < c->kernel[1]; y++) {
         for (int64_t x = 0; x < (g->joined ? 1 : c->kernel[2]); x++) {
@@ -293,7 +344,7 @@ static void fill_taps(ground *g)
 /* Threads side by side over lines and panels, so that the largest share is smallest. */
 static void share(const ground *g, const lathe_gang *gang, int64_t lines[2], int64_t panels[2])
 {
-    const lt_conv *c = &g->t->c;
+    const lt_conv *c = &g->c;
     int64_t all_lines = c->batch * c->out[1], all = all_panels(g->t);
     int best = 1;
     double least = INFINITY;
@@ -318,14 +369,24 @@ static void share(const ground *g, const lathe_gang *gang, int64_t lines[2], int
 /* Lines of a band: an even number whose part of the image stays in the cache. */
 static int64_t band_lines(const ground *g)
 {
-    const lt_conv *c = &g->t->c;
+    const lt_conv *c = &g->c;
     int64_t bytes = c->stride[1] * g->pitch * (int64_t)sizeof(float), n = bytes > 0 ? BAND_BYTES / bytes / 2 * 2 : 64;
     return n < 2 ? 2 : n;
 }
 
-static void run_share(const ground *g, const lathe_gang *gang)
+static void next_image(ground *g, int64_t image)
 {
-    const lt_conv *c = &g->t->c;
+    const float *x = g->t->x + image * g->t->c.plane * g->cell;
+    if (g->copy) {
+        copy_image(g, x);
+    } else {
+        g->x = x;
+    }
+}
+
+static void run_share(ground *g, const lathe_gang *gang)
+{
+    const lt_conv *c = &g->c;
     size_t size = panel_bytes(g->t);
     int64_t lines[2], panels[2], most = band_lines(g), group = (int64_t)(size > 0 ? GROUP_BYTES / size : 64);
     share(g, gang, lines, panels);
@@ -336,8 +397,13 @@ static void run_share(const ground *g, const lathe_gang *gang)
         if (!g->t->packed) {
             g->t->build(g->t, first, end - first, g->panels);
         }
+        int64_t image = -1;
         for (int64_t at = lines[0]; at < lines[1];) {
             place p = { .image = at / c->out[1] };
+            if (p.image != image) {
+                image = p.image;
+                next_image(g, image);
+            }
             p.lines = stretch_at(c, 1, at % c->out[1]);
             int64_t n = p.lines.end - p.lines.begin, left = lines[1] - at;
             n = n < left ? n : left;
@@ -365,7 +431,13 @@ lathe_status lt_conv_taps_run(const lt_conv_taps *t, const lathe_gang *gang, con
     g.panels = (float *)(void *)(scratch + l.panels);
     g.cell = c->channels;
     g.depth = c->channels / c->groups;
-    g.pitch = c->in[2] * g.cell;
+    g.c = *c;
+    if (is_copied(c)) {
+        g.x = g.copy = (float *)(void *)(scratch + l.copy);
+        padded(c, g.c.in);
+        g.c.begin[1] = g.c.begin[2] = 0;
+    }
+    g.pitch = g.c.in[2] * g.cell;
     g.joined = c->groups == 1 && c->dilation[2] == 1;
     g.direct = e.simple && !(t->bias && (e.bias >= 0 || e.scale != 1.0f)) && !(e.add >= 0 && e.scale != 1.0f);
     if (g.direct) {

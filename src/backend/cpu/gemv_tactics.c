@@ -38,8 +38,9 @@ int lt_gemv_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     double m, n, k;
     lt_matmul_opt(problem, a, b, &m, &n, &k);
     lt_tile_formats(problem, NULL, fit);
-    double sums = 2 * m * n * k / (isa->gflops * 0.3), memory = n * k * 0.14;
-    fit->cost = 500 + (sums > memory ? sums : memory) + m * n * lt_tile_cost(isa, problem);
+    /* By dot products at the speed of memory; by columns each row of the matrix is another page. */
+    double each = lt_gemm_flag(problem, "transB") ? 0.22 + 0.4 / isa->nr + 0.012 * m : n < 512 ? 0.2 + 0.02 * m : 0.5;
+    fit->cost = 500 + n * k * each + m * n * lt_tile_cost(isa, problem);
     return 1;
 }
 
