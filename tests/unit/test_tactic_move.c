@@ -292,6 +292,34 @@ static void blocks(tc_case *c, lathe_dtype dtype, bool to_space)
     (void)tc_output(c, dtype, 4, to_space ? wide : deep);
 }
 
+static void gathers(tc_case *c, lathe_dtype dtype)
+{
+    tc_random *r = &c->random;
+    int64_t dims[LATHE_MAX_RANK], places[3], out[LATHE_MAX_RANK];
+    int rank = choose_shape(r, dims), axis = (int)tc_draw(r, (uint32_t)rank), n = (int)tc_range(r, 0, 2), k = 0;
+    dims[axis] += dims[axis] == 0;
+    for (int i = 0; i < n; i++) {
+        places[i] = tc_range(r, tc_chance(r, 10) ? 0 : 1, 7);
+    }
+    for (int i = 0; i < rank; i++) {
+        for (int j = 0; i == axis && j < n; j++) {
+            out[k++] = places[j];
+        }
+        if (i != axis) {
+            out[k++] = dims[i];
+        }
+    }
+    tc_int(c, "axis", tc_chance(r, 2) ? axis : axis - rank);
+    tc_root(c, tc_input(c, dtype, rank, dims, 0));
+    lathe_dtype type = tc_chance(r, 2) ? LATHE_DTYPE_I32 : LATHE_DTYPE_I64;
+    uint16_t index = tc_input(c, type, n, places, 0);
+    for (int64_t i = 0; i < lt_tensor_count(&c->in_data[index]); i++) {
+        lt_store_i64(type, c->in_data[index].data, i, tc_range(r, -dims[axis], dims[axis] - 1));
+    }
+    tc_root(c, index);
+    (void)tc_output(c, dtype, k, out);
+}
+
 static void one_movement(const char *op, uint64_t seed)
 {
     static tc_case c;
@@ -299,6 +327,8 @@ static void one_movement(const char *op, uint64_t seed)
     lathe_dtype dtype = types[tc_draw(&c.random, LT_COUNT(types))];
     if (strcmp(op, "Concat") == 0 || strcmp(op, "Split") == 0) {
         concat_or_split(&c, dtype, op[0] == 'S');
+    } else if (strcmp(op, "Gather") == 0) {
+        gathers(&c, dtype);
     } else if (strcmp(op, "Slice") == 0) {
         slices(&c, dtype);
     } else if (strcmp(op, "Pad") == 0) {
@@ -314,7 +344,8 @@ static void one_movement(const char *op, uint64_t seed)
 
 static void movements(void **state)
 {
-    static const char *const ops[] = { "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "DepthToSpace", "SpaceToDepth" };
+    static const char *const ops[] = { "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "DepthToSpace",
+                                       "SpaceToDepth", "Gather" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(ops); i++) {
         tc_reset();
