@@ -190,6 +190,13 @@ static void usual_epilogue(tc_case *c, int rank, const int64_t *dims)
     tc_space(c, rank, dims);
     uint16_t v = tc_instr(c, -1, LATHE_PW_ROOT, LATHE_DTYPE_F32, 0, NULL, 0, 0);
     lathe_dtype type = grid(r);
+    if (tc_chance(r, 3)) { /* a number for each column */
+        int64_t shape[4] = { 1, dims[1], 1, 1 };
+        int tall = rank == 4 ? (int)tc_range(r, 3, 4) : (int)tc_range(r, 1, 2);
+        uint16_t n = tc_input(c, LATHE_DTYPE_F32, tall, tall == 3 || tall == 1 ? shape + 1 : shape, LATHE_OPERAND_CONSTANT);
+        uint16_t args[2] = { v, tc_load(c, -1, n, rank, dims) };
+        v = tc_instr(c, -1, LATHE_PW_ADD, LATHE_DTYPE_F32, 2, args, 0, 0);
+    }
     if (tc_chance(r, 3)) {
         v = tc_chance(r, 2) ? limited(c, v) : v;
         v = through(c, LATHE_PW_QUANT, type, type, v);

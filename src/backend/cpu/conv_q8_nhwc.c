@@ -374,7 +374,7 @@ int lt_conv_q8_nhwc_fits(const lt_q8_isa *isa, const lathe_problem *problem, uin
     fit->pack_param[q.w.operand][2] = lt_conv_groups(problem);
     fit->in[q.x.operand] = lt_format_permuted(x->dtype, order, x->rank, fit->in[q.x.operand].space);
     lt_tile_formats(problem, order, fit);
-    fit->cost = cost_of(isa, problem, x, w, lt_q8_direct(problem));
+    fit->cost = cost_of(isa, problem, x, w, lt_q8_direct(problem, 1));
     return 1;
 }
 
@@ -437,6 +437,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
     w->band = (uint8_t *)scratch + t->l.band;
     w->sink.isa = t->isa;
     w->sink.width = t->c.filters;
+    w->sink.column = 1;
     LT_TRY(lt_q8_sink_open(&w->sink, call, scratch, diag));
     w->sink.f.bias_col = 1;
     w->x = call->in[q->x.operand].data;

@@ -184,7 +184,7 @@ int lt_gemm_q8_dot_fits(const lt_q8_isa *isa, const lathe_problem *problem, uint
     lt_matmul_opt(problem, a, b, &m, &n, &k);
     double wide = (double)(int64_t)((n + nr - 1) / nr) * nr, rows = m < 6 ? 6 : m;
     double sums = 2 * rows * wide * k / isa->gops, waits = n * k * 0.06;
-    double results = m * n * (lt_q8_direct(problem) ? 0.15 : 0.2 + lt_tile_cost(isa->isa, problem));
+    double results = m * n * (lt_q8_direct(problem, problem->out[0].rank - 1) ? 0.15 : 0.2 + lt_tile_cost(isa->isa, problem));
     fit->cost = 500 + (sums > waits ? sums : waits) + results + m * k * 0.05 + n * 12 + lt_problem_bytes(problem) * 0.03;
     return 1;
 }
@@ -233,6 +233,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
     w->block = (uint8_t *)scratch + t->l.block;
     w->sink.isa = t->isa;
     w->sink.width = t->s.filters;
+    w->sink.column = problem->out[0].rank - 1;
     LT_TRY(lt_q8_sink_open(&w->sink, call, scratch, diag));
     w->sink.f.bias_col = bias_col;
     if (lt_is_gemm(problem)) {

@@ -45,6 +45,7 @@ typedef struct lt_q8_finish {
     float over;                 /* exact quantization: divided by this, and not by the epilogue; else 1 */
     bool exact;                 /* the bias is an integer in steps of the product's scale */
     int64_t bias_row, bias_col; /* strides of the bias */
+    const float *more;          /* lt_q8_panel_make: added to the bias of each column; NULL */
     bool by_row;                /* parameters of w belong to rows (convolution) */
     int64_t groups, per_group;  /* rows of one product belong to index batch % groups * per_group + row */
 } lt_q8_finish;

@@ -193,6 +193,7 @@ void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first,
     for (int j = 0; j < cols; j++) {
         int32_t zero = lt_q8_zero(&q->w.zero, q->w.dtype, f->in, first + j) - (q->w.dtype == LATHE_DTYPE_U8 ? 128 : 0);
         out->zero[j] = zero;
+        out->bias[j] += f->more ? f->more[first + j] / f->over : 0;
         *any_zero = *any_zero || zero != 0;
         out->offset[j] = (int32_t)((uint32_t)out->offset[j] - x_zero * (uint32_t)sums[j] + (uint32_t)k_total * x_zero * (uint32_t)zero);
     }

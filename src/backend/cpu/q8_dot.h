@@ -107,14 +107,15 @@ typedef struct lt_q8_sink {
     char *y;
     size_t add_size, y_size;
     float *tile;
-    int64_t width; /* elements between neighbouring rows of results */
+    int64_t width; /* elements between neighbouring rows of results: the columns of all panels */
+    int column;    /* their axis */
 } lt_q8_sink;
 
-/* The epilogue can be done in registers, as far as the problem shows. */
-bool lt_q8_direct(const lathe_problem *problem);
+/* The epilogue can be done in registers, as far as the problem shows. column: axis of the results that columns of the sums belong to. */
+bool lt_q8_direct(const lathe_problem *problem, int column);
 /* Bytes of scratch for a thread, a multiple of 64. */
 size_t lt_q8_sink_scratch(const lathe_problem *problem);
-/* sink->isa, f.q and width are set. */
+/* sink->isa, f.q, width and column are set. */
 lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scratch, lathe_diag *diag);
 /* `rows` lines of sums under a panel; at: index of the first result in the output. row_sums may be NULL. */
 void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols, const int32_t *sums,

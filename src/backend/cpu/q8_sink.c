@@ -6,10 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-/* An epilogue that is done in registers: [limits, quantization, dequantization,] [addend,] [limits,] [quantization]. */
+/*
+ * An epilogue that is done in registers: [+ column,] [limits, quantization, dequantization,] [addend,] [limits,]
+ * [quantization].
+ */
 typedef struct epilogue {
     bool direct, limited;
-    uint16_t add;
+    uint16_t more, add; /* a number for each column; an addend for each result. 0xffff: none */
     bool add_quantized, quantized, mid;
     lt_q8_param add_scale, add_zero, scale, zero;
     lt_q8_param mid_scale, mid_zero, back_scale, back_zero;
@@ -54,6 +57,26 @@ static bool whole_space(const lathe_problem *p, const lathe_pw_instr *s)
     return true;
 }
 
+/* A load of one number for each column. */
+static bool by_column(const lathe_problem *p, const lathe_pw_instr *s, int column)
+{
+    int walked = 0;
+    if (s->op != LATHE_PW_LOAD || s->dtype != LATHE_DTYPE_F32 || p->in[s->operand].dtype != LATHE_DTYPE_F32 ||
+        p->in[s->operand].rank < 1) {
+        return false;
+    }
+    for (int d = 0; d < p->in[s->operand].rank; d++) {
+        if (p->in[s->operand].dims[d].max == 1) {
+            continue;
+        }
+        if (s->map[d] != column) {
+            return false;
+        }
+        walked++;
+    }
+    return walked == 1;
+}
+
 static bool read_addend(const lathe_problem *p, uint16_t instr, epilogue *out)
 {
     const lathe_pw_instr *s = &p->instrs[instr];
@@ -71,13 +94,20 @@ static bool read_addend(const lathe_problem *p, uint16_t instr, epilogue *out)
 }
 
 /* Takes instruction `at` behind value *last; false: it is none of those that are done in registers. */
-static bool read_step(const lathe_problem *p, uint16_t at, uint16_t *last, epilogue *out)
+static bool read_step(const lathe_problem *p, int column, uint16_t at, uint16_t *last, epilogue *out)
 {
     const lathe_pw_instr *s = &p->instrs[at];
     lt_q8_param low, high;
     bool first = s->args[0] == *last;
     switch (s->op) {
     case LATHE_PW_ADD:
+        if ((first || s->args[1] == *last) && s->args[0] != s->args[1] && by_column(p, &p->instrs[s->args[first ? 1 : 0]], column)) {
+            if (out->limited || out->quantized || out->mid || out->add != 0xffff || out->more != 0xffff) {
+                return false;
+            }
+            out->more = p->instrs[s->args[first ? 1 : 0]].operand;
+            break;
+        }
         if (out->limited || out->quantized || out->add != 0xffff || (!first && s->args[1] != *last) || s->args[0] == s->args[1] ||
             !read_addend(p, s->args[first ? 1 : 0], out)) {
             return false;
@@ -130,13 +160,13 @@ static bool read_step(const lathe_problem *p, uint16_t at, uint16_t *last, epilo
     return first || s->op == LATHE_PW_ADD;
 }
 
-static void read_epilogue(const lathe_problem *problem, epilogue *out)
+static void read_epilogue(const lathe_problem *problem, int column, epilogue *out)
 {
     const lathe_pw_instr *first;
     int count = lt_problem_epilogue(problem, &first);
     uint16_t last = 0xffff, base = count > 0 ? (uint16_t)(first - problem->instrs) : 0;
     bool stored = false;
-    *out = (epilogue){ .add = 0xffff, .low = -INFINITY, .high = INFINITY };
+    *out = (epilogue){ .add = 0xffff, .more = 0xffff, .low = -INFINITY, .high = INFINITY };
     for (int i = 0; i < count; i++) {
         uint16_t at = (uint16_t)(base + i);
         const lathe_pw_instr *s = &first[i];
@@ -147,7 +177,7 @@ static void read_epilogue(const lathe_problem *problem, epilogue *out)
             last = at;
         } else if (s->op == LATHE_PW_STORE && !stored && s->args[0] == last) {
             stored = true;
-        } else if (stored || last == 0xffff || s->dtype == LATHE_DTYPE_UNDEFINED || !read_step(problem, at, &last, out)) {
+        } else if (stored || last == 0xffff || s->dtype == LATHE_DTYPE_UNDEFINED || !read_step(problem, column, at, &last, out)) {
             return;
         }
     }
@@ -206,10 +236,19 @@ static bool make_store(const epilogue *e, const lathe_call *call, lt_q8_finish *
 
 /* ---- The sink ---- */
 
-bool lt_q8_direct(const lathe_problem *problem)
+static int64_t count_of(const lathe_buffer *b)
+{
+    int64_t count = 1;
+    for (int i = 0; i < b->rank && lt_extents_sane(b->rank, b->dims); i++) {
+        count *= b->dims[i];
+    }
+    return count;
+}
+
+bool lt_q8_direct(const lathe_problem *problem, int column)
 {
     epilogue e;
-    read_epilogue(problem, &e);
+    read_epilogue(problem, column, &e);
     return e.direct;
 }
 
@@ -222,11 +261,12 @@ lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scr
 {
     epilogue e;
     lt_q8_finish_make(call->problem, call->in, &sink->f);
-    read_epilogue(call->problem, &e);
-    sink->direct = make_store(&e, call, &sink->f, &sink->store);
+    read_epilogue(call->problem, sink->column, &e);
+    sink->direct = (e.more == 0xffff || count_of(&call->in[e.more]) == sink->width) && make_store(&e, call, &sink->f, &sink->store);
     sink->y = call->out[0].data;
     sink->tile = (float *)(void *)((char *)scratch + lt_tile_scratch(call->problem));
     if (sink->direct) {
+        sink->f.more = e.more != 0xffff ? call->in[e.more].data : NULL;
         sink->add = e.add != 0xffff ? call->in[e.add].data : NULL;
         sink->add_size = sink->store.add == LATHE_DTYPE_F32 ? 4 : 1;
         sink->y_size = sink->store.out == LATHE_DTYPE_F32 ? 4 : 1;
