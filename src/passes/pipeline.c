@@ -18,6 +18,8 @@ const char *const lt_pipeline[] = {
     "fold-scale-into-norm",
     "fuse-group-norm",
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
+    "drop-expand",
+    "compose-slices",
     "fold-pad",
     "fold-bn-into-conv",
     "fold-bn-into-quantized",
