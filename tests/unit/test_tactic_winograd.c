@@ -26,7 +26,7 @@ static void check(tc_case *c)
 }
 
 typedef struct shape {
-    int64_t batch, channels, filters, in[2], pads[4];
+    int64_t batch, channels, filters, in[2], pads[4], dilation[2];
 } shape;
 
 static void one(uint64_t seed, const shape *s, int epilogue)
@@ -34,9 +34,10 @@ static void one(uint64_t seed, const shape *s, int epilogue)
     static tc_case c;
     tc_begin(&c, seed, "Conv", "");
     int64_t x[4] = { s->batch, s->channels, s->in[0], s->in[1] }, w[4] = { s->filters, s->channels, 3, 3 },
-            y[4] = { s->batch, s->filters, s->in[0] + s->pads[0] + s->pads[2] - 2,
-                     s->in[1] + s->pads[1] + s->pads[3] - 2 };
+            y[4] = { s->batch, s->filters, s->in[0] + s->pads[0] + s->pads[2] - 2 * s->dilation[0],
+                     s->in[1] + s->pads[1] + s->pads[3] - 2 * s->dilation[1] };
     tc_ints(&c, "pads", 4, s->pads);
+    tc_ints(&c, "dilations", 2, s->dilation);
     tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 4, x, 0));
     tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 4, w, LATHE_OPERAND_CONSTANT));
     if (seed % 2) {
@@ -83,7 +84,9 @@ static void random_convolutions(void **state)
             s.pads[i] = tc_chance(&r, 4) ? tc_range(&r, 2, 3) : tc_range(&r, 0, 1);
         }
         for (int i = 0; i < 2; i++) {
-            s.in[i] = tc_range(&r, s.pads[i] + s.pads[i + 2] >= 2 ? 1 : 3, 15);
+            s.dilation[i] = tc_chance(&r, 4) ? tc_range(&r, 2, 5) : 1;
+            int64_t least = 2 * s.dilation[i] + 1 - s.pads[i] - s.pads[i + 2];
+            s.in[i] = tc_range(&r, least > 1 ? least : 1, 15);
         }
         one(seed, &s, (int)(seed % 7));
     }
@@ -92,7 +95,9 @@ static void random_convolutions(void **state)
 /* More tiles than a block has. */
 static void several_blocks(void **state)
 {
-    shape s = { .batch = 3, .channels = 540, .filters = 9, .in = { 19, 21 }, .pads = { 1, 1, 1, 1 } };
+    shape s = {
+        .batch = 3, .channels = 540, .filters = 9, .in = { 19, 21 }, .pads = { 1, 1, 1, 1 }, .dilation = { 1, 1 }
+    };
     (void)state;
     tc_reset();
     one(7, &s, 3);

@@ -1,6 +1,8 @@
 /*
- * conv_winograd.c - driver of conv.f32.nhwc.winograd2: 3x3 convolutions with stride and dilation 1 on channels-last tensors, by Winograd's F(2,3), and the
+ * conv_winograd.c - driver of conv.f32.nhwc.winograd2: 3x3 convolutions with stride 1 on channels-last tensors, by Winograd's F(2,3), and the
  * pack of its weights "conv.w.winograd2.f32". conv_winograd__each.c has the transforms.
+ *
+ * With dilation d the points of each remainder of their coordinates modulo d are a convolution without dilation.
  *
  * A block of tiles is transformed so that it stays in the second-level cache; then, panel by panel of filters, 16 matrix products and the way back. Sums are
  * those of F(2,3) whatever the block, so that bits depend on nothing else. Infinities and NaN spread over the 2x2 results of a tile.
@@ -16,6 +18,7 @@ enum {
     BLOCK_BYTES = 1 << 19,       /* of transformed input, where there are several blocks, */
     BLOCK_TILES = 42,            /* unless these are more: weights are read once for each block */
     ONLY_BYTES = 13 * (1 << 17), /* where there is one block */
+    MOST_DILATION = 64,
     APART = 16, /* floats between the matrices of two points, so that they do not meet in one set of the cache */
 };
 
@@ -86,9 +89,16 @@ LT_PACKS(conv_winograd) = {
 
 typedef struct shape {
     lt_conv c;
+    int64_t down, across;              /* tiles of one remainder of the rows and columns modulo the dilation */
     int64_t tall, wide, tiles, panels; /* tiles of an image's height and width, of all images */
     int64_t most, only;                /* tiles of a block, if there are several and if there is one */
 } shape;
+
+/* Tiles along an axis, of the points that have one remainder modulo the dilation: they are a convolution of their own. */
+static int64_t tiles_of(int64_t points, int64_t dilation)
+{
+    return ((points + dilation - 1) / dilation + 1) / 2;
+}
 
 static int64_t at_least(int64_t x, int64_t least)
 {
@@ -102,8 +112,10 @@ static lathe_status read_shape(const lt_winograd *level, const lathe_problem *p,
     (void)lt_root_operand(p, 0, &nx);
     (void)lt_root_operand(p, 1, &nw);
     LT_TRY(lt_conv_read(p, &in[nx], &in[nw], &out[0], &s->c, diag));
-    s->tall = (s->c.out[1] + 1) / 2;
-    s->wide = (s->c.out[2] + 1) / 2;
+    s->down = tiles_of(s->c.out[1], s->c.dilation[1]);
+    s->across = tiles_of(s->c.out[2], s->c.dilation[2]);
+    s->tall = s->down * s->c.dilation[1];
+    s->wide = s->across * s->c.dilation[2];
     s->tiles = s->c.batch * s->tall * s->wide;
     s->panels = (s->c.filters + level->isa->nr - 1) / level->isa->nr;
     int64_t tile = s->c.channels * POINTS * (int64_t)sizeof(float);
@@ -174,17 +186,30 @@ static void next_tile(const shape *s, tile *t)
     }
 }
 
+/* Coordinates in the output of a tile's first pixel; the others are `dilation` apart. */
+static int64_t first_row(const shape *s, const tile *t)
+{
+    return t->y / s->down + t->y % s->down * 2 * s->c.dilation[1];
+}
+
+static int64_t first_column(const shape *s, const tile *t)
+{
+    return t->x / s->across + t->x % s->across * 2 * s->c.dilation[2];
+}
+
 static void transform_tile(const worker *w, const tile *t, float *v)
 {
     const lt_conv *c = &w->s->c;
-    int64_t y = 2 * t->y - c->begin[1], x = 2 * t->x - c->begin[2], line = c->in[2] * c->channels;
+    int64_t y = first_row(w->s, t) - c->begin[1], x = first_column(w->s, t) - c->begin[2],
+            line = c->in[2] * c->channels;
+    int64_t dy = c->dilation[1], dx = c->dilation[2];
     const float *image = w->x + t->image * c->plane * c->channels, *px[POINTS];
-    if (y >= 0 && x >= 0 && y + 4 <= c->in[1] && x + 4 <= c->in[2]) {
-        w->level->inside(image + y * line + x * c->channels, line, c->channels, v, w->v_step);
+    if (y >= 0 && x >= 0 && y + 3 * dy < c->in[1] && x + 3 * dx < c->in[2]) {
+        w->level->inside(image + y * line + x * c->channels, dy * line, dx * c->channels, c->channels, v, w->v_step);
         return;
     }
     for (int i = 0; i < POINTS; i++) {
-        int64_t py = y + i / 4, qx = x + i % 4;
+        int64_t py = y + i / 4 * dy, qx = x + i % 4 * dx;
         px[i] = py >= 0 && py < c->in[1] && qx >= 0 && qx < c->in[2] ? image + py * line + qx * c->channels : w->zeros;
     }
     w->level->border(px, c->channels, v, w->v_step);
@@ -195,7 +220,7 @@ static void pixels(const shape *s, const tile *t, int64_t first, int64_t at[4])
 {
     const lt_conv *c = &s->c;
     for (int i = 0; i < 4; i++) {
-        int64_t y = 2 * t->y + i / 2, x = 2 * t->x + i % 2;
+        int64_t y = first_row(s, t) + i / 2 * c->dilation[1], x = first_column(s, t) + i % 2 * c->dilation[2];
         at[i] = y < c->out[1] && x < c->out[2] ? ((t->image * c->out[1] + y) * c->out[2] + x) * c->filters + first : -1;
     }
 }
@@ -224,10 +249,11 @@ static void results(const worker *w, int64_t first, int64_t count, int64_t panel
 static void run_program(const worker *w, const tile *t, int n, int row, int64_t filter, int cols)
 {
     const lt_conv *c = &w->s->c;
-    int64_t y = 2 * t->y + row, left = c->out[2] - 2 * t->x;
-    if (y < c->out[1]) {
-        lt_tile_block block = { .start = ((t->image * c->out[1] + y) * c->out[2] + 2 * t->x) * c->filters + filter,
-                                .row_step = c->filters,
+    int64_t y = first_row(w->s, t) + row * c->dilation[1], x = first_column(w->s, t);
+    int64_t left = (c->out[2] - x + c->dilation[2] - 1) / c->dilation[2];
+    if (y < c->out[1] && left > 0) {
+        lt_tile_block block = { .start = ((t->image * c->out[1] + y) * c->out[2] + x) * c->filters + filter,
+                                .row_step = c->dilation[2] * c->filters,
                                 .rows = left < 2 * n ? (int)left : 2 * n,
                                 .cols = cols,
                                 .pitch = w->level->isa->nr };
@@ -248,7 +274,7 @@ static void results_by_program(const worker *w, int64_t first, int64_t count, in
                           .finish = { .kind = LT_FINISH_NONE } };
     for (int64_t done = 0; done < count;) {
         tile t = tile_of(s, first + done);
-        int n = s->wide - t.x < most ? (int)(s->wide - t.x) : most;
+        int n = s->across - t.x % s->across < most ? (int)(s->across - t.x % s->across) : most;
         n = count - done < n ? (int)(count - done) : n;
         for (int row = 0; row < 2; row++) {
             o.y = w->emit.tile;
@@ -342,16 +368,12 @@ lathe_status lt_winograd_run(const lt_winograd *level, const lathe_gang *gang, c
     return LATHE_OK;
 }
 
-static bool ones(const lathe_problem *p, const char *name)
+/* The attribute's number of a spatial axis; 1 when it is absent. */
+static int64_t number(const lathe_problem *p, const char *name, size_t axis)
 {
     size_t n;
     const int64_t *list = lt_attr_ints(p->attrs, p->n_attrs, name, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (list[i] != 1) {
-            return false;
-        }
-    }
-    return true;
+    return axis < n ? list[axis] : 1;
 }
 
 static double cost(const lt_winograd *level, const lathe_problem *p, double tiles, double channels, double filters)
@@ -378,9 +400,13 @@ int lt_winograd_fits(const lt_winograd *level, const lathe_problem *problem, uin
     if (!lt_conv_fits(problem, x, w, fit) || !lt_more_weights(problem, fit)) {
         return 0;
     }
-    if (x->rank != 4 || w->dims[2].max != 3 || w->dims[3].max != 3 || !ones(problem, "strides") ||
-        !ones(problem, "dilations") || lt_conv_groups(problem) != 1) {
-        return lt_no(fit, "no 3x3 convolution with strides, dilations and groups of 1");
+    if (x->rank != 4 || w->dims[2].max != 3 || w->dims[3].max != 3 || number(problem, "strides", 0) != 1 ||
+        number(problem, "strides", 1) != 1 || lt_conv_groups(problem) != 1) {
+        return lt_no(fit, "no 3x3 convolution with strides and groups of 1");
+    }
+    int64_t dy = number(problem, "dilations", 0), dx = number(problem, "dilations", 1);
+    if (dy < 1 || dx < 1 || dy > MOST_DILATION || dx > MOST_DILATION) {
+        return lt_no(fit, "dilations of %lld and %lld", (long long)dy, (long long)dx);
     }
     if (w->dims[0].max < 8 || w->dims[1].max < 8) {
         return lt_no(fit, "%lld channels, %lld filters: too few", (long long)w->dims[1].max, (long long)w->dims[0].max);
@@ -389,7 +415,8 @@ int lt_winograd_fits(const lt_winograd *level, const lathe_problem *problem, uin
     fit->pack_param[nw][0] = level->isa->nr;
     fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
     lt_tile_formats(problem, channels_last, fit);
-    double tiles = (double)y->dims[0].opt * (double)((y->dims[2].opt + 1) / 2) * (double)((y->dims[3].opt + 1) / 2);
+    double tiles = (double)y->dims[0].opt * (double)(tiles_of(y->dims[2].opt, dy) * dy) *
+                   (double)(tiles_of(y->dims[3].opt, dx) * dx);
     fit->cost = cost(level, problem, tiles, (double)w->dims[1].max, (double)w->dims[0].max);
     return 1;
 }

@@ -27,7 +27,7 @@ typedef struct lt_winograd_out {
 typedef struct lt_winograd {
     const lt_cpu_isa *isa;
     /* 4 x 4 pixels, x with steps between rows and between pixels, to v, v + v_step, ... */
-    void (*inside)(const float *x, int64_t row_step, int64_t channels, float *v, int64_t v_step);
+    void (*inside)(const float *x, int64_t row_step, int64_t pixel_step, int64_t channels, float *v, int64_t v_step);
     void (*border)(const float *const x[LT_WINOGRAD_POINTS], int64_t channels, float *v, int64_t v_step);
     void (*out)(const lt_winograd_out *o);
 } lt_winograd;

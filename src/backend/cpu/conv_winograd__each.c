@@ -28,27 +28,27 @@ INLINE void forward(vf d[4][4], float *v, int64_t v_step, int part)
     }
 }
 
-INLINE void inside_part(const float *x, int64_t row_step, int64_t channels, float *v, int64_t v_step, int part)
+INLINE void inside_part(const float *x, int64_t row_step, int64_t pixel_step, float *v, int64_t v_step, int part)
 {
     vf d[4][4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
-            d[i][j] = load_part(x + i * row_step + j * channels, part);
+            d[i][j] = load_part(x + i * row_step + j * pixel_step, part);
         }
     }
     forward(d, v, v_step, part);
 }
 
-static void inside(const float *x, int64_t row_step, int64_t channels, float *v, int64_t v_step)
+static void inside(const float *x, int64_t row_step, int64_t pixel_step, int64_t channels, float *v, int64_t v_step)
 {
     int64_t c = 0;
     for (; c + VL <= channels; c += VL) {
-        inside_part(x + c, row_step, channels, v + c, v_step, 0);
+        inside_part(x + c, row_step, pixel_step, v + c, v_step, 0);
     }
     if (c < channels) {
-        inside_part(x + c, row_step, channels, v + c, v_step, (int)(channels - c));
+        inside_part(x + c, row_step, pixel_step, v + c, v_step, (int)(channels - c));
     }
 }
 
