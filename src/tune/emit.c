@@ -199,12 +199,14 @@ static lathe_status reformat_tactic(emitter *e, const lt_value *v, const lathe_f
 static lathe_status reformat(emitter *e, uint32_t from, uint32_t to, lt_region_id region)
 {
     const lt_value *v = lt_value_get(e->t->graph, e->slots[to].value);
-    lathe_format a = e->slots[from].format, b = e->slots[to].format, plain = lt_plain_format(e->t, v, LATHE_SPACE_HOST);
+    lathe_format a = e->slots[from].format, b = e->slots[to].format;
     lathe_format moved = a;
     moved.space = b.space;
-    if (a.space != b.space && !lt_format_same(&moved, &b)) { /* by way of plain host memory */
+    if (a.space != b.space && !lt_format_same(&moved, &b)) { /* layouts change on the host, copies keep them */
         uint32_t middle;
-        LT_TRY(slot_of(e, v->id, &plain, &middle));
+        lathe_format there = a.space == LATHE_SPACE_HOST ? b : a;
+        there.space = LATHE_SPACE_HOST;
+        LT_TRY(slot_of(e, v->id, &there, &middle));
         if (!e->info[middle].made) {
             LT_TRY(reformat(e, from, middle, region));
         }
