@@ -237,11 +237,13 @@ static void usual_conv(uint64_t seed)
     static tc_case c;
     tc_begin(&c, seed, "Conv", "");
     tc_random *r = &c.random;
-    bool grouped = tc_chance(r, 5);
-    int64_t groups = grouped ? 2 : 1, x[4] = { tc_range(r, 1, 2) }, w[4], y[4], pads[4], strides[2], dilations[2];
-    w[1] = tc_range(r, 1, 24);
+    bool grouped = tc_chance(r, 5), depthwise = tc_chance(r, 4);
+    int64_t groups = depthwise ? tc_range(r, 2, 80) : grouped ? 2 : 1, x[4] = { tc_range(r, 1, 2) }, w[4], y[4], pads[4], strides[2],
+            dilations[2];
+    groups = depthwise && tc_chance(r, 3) ? 64 : groups;
+    w[1] = depthwise ? 1 : tc_range(r, 1, 24);
     x[1] = groups * w[1];
-    w[0] = y[1] = groups * tc_range(r, 1, 70);
+    w[0] = y[1] = groups * (depthwise ? 1 : tc_range(r, 1, 70));
     y[0] = x[0];
     for (int i = 0; i < 2; i++) {
         w[i + 2] = tc_chance(r, 3) ? 1 : tc_range(r, 1, 4);

@@ -1,6 +1,8 @@
 /*
  * conv_q8_nhwc.c - driver of conv.q8.nhwc: quantized convolutions of rank 3 and 4 on channels-last tensors, any groups, weights packed ("q8.w").
  *
+ * With one filter for each channel, channels take the place of filters: each panel walks its own channels.
+ *
  * A unit of work is a band of output rows of one image and group. The input rows under a band are copied with their padding (the zero point) and, when they
  * are signed, shifted; unsigned ones without padding are read where they lie. Then each panel of filters walks the band's pixels, at most mr at a time.
  */
@@ -19,7 +21,7 @@ typedef struct task {
     const lt_q8_isa *isa;
     lt_conv c;
     lt_q8_shape s;
-    bool merged, in_place, compact;
+    bool merged, in_place, compact, depthwise;
     int64_t width;          /* pixels in a row of the band */
     int64_t step_x, step_y; /* pixels and rows of the band between neighbouring results */
     int64_t rows_under;     /* of the band under one result */
@@ -54,6 +56,12 @@ static bool dilated(const lathe_problem *p, int spatial)
 static lt_q8_layout layout_of(const lathe_problem *p, int rank)
 {
     return lt_conv_groups(p) == 1 && !dilated(p, rank - 2) ? LT_Q8_CONV : LT_Q8_CONV_TAPS;
+}
+
+/* One filter for each channel. */
+static bool is_depthwise(int64_t groups, int64_t filters, int64_t channels)
+{
+    return groups > 1 && filters == groups && channels == 1;
 }
 
 static size_t align64(size_t n)
@@ -121,11 +129,13 @@ static lathe_status describe(const lt_q8_isa *isa, const lathe_problem *problem,
     LT_TRY(lt_conv_read(problem, x, w, &out[0], &t->c, diag));
     const lt_conv *c = &t->c;
     lt_q8_layout how = layout_of(problem, x->rank);
-    if (!lt_q8_shape_of(how, w->rank, w->dims, c->groups, isa->nr, &t->s)) {
+    t->depthwise = is_depthwise(c->groups, w->dims[0], w->dims[1]);
+    if (!lt_q8_shape_of(how, w->rank, w->dims, t->depthwise ? 1 : c->groups, isa->nr, &t->s)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "the weights do not go with the groups");
     }
     t->merged = how == LT_Q8_CONV;
-    t->in_place = q->x.dtype == LATHE_DTYPE_U8 && t->s.k % 4 == 0 && inside(c);
+    bool whole = t->depthwise ? c->channels % isa->nr == 0 : t->s.k % 4 == 0; /* nothing is read behind the last pixel */
+    t->in_place = q->x.dtype == LATHE_DTYPE_U8 && whole && inside(c);
     t->compact = !t->in_place && c->taps == 1;
     t->step_x = t->compact ? 1 : c->stride[2];
     t->step_y = t->compact ? 1 : c->stride[1];
@@ -204,6 +214,20 @@ static void finish(const worker *w, const piece *p, int64_t pixel, const int32_t
     lt_q8_sink_put(&w->sink, p->panel, pixel * w->t->c.filters + p->filter, rows, p->cols, sums, row_sums);
 }
 
+/* The sums of a block: under the panel's weights, or under those of `b`. */
+static void sums_of(const task *t, lt_q8_dot *call, int n0, int n1)
+{
+    if (!t->depthwise) {
+        t->isa->dot[n0 + n1](call);
+        return;
+    }
+    lt_q8_dot second = *call;
+    t->isa->depth(call, n0);
+    second.a[0] = call->a[1];
+    second.c = call->c + n0 * t->isa->nr;
+    t->isa->depth(&second, n1);
+}
+
 /* n0 results from pixel[0] on and n1 (n0 or n0 - 1) from pixel[1] on. */
 static void block(worker *w, const piece *p, const uint8_t *const a[2], const int64_t pixel[2], int n0, int n1)
 {
@@ -216,13 +240,13 @@ static void block(worker *w, const piece *p, const uint8_t *const a[2], const in
                        .start = p->panel->offset,
                        .b = p->b,
                        .c = w->sums };
-    t->isa->dot[n0 + n1](&call);
+    sums_of(t, &call, n0, n1);
     const int32_t *row_sums = NULL;
     if (w->any_zero) {
         call.start = lt_q8_zeros;
         call.b = w->ones;
         call.c = w->row_sums;
-        t->isa->dot[n0 + n1](&call);
+        sums_of(t, &call, n0, n1);
         row_sums = w->row_sums;
     }
     if (pixel[1] == pixel[0] + n0 || n1 == 0) {
@@ -257,6 +281,7 @@ static void run_panel(worker *w, const uint8_t *a, int64_t group, int64_t number
                 .b = lt_q8_panel_at(&t->s, w->pack, t->isa->nr, group, number),
                 .filter = group * t->s.filters + number * t->isa->nr,
                 .cols = left < t->isa->nr ? (int)left : t->isa->nr };
+    a += t->depthwise ? number * t->isa->nr : 0;
     if (down == wide * t->step_x * t->c.channels) { /* rows follow each other */
         run_line(w, &p, a, pixel, wide * rows);
         return;
@@ -305,6 +330,10 @@ static double cost_of(const lt_q8_isa *isa, const lathe_problem *problem, const 
     double idle = rows < 6 && 2 * line > isa->mr ? 6 / rows : 1;
     double panels = ceil(filters / isa->nr), quads = groups > 1 ? taps * ceil(k / 4) : ceil(taps * k / 4);
     double sums = pixels * groups * panels * quads * isa->nr * 8 * idle / isa->gops;
+    if (is_depthwise(lt_conv_groups(problem), w->dims[0].opt, w->dims[1].opt)) {
+        panels = ceil(groups / isa->nr) / groups;
+        sums = pixels * groups * panels * taps * isa->nr * 0.025 * (32.0 / isa->nr);
+    }
     double results = pixels * groups * panels * isa->nr * (6.0 / isa->nr);
     results += direct ? 0 : pixels * groups * filters * lt_tile_cost(isa->isa, problem);
     double copied = opt(x, 0) * opt(x, 1), band = 0.05;
@@ -371,7 +400,8 @@ int lt_conv_q8_nhwc_fits(const lt_q8_isa *isa, const lathe_problem *problem, uin
     fit->pack[q.w.operand] = "q8.w";
     fit->pack_param[q.w.operand][0] = isa->nr;
     fit->pack_param[q.w.operand][1] = layout_of(problem, x->rank);
-    fit->pack_param[q.w.operand][2] = lt_conv_groups(problem);
+    bool depthwise = is_depthwise(lt_conv_groups(problem), w->dims[0].max, w->dims[1].max);
+    fit->pack_param[q.w.operand][2] = depthwise ? 1 : lt_conv_groups(problem);
     fit->in[q.x.operand] = lt_format_permuted(x->dtype, order, x->rank, fit->in[q.x.operand].space);
     lt_tile_formats(problem, order, fit);
     fit->cost = cost_of(isa, problem, x, w, lt_q8_direct(problem, 1));

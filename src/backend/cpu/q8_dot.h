@@ -66,6 +66,8 @@ typedef struct lt_q8_isa {
     int mr, nr;
     double gops;                    /* of the kernel, for cost estimates; a product counts two */
     lt_q8_dot_fn dot[LT_Q8_MR + 1]; /* by number of rows */
+    /* One number for each column instead: sum[i][j] = sum over t of A[row i][tap[t] + j] * B[t][j], rows in one segment; nr bytes are read. quads is 1. */
+    void (*depth)(const lt_q8_dot *call, int rows);
     void (*finish)(const lt_q8_panel *panel, const lt_q8_store *store, const lt_q8_rows *rows);
     void (*flip)(uint8_t *dst, const uint8_t *src, uint8_t mask, int64_t n); /* dst[i] = src[i] ^ mask */
 } lt_q8_isa;
