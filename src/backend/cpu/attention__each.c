@@ -13,7 +13,7 @@
 typedef float vf_any
     __attribute__((vector_size(LT_VECTOR_BYTES), may_alias, aligned(4))); /* at any address of a float */
 
-enum { NR = GEMM_NR, ROWS = 56, KEYS = 512, ADDENDS = 8, Q = 0, K = 1, V = 2 };
+enum { NR = GEMM_NR, ROWS = 56, KEYS = 256, ADDENDS = 8, Q = 0, K = 1, V = 2 };
 
 #define BRGEMM   LT_EACH(lt_brgemm)
 #define INFINITE __builtin_inff()
@@ -52,31 +52,46 @@ INLINE vf weight(vf x)
     return ZERO_BELOW(x, least, p * (vf)((vi)((vu)shifted << 23) + (127 << 23)));
 }
 
-INLINE vf first_of(const float *x, int64_t left, float fill)
+/* The first lanes of a vector in memory, zeros behind them. */
+INLINE vf first_of(const float *x, int64_t left)
 {
     if (left >= VL) {
         return *(const vf_any *)x;
     }
-    vf v = splat(fill);
-    memcpy(&v, x, (size_t)left * sizeof *x);
+#if LT_VECTOR_BYTES == 64
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << left) - 1), x);
+#else
+    float lane[VL] = { 0 };
+    vf v;
+    for (int64_t i = 0; i < left; i++) {
+        lane[i] = x[i];
+    }
+    memcpy(&v, lane, sizeof v);
     return v;
+#endif
 }
 
 INLINE float lanes_largest(vf v)
 {
-    float lane[VL], top;
+#if LT_VECTOR_BYTES == 64
+    return _mm512_reduce_max_ps((__m512)v);
+#else
+    float lane[VL];
     memcpy(lane, &v, sizeof lane);
     for (int half = VL / 2; half > 0; half /= 2) {
         for (int i = 0; i < half; i++) {
             lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
         }
     }
-    top = lane[0];
-    return top;
+    return lane[0];
+#endif
 }
 
 INLINE float lanes_total(vf v)
 {
+#if LT_VECTOR_BYTES == 64
+    return _mm512_reduce_add_ps((__m512)v);
+#else
     float lane[VL];
     memcpy(lane, &v, sizeof lane);
     for (int half = VL / 2; half > 0; half /= 2) {
@@ -85,6 +100,24 @@ INLINE float lanes_total(vf v)
         }
     }
     return lane[0];
+#endif
+}
+
+INLINE vf lane_numbers(void)
+{
+    int32_t lane[VL];
+    vi v;
+    for (int l = 0; l < VL; l++) {
+        lane[l] = l;
+    }
+    memcpy(&v, lane, sizeof v);
+    return __builtin_convertvector(v, vf);
+}
+
+/* The first lanes, -inf behind them. */
+INLINE vf only_first(vf v, int64_t left)
+{
+    return left >= VL ? (vf)v : (vf)choose(lane_numbers() < splat((float)left), v, splat(-INFINITE));
 }
 
 /* ---- The work of a thread ---- */
@@ -97,6 +130,7 @@ typedef struct attention {
     lt_attention_addend walk[ADDENDS];
     bool mask[ADDENDS]; /* bytes; false hides */
     int n;
+    bool plain; /* addends are rows of numbers that nobody asks about afterwards: the first joins the product */
     /* Scratch of the thread. */
     float *keys, *values, *scores, *sums;
     float *top, *total, *open;                /* of each row: largest score, sum of weights, largest sum of addends */
@@ -190,7 +224,7 @@ static void load_head(attention *t, int64_t batch, int64_t group)
 
 /* ---- One row of scores ---- */
 
-/* A vector of an addend's row, from key j on; fill stands behind the last key. */
+/* A vector of an addend's row, from key j on; behind the last key 0. */
 INLINE vf addend_at(const attention *t, int i, int64_t row, int64_t j, int64_t left)
 {
     int64_t at = row + j * t->walk[i].step[3];
@@ -205,18 +239,7 @@ INLINE vf addend_at(const attention *t, int i, int64_t row, int64_t j, int64_t l
         return v;
     }
     const float *x = (const float *)t->addend[i] + at;
-    return t->walk[i].step[3] == 0 ? splat(*x) : first_of(x, left, 0.0f);
-}
-
-INLINE vf lane_numbers(void)
-{
-    int32_t lane[VL];
-    vi v;
-    for (int l = 0; l < VL; l++) {
-        lane[l] = l;
-    }
-    memcpy(&v, lane, sizeof v);
-    return __builtin_convertvector(v, vf);
+    return t->walk[i].step[3] == 0 ? (vf)splat(*x) : (vf)first_of(x, left);
 }
 
 /* Soft cap, addends, causality; behind the last key -inf. Returns the largest score. */
@@ -245,20 +268,25 @@ static float finish_scores(const attention *t, float *x, const int64_t *rows, in
     return lanes_largest(top);
 }
 
-/* The same when there is nothing to do but at the end of the row. */
-static float largest_score(float *x, int64_t n)
+/* The same when all that is left to do is to add rows of numbers, of addends from `from` on. */
+static float add_rows(const attention *t, float *x, const int64_t *rows, int from, int64_t first, int64_t n)
 {
     vf a = splat(-INFINITE), b = a;
+    for (int i = from; i < t->n; i++) {
+        const float *y = (const float *)t->addend[i] + rows[i] + first;
+        for (int64_t j = 0; j < n; j += VL) {
+            *(vf *)(x + j) += first_of(y + j, n - j);
+        }
+    }
     int64_t j = 0;
     for (; j + 2 * VL <= n; j += 2 * VL) {
         a = LARGER(a, *(const vf *)(x + j));
         b = LARGER(b, *(const vf *)(x + j + VL));
     }
     for (; j < n; j += VL) {
-        if (n - j < VL) {
-            *(vf *)(x + j) = first_of(x + j, n - j, -INFINITE);
-        }
-        a = LARGER(a, *(const vf *)(x + j));
+        vf v = only_first(*(const vf *)(x + j), n - j);
+        *(vf *)(x + j) = v;
+        a = LARGER(a, v);
     }
     return lanes_largest(LARGER(a, b));
 }
@@ -291,6 +319,11 @@ typedef struct block {
     bool first;
 } block;
 
+static int64_t addend_row(const lt_attention_addend *w, int64_t batch, int64_t head, int64_t row)
+{
+    return batch % w->period * w->step[0] + head * w->step[1] + row * w->step[2];
+}
+
 static void score_block(const attention *t, const block *b)
 {
     const lt_attention *a = &t->a;
@@ -303,9 +336,19 @@ static void score_block(const attention *t, const block *b)
                             .high = INFINITE,
                             .cols = NR };
     call.a[0] = t->q + a->q.first + b->batch * a->q.batch + b->head * a->q.head + b->row * a->q.row;
+    const float *addend = NULL;
+    if (t->plain && t->n > 0) {
+        const lt_attention_addend *w = &t->walk[0];
+        addend = (const float *)t->addend[0] + addend_row(w, b->batch, b->head, b->row) + b->key;
+        call.ld_add = w->step[2];
+    }
     for (int64_t j = 0; j < b->keys; j += NR) {
         call.b = t->keys + (b->key + j) * a->head;
         call.c[0] = t->scores + j;
+        if (addend) {
+            call.add[0] = addend + j;
+            call.cols = b->keys - j < NR ? (int)(b->keys - j) : NR;
+        }
         lt_brgemm_run(&BRGEMM, &call, b->rows);
     }
 }
@@ -330,12 +373,10 @@ static void weight_block(const attention *t, const block *b)
     for (int64_t r = 0; r < b->rows; r++) {
         float *x = t->scores + r * t->ld_scores, open = 0, top;
         for (int i = 0; i < t->n; i++) {
-            const lt_attention_addend *w = &t->walk[i];
-            at[i] = b->batch % w->period * w->step[0] + b->head * w->step[1] + (b->row + r) * w->step[2];
+            at[i] = addend_row(&t->walk[i], b->batch, b->head, b->row + r);
         }
         int64_t end = b->key + b->keys, last = a->causal && b->row + r + 1 < end ? b->row + r + 1 : end;
-        bool plain = t->n == 0 && !a->causal && !(a->softcap > 0);
-        top = plain ? largest_score(x, b->keys) : finish_scores(t, x, at, b->key, b->keys, last, &open);
+        top = t->plain ? add_rows(t, x, at, 1, b->key, b->keys) : finish_scores(t, x, at, b->key, b->keys, last, &open);
         if (!b->first) {
             open = t->open[r] > open ? t->open[r] : open;
             top = t->top[r] > top ? t->top[r] : top;
@@ -433,7 +474,8 @@ typedef struct layout { /* bytes of one thread's scratch */
 static layout layout_of(const lt_attention *a)
 {
     int64_t keys = round_up(a->k_len, NR), lanes = round_up(a->v_head, NR);
-    layout l = { .ld_scores = keys < KEYS ? keys : KEYS, .ld_sums = lanes };
+    layout l = { .ld_scores = (keys < KEYS ? keys : KEYS) + VL, /* rows that are no power of two apart */
+                 .ld_sums = lanes };
     l.keys = (size_t)(keys * a->head) * sizeof(float);
     l.values = (size_t)(a->k_len * lanes) * sizeof(float);
     l.scores = (size_t)(ROWS * l.ld_scores) * sizeof(float);
@@ -538,6 +580,7 @@ static lathe_status begin(const lathe_gang *gang, const lathe_call *call, attent
     const uint16_t *at = p->root_in;
     LT_TRY(read_sizes(p, call->in, &t->a, diag));
     layout l = layout_of(&t->a);
+    t->plain = !t->a.causal && !(t->a.softcap > 0) && t->a.empty != LT_ATTENTION_MASKED;
     for (size_t i = 3; i < p->n_root_in; i++) {
         const lathe_buffer *x = &call->in[at[i]];
         if (!lt_attention_addend_read(&t->a, x->rank, x->dims, &t->walk[t->n])) {
@@ -545,6 +588,7 @@ static lathe_status begin(const lathe_gang *gang, const lathe_call *call, attent
                            (int)i - 3);
         }
         t->mask[t->n] = p->in[at[i]].dtype == LATHE_DTYPE_BOOL;
+        t->plain = t->plain && !t->mask[t->n] && t->walk[t->n].step[3] == 1;
         t->addend[t->n++] = x->data;
     }
     char *scratch = (char *)call->scratch + (size_t)gang->index * l.total;
