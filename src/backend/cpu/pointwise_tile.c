@@ -55,7 +55,7 @@ lathe_status lt_pointwise_run(const lt_cpu_isa *isa, const lathe_gang *gang, con
     int64_t begin, end;
     char *scratch = call->scratch;
     LT_TRY(lt_tile_prepare(&t, isa, call, scratch + lt_tile_scratch(call->problem) * (size_t)gang->index, NULL, diag));
-    lathe_gang_split(gang, t.points, LT_TILE, &begin, &end);
+    lathe_gang_split(gang, t.points, t.tile, &begin, &end);
     lt_tile_run_range(&t, begin, end);
     return LATHE_OK;
 }

@@ -31,6 +31,8 @@ typedef struct lt_tile_step {
     lathe_dtype dtype, from; /* of the result; of the first argument */
     lathe_dtype scale;       /* of QUANT and DEQUANT */
     bool round;              /* fn computes f32 where the result is narrower */
+    int16_t loads[3];        /* numbers of the loads that are arguments, or -1 */
+    int16_t store;           /* the one store that takes the result of the last instruction; -1 */
     double imm[2];
 } lt_tile_step;
 typedef void (*lt_tile_fn)(const lt_tile_step *step, int n);
@@ -40,7 +42,9 @@ typedef struct lt_tile_ref {
     char *data;
     void *reg;
     lathe_dtype dtype;
-    bool linear; /* the element's index is the point's index */
+    bool linear;   /* the element's index is the point's index */
+    bool direct;   /* and instructions may take elements from where they lie */
+    bool periodic; /* depends on the last axis alone, and the register keeps it */
     int64_t step[LATHE_MAX_RANK];
 } lt_tile_ref;
 
@@ -49,6 +53,7 @@ typedef struct lt_tile_program {
     int rank; /* of the collapsed space, outermost axis first */
     int64_t extent[LATHE_MAX_RANK];
     int64_t points;
+    int tile; /* points that lt_tile_run_range takes together */
     int n_items, n_loads, n_steps, n_stores;
     int16_t items[LT_TILE_INSTRS]; /* in order: a step, or ~ a load */
     lt_tile_ref loads[LT_TILE_INSTRS], stores[LT_TILE_INSTRS];
@@ -83,7 +88,7 @@ double lt_tile_cost(const struct lt_cpu_isa *isa, const lathe_problem *problem);
 lathe_status lt_tile_prepare(lt_tile_program *t, const struct lt_cpu_isa *isa, const lathe_call *call, void *scratch,
                              const void *root, lathe_diag *diag);
 void lt_tile_run(const lt_tile_program *t, const lt_tile_block *block);
-/* All points begin .. end of a program without a root. */
+/* All points begin .. end of a program without a root. Ranges of threads are best cut at multiples of t->tile. */
 void lt_tile_run_range(const lt_tile_program *t, int64_t begin, int64_t end);
 
 /* Extents that index arithmetic can rely on: none is negative, and their product, zeros counted as one, is far from overflowing. */

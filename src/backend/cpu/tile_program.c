@@ -1,6 +1,6 @@
 /*
- * tile_program.c - prepares and runs tile programs: registers, the collapsed space, loads and stores. Called by the tactics of this folder; it knows
- * nothing of roots beyond the tile that they leave.
+ * tile_program.c - prepares tile programs: registers, the collapsed space, what can be spared. tile_run.c runs them. Called by the tactics of this folder; it
+ * knows nothing of roots beyond the tile that they leave.
  */
 #include "backend/cpu/cpu_isa.h"
 #include "backend/cpu/tile.h"
@@ -41,6 +41,22 @@ static bool is_uniform(const lathe_problem *p, const lathe_pw_instr *s)
     return true;
 }
 
+/* A load along one axis: the register may serve many tiles. */
+static bool is_periodic(const lathe_problem *p, const lathe_pw_instr *s)
+{
+    int axes = 0;
+    for (int i = 0; s->op == LATHE_PW_LOAD && i < p->in[s->operand].rank; i++) {
+        axes += s->map[i] >= 0;
+    }
+    return axes == 1 && p->space_rank > 1;
+}
+
+/* Registers that are filled once are never shared. */
+static bool is_kept(const lathe_problem *p, const lathe_pw_instr *s)
+{
+    return is_uniform(p, s) || is_periodic(p, s);
+}
+
 /* Place of an instruction's argument in the program. */
 static int place(const lathe_problem *p, const lathe_pw_instr *first, uint16_t number)
 {
@@ -51,7 +67,7 @@ static int place(const lathe_problem *p, const lathe_pw_instr *first, uint16_t n
 static void find_last_uses(const lathe_problem *p, const lathe_pw_instr *first, int count, int16_t *last)
 {
     for (int i = 0; i < count; i++) {
-        last[i] = (int16_t)(is_uniform(p, &first[i]) ? count : i);
+        last[i] = (int16_t)(is_kept(p, &first[i]) ? count : i);
         for (int k = 0; k < lt_pw_arity(first[i].op); k++) {
             int a = place(p, first, first[i].args[k]);
             int16_t until = (int16_t)(first[i].op == LATHE_PW_STORE ? count : i);
@@ -87,7 +103,7 @@ static void assign_registers(const lathe_problem *p, registers *r)
             }
         }
         if (r->of[i] < 0) {
-            r->of[i] = (int16_t)(n_free > 0 && !is_uniform(p, s) ? unused[--n_free] : r->count++);
+            r->of[i] = (int16_t)(n_free > 0 && !is_kept(p, s) ? unused[--n_free] : r->count++);
         }
         for (int k = 0; k < lt_pw_arity(s->op); k++) {
             int a = place(p, first, s->args[k]);
@@ -430,6 +446,8 @@ typedef struct maker {
     char *scratch;
     const void *root;
     space space;
+    int16_t load_of[LT_TILE_INSTRS]; /* number of the load at a place, or -1 */
+    bool stored[LT_TILE_INSTRS];     /* loads that are stored as they are */
 } maker;
 
 static void *register_of(const maker *m, int number)
@@ -489,6 +507,10 @@ static lathe_status add_step(maker *m, lt_tile_program *t, int at, lathe_diag *d
     step->y = arity > 1 ? value_of(m, s->args[1]) : NULL;
     step->z = arity > 2 ? value_of(m, s->args[2]) : NULL;
     memcpy(step->imm, s->imm, sizeof step->imm);
+    step->store = -1;
+    for (int k = 0; k < 3; k++) {
+        step->loads[k] = (int16_t)(k < arity ? m->load_of[place(p, m->first, s->args[k])] : -1);
+    }
     step->fn = loop_of(m, s, from, scale);
     step->round = step->fn == m->isa->tile[s->op] && is_half(s->dtype);
     t->items[t->n_items++] = (int16_t)(t->n_steps - 1);
@@ -506,6 +528,8 @@ static lathe_status add_load(maker *m, lt_tile_program *t, int at, lathe_diag *d
     if (is_uniform(m->call->problem, s)) {
         lt_tile_fetch(s->dtype, reg, 0, ref->data, 0, 0, LT_TILE); /* once for all tiles */
     } else {
+        ref->periodic = is_periodic(m->call->problem, s);
+        m->load_of[at] = (int16_t)t->n_loads;
         t->items[t->n_items++] = (int16_t)~t->n_loads++;
     }
     return LATHE_OK;
@@ -531,7 +555,11 @@ static lathe_status add_all(maker *m, lt_tile_program *t, int count, lathe_diag 
             break;
         case LATHE_PW_STORE: {
             lt_tile_ref *ref = &t->stores[t->n_stores++];
+            int16_t load = m->load_of[place(m->call->problem, m->first, s->args[0])];
             *ref = (lt_tile_ref){ .reg = (void *)(uintptr_t)value_of(m, s->args[0]) };
+            if (load >= 0) {
+                m->stored[load] = true;
+            }
             LT_TRY(walk_store(m->call, s->operand, &m->space, ref, diag));
             break;
         }
@@ -543,6 +571,49 @@ static lathe_status add_all(maker *m, lt_tile_program *t, int count, lathe_diag 
     return LATHE_OK;
 }
 
+/* Registers hold elements as memory does. */
+static bool as_in_memory(lathe_dtype dtype)
+{
+    return dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F64 || dtype == LATHE_DTYPE_I32 ||
+           dtype == LATHE_DTYPE_I64 || dtype == LATHE_DTYPE_U64;
+}
+
+/* What need not go by way of a register, and how many points go together. */
+static void find_shortcuts(const maker *m, lt_tile_program *t)
+{
+    int last = t->rank - 1;
+    bool periodic = false;
+    for (int i = 0; i < t->n_loads; i++) {
+        lt_tile_ref *ref = &t->loads[i];
+        ref->direct = ref->linear && as_in_memory(ref->dtype) && !m->stored[i];
+        for (int d = 0; d < last; d++) {
+            ref->periodic = ref->periodic && ref->step[d] == 0;
+        }
+        ref->periodic = ref->periodic && last > 0;
+        periodic = periodic || ref->periodic;
+    }
+    if (t->n_items > 0 && t->items[t->n_items - 1] >= 0) {
+        lt_tile_step *step = &t->steps[t->items[t->n_items - 1]];
+        int readers = 0;
+        for (int i = 0; i < t->n_stores; i++) {
+            if (t->stores[i].reg == step->dst) {
+                readers++;
+                step->store =
+                    (int16_t)(t->stores[i].linear && as_in_memory(t->stores[i].dtype) && !step->round ? i : -1);
+            }
+        }
+        step->store = (int16_t)(readers == 1 ? step->store : -1);
+    }
+    t->tile = LT_TILE;
+    if (periodic && t->extent[last] <= LT_TILE / 2) { /* whole periods, and whole vectors if that can be */
+        int64_t times = LT_TILE / t->extent[last], whole = times;
+        while (whole > 0 && whole * t->extent[last] % LT_TILE_LANES != 0) {
+            whole--;
+        }
+        t->tile = (int)((whole > 0 ? whole : times) * t->extent[last]);
+    }
+}
+
 lathe_status lt_tile_prepare(lt_tile_program *t, const lt_cpu_isa *isa, const lathe_call *call, void *scratch,
                              const void *root, lathe_diag *diag)
 {
@@ -552,6 +623,7 @@ lathe_status lt_tile_prepare(lt_tile_program *t, const lt_cpu_isa *isa, const la
     LT_CHECK(diag, count <= LT_TILE_INSTRS, p->op);
     t->isa = isa;
     t->n_items = t->n_loads = t->n_steps = t->n_stores = t->rank = 0;
+    t->tile = LT_TILE;
     m.space.rank = p->out[0].rank;
     t->points = 1;
     for (int i = 0; i < m.space.rank; i++) {
@@ -565,107 +637,9 @@ lathe_status lt_tile_prepare(lt_tile_program *t, const lt_cpu_isa *isa, const la
         return LATHE_OK; /* nothing will be walked, and loads may be empty */
     }
     assign_registers(p, &m.regs);
+    memset(m.load_of, 0xff, sizeof m.load_of);
     LT_TRY(add_all(&m, t, count, diag));
     collapse(t, &m.space);
+    find_shortcuts(&m, t);
     return LATHE_OK;
-}
-
-/* ---- Running ---- */
-
-/* Coordinates of a point in the collapsed space. */
-static void coordinates(const lt_tile_program *t, int64_t point, int64_t *c)
-{
-    for (int i = t->rank; i-- > 0;) {
-        if (i == 0) {
-            c[0] = point;
-        } else {
-            c[i] = point % t->extent[i];
-            point /= t->extent[i];
-        }
-    }
-}
-
-/* n elements from `index` on, into or out of the register. */
-static void move_run(const lt_tile_program *t, const lt_tile_ref *ref, int64_t index, int64_t step, int at, int n,
-                     bool store)
-{
-    bool half = step == 1 && is_half(ref->dtype);
-    if (half && store) {
-        t->isa->narrow16((uint16_t *)(void *)ref->data + index, (const float *)ref->reg + at, ref->dtype, n);
-    } else if (half) {
-        t->isa->widen16((float *)ref->reg + at, (const uint16_t *)(const void *)ref->data + index, ref->dtype, n);
-    } else if (store) {
-        lt_tile_put(ref->dtype, ref->data, index, step, ref->reg, at, n);
-    } else {
-        lt_tile_fetch(ref->dtype, ref->reg, at, ref->data, index, step, n);
-    }
-}
-
-/* `count` points from the coordinates c on: runs along the last axis. c is not kept. */
-static void walk_runs(const lt_tile_program *t, const lt_tile_ref *ref, int64_t *c, int at, int count, bool store)
-{
-    int64_t index = 0;
-    int last = t->rank - 1;
-    for (int i = 0; i <= last; i++) {
-        index += c[i] * ref->step[i];
-    }
-    while (count > 0) {
-        int64_t left = t->extent[last] - c[last];
-        int n = left < count ? (int)left : count;
-        move_run(t, ref, index, ref->step[last], at, n, store);
-        at += n;
-        count -= n;
-        index -= c[last] * ref->step[last];
-        c[last] = 0;
-        for (int i = last - 1; i >= 0 && count > 0; i--) {
-            index += ref->step[i];
-            if (++c[i] < t->extent[i]) {
-                break;
-            }
-            index -= c[i] * ref->step[i];
-            c[i] = 0;
-        }
-    }
-}
-
-static void walk(const lt_tile_program *t, const lt_tile_ref *ref, const lt_tile_block *block, bool store)
-{
-    for (int r = 0; r < block->rows; r++) {
-        int64_t start = block->start + r * block->row_step, c[LATHE_MAX_RANK];
-        int at = r * block->pitch;
-        if (ref->linear) {
-            move_run(t, ref, start, 1, at, block->cols, store);
-        } else {
-            coordinates(t, start, c);
-            walk_runs(t, ref, c, at, block->cols, store);
-        }
-    }
-}
-
-void lt_tile_run(const lt_tile_program *t, const lt_tile_block *block)
-{
-    int n = ((block->rows - 1) * block->pitch + block->cols + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES;
-    for (int i = 0; i < t->n_items; i++) {
-        if (t->items[i] < 0) {
-            walk(t, &t->loads[~t->items[i]], block, false);
-            continue;
-        }
-        const lt_tile_step *step = &t->steps[t->items[i]];
-        step->fn(step, n);
-        if (step->round) {
-            t->isa->round16(step->dst, step->dtype, n);
-        }
-    }
-    for (int i = 0; i < t->n_stores; i++) { /* last, so that an input may be overwritten */
-        walk(t, &t->stores[i], block, true);
-    }
-}
-
-void lt_tile_run_range(const lt_tile_program *t, int64_t begin, int64_t end)
-{
-    for (int64_t at = begin; at < end; at += LT_TILE) {
-        int n = end - at < LT_TILE ? (int)(end - at) : LT_TILE;
-        lt_tile_block block = { .start = at, .rows = 1, .cols = n, .pitch = LT_TILE };
-        lt_tile_run(t, &block);
-    }
 }
