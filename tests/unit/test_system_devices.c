@@ -97,8 +97,8 @@ static void check_net(const char *name)
         lathe_plan_destroy(plan);
         lathe_network_destroy(network);
     }
-    assert_true(twin_alone > 0 ||
-                strcmp(name, "unknown") == 0); /* all of that net depends on elements: the host has it */
+    /* All of `unknown` depends on elements, so that the host has it; the one step of `shapes` is done by the copy that brings its operand. */
+    assert_true(twin_alone > 0 || strcmp(name, "unknown") == 0 || strcmp(name, "shapes") == 0);
 }
 
 static void nets(void **state)
