@@ -176,10 +176,14 @@ static void find_input(const worker *w, block *b, int64_t image, int64_t y, int6
         return;
     }
     const float **to = w->table;
-    for (int j = 0; j < b->rows; j++, to += w->entries, row += b->x_row) {
-        for (int i = 0; i < w->entries; i++) {
-            int64_t x = w->is_fixed ? left + i : left + i / w->pixels * c->dilation[2] + i % w->pixels * c->stride[2];
-            to[i] = x >= 0 && x < c->in[2] ? row + x * c->channels : w->zeros;
+    int64_t taps = w->is_fixed ? 1 : c->kernel[2], step = w->is_fixed ? 1 : c->stride[2];
+    int pixels = w->is_fixed ? w->entries : w->pixels;
+    for (int j = 0; j < b->rows; j++, row += b->x_row) {
+        for (int64_t k = 0; k < taps; k++) {
+            int64_t x = left + k * c->dilation[2];
+            for (int i = 0; i < pixels; i++, x += step) {
+                *to++ = x >= 0 && x < c->in[2] ? row + x * c->channels : w->zeros;
+            }
         }
     }
 }
@@ -250,7 +254,7 @@ static void choose_kernel(worker *w)
     w->model.x_pixel = c->stride[2] * c->channels;
     w->model.width = c->kernel[2];
     w->model.channels = w->model.out_step = c->channels;
-    int64_t row = c->kernel[1] * c->in[2] * (int64_t)sizeof(float), fit = row > 0 ? NEAR / row / STRETCH * STRETCH : 0;
+    int64_t row = c->kernel[1] * c->in[2] * (int64_t)sizeof(float), fit = row > 0 ? NEAR * (w->is_fixed ? 1 : 4) / row / STRETCH * STRETCH : 0;
     w->stretch = fit > 0 && fit < c->channels ? fit : c->channels;
 }
 
