@@ -350,7 +350,7 @@ lathe_status lt_winograd_run(const lt_winograd *level, const lathe_gang *gang, c
     worker w = { .level = level, .s = &s };
     LT_TRY(prepare(&w, call,
                    (char *)call->scratch + scratch_layout(level, &s, call->problem).total * (size_t)gang->index, diag));
-    lt_share share = lt_more_share(gang, s.tiles, s.panels, 1.5, (double)s.panels);
+    lt_share share = lt_more_share(gang, s.tiles, s.panels, 0.5, 6);
     int64_t rows = share.row_end - share.row_begin, most = rows <= s.only ? s.only : s.most;
     if (rows <= 0 || share.col_begin >= share.col_end) {
         return LATHE_OK;
