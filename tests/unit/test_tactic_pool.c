@@ -1,5 +1,5 @@
 /*
- * test_tactic_pool.c - random pools of rank 3 to 5 with epilogues through every tactic for MaxPool and AveragePool.
+ * test_tactic_pool.c - random pools of rank 3 to 5 with epilogues through every tactic for MaxPool and AveragePool; LRN.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,10 +72,44 @@ static void pools(void **state)
     }
 }
 
+static void one_lrn(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "LRN", "");
+    tc_random *r = &c.random;
+    int rank = tc_chance(r, 3) ? (int)tc_range(r, 3, 5) : 4;
+    int64_t dims[5] = { tc_range(r, 1, 2), tc_range(r, 1, tc_chance(r, 2) ? 70 : 9) };
+    for (int i = 2; i < rank; i++) {
+        dims[i] = tc_range(r, 1, 7);
+    }
+    tc_float(&c, "alpha", (float)tc_range(r, 0, 20) / 10);
+    if (tc_chance(r, 2)) {
+        tc_float(&c, "beta", tc_chance(r, 2) ? 0.75f : 1.25f);
+    }
+    tc_float(&c, "bias", (float)tc_range(r, 5, 20) / 10);
+    tc_int(&c, "size", tc_range(r, 1, 9));
+    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rank, dims, 0));
+    c.root_tolerance = 2e-6;
+    (void)tc_output(&c, LATHE_DTYPE_F32, rank, dims);
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void lrns(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        one_lrn(seed);
+    }
+    tc_all_fitted("LRN", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pools),
+        cmocka_unit_test(lrns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
