@@ -252,6 +252,15 @@ static void pads(tc_case *c, lathe_dtype dtype)
         amounts[rank + i] = crop && tc_chance(r, 2) ? -1 : tc_range(r, 0, 3);
         out[i] = dims[i] + amounts[i] + amounts[rank + i];
     }
+    static const char *const modes[] = { "constant", "constant", "edge", "reflect", "wrap" };
+    const char *mode = modes[tc_draw(r, LT_COUNT(modes))];
+    for (int i = 0; i < rank && strcmp(mode, "constant") != 0; i++) { /* these need something to repeat */
+        if (dims[i] + (amounts[i] < 0) * amounts[i] + (amounts[rank + i] < 0) * amounts[rank + i] < 1) {
+            mode = "constant";
+        }
+    }
+    c->attrs[c->problem.n_attrs++] =
+        (lathe_attr){ .name = "mode", .kind = LATHE_ATTR_STRING, .s = { mode, strlen(mode) } };
     tc_root(c, tc_input(c, dtype, rank, dims, 0));
     (void)parameter(c, 2 * rank, amounts);
     if (tc_chance(r, 2)) {

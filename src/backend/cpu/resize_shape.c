@@ -173,21 +173,37 @@ size_t lt_resize_line_bytes(int64_t out)
     return ((size_t)out * LT_RESIZE_TAPS * (sizeof(int32_t) + sizeof(float)) + 63) / 64 * 64;
 }
 
+static lathe_status no_position(lathe_diag *diag)
+{
+    return LT_FAIL(diag, LATHE_BAD_SHAPE, "Resize", NULL, "scales put an element at no finite position");
+}
+
+lathe_status lt_resize_nearest(const lt_resize_form *form, const lt_resize_line *line, int64_t *index, lathe_diag *diag)
+{
+    for (int64_t i = 0; i < line->out; i++) {
+        float x = line->same ? 0.0f : position(form, line, i);
+        if (!(x > -1e15f && x < 1e15f)) {
+            return no_position(diag);
+        }
+        int64_t at = line->same ? i : nearest_index(form, x);
+        index[i] = at < 0 ? 0 : at >= line->in ? line->in - 1 : at;
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_resize_fill(const lt_resize_form *form, lt_resize_line *line, lathe_diag *diag)
 {
     for (int64_t i = 0; !line->same && i < line->out; i++) {
         float x = position(form, line, i);
-        double weights[LT_RESIZE_TAPS] = { 1.0 }, sum = 0;
+        double weights[LT_RESIZE_TAPS], sum = 0;
         if (!(x > -1e15f && x < 1e15f)) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, "Resize", NULL, "scales put an element at no finite position");
+            return no_position(diag);
         }
-        int64_t first = form->taps == 1 ? nearest_index(form, x) : (int64_t)floorf(x) - form->taps / 2 + 1;
+        int64_t first = (int64_t)floorf(x) - form->taps / 2 + 1;
         for (int k = 0; k < form->taps; k++) {
             int64_t at = first + k;
             bool inside = at >= 0 && at < line->in;
-            if (form->taps > 1) {
-                weights[k] = form->exclude_outside && !inside ? 0.0 : weight_of(form, (double)at - (double)x);
-            }
+            weights[k] = form->exclude_outside && !inside ? 0.0 : weight_of(form, (double)at - (double)x);
             sum += weights[k];
             line->index[k * line->out + i] = (int32_t)(at < 0 ? 0 : at >= line->in ? line->in - 1 : at);
         }
