@@ -252,12 +252,12 @@ static int64_t largest(const lathe_problem *p, const char *name)
 
 int lt_first_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
-    uint16_t nw;
+    uint16_t nx, nw;
     (void)config;
     if (!lt_root_fits(problem, false, fit)) {
         return 0;
     }
-    const lathe_operand *x = lt_root_operand(problem, 0, NULL), *w = lt_root_operand(problem, 1, &nw);
+    const lathe_operand *x = lt_root_operand(problem, 0, &nx), *w = lt_root_operand(problem, 1, &nw);
     if (!lt_conv_fits(problem, x, w, fit) || !lt_more_weights(problem, fit)) {
         return 0;
     }
@@ -284,6 +284,11 @@ int lt_first_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t 
     }
     fit->pack[nw] = "conv.w.nhwc.f32";
     fit->pack_param[nw][0] = isa->nr;
+    for (size_t i = 0; i < problem->n_instrs; i++) {
+        if (problem->instrs[i].op == LATHE_PW_LOAD && problem->instrs[i].operand == nx) {
+            return lt_no(fit, "the epilogue reads the plain input as well");
+        }
+    }
     lt_tile_formats(problem, orders[x->rank - 3], fit);
     double wide = (filters + isa->nr - 1) / isa->nr;
     wide = (double)(int64_t)wide * isa->nr;
