@@ -12,7 +12,9 @@
 
 enum {
     CHUNK_BYTES = 1 << 20, /* of input that is used for all remainders before going on */
-    GROUP = 4,             /* panels for which borders are gathered once */
+    GROUP = 4,             /* panels for which borders are gathered once, if that many stay in the cache: */
+    GROUP_BYTES = 1 << 20,
+    PAD = 16, /* floats between gathered rows, so that they do not meet in one set of the cache */
     ROWS = 2 * LT_BRGEMM_SEGMENT,
 };
 
@@ -21,9 +23,9 @@ static const int8_t orders[3][5] = { { 0, 2, 1 }, { 0, 2, 3, 1 }, { 0, 2, 3, 4, 
 typedef struct shape {
     lt_up_order o;
     int64_t batch, in[3], out[3], dilation[3], begin[3];
-    int64_t grid[3]; /* points of the largest remainder */
-    int64_t lines;   /* of a chunk */
-    int64_t chunks, panel_groups;
+    int64_t grid[3];                     /* points of the largest remainder */
+    int64_t lines;                       /* of a chunk */
+    int64_t chunks, group, panel_groups; /* group: panels of one */
 } shape;
 
 typedef struct worker {
@@ -129,7 +131,9 @@ static lathe_status read_shape(const lt_cpu_isa *isa, const lathe_problem *p, co
     int64_t line = s->in[2] * s->o.groups * s->o.channels * 4, lines = s->grid[0] * s->grid[1];
     s->lines = line > 0 && CHUNK_BYTES / line > 1 ? CHUNK_BYTES / line : 1;
     s->chunks = (lines + s->lines - 1) / s->lines;
-    s->panel_groups = (s->o.panels + GROUP - 1) / GROUP;
+    int64_t panel = (s->o.taps / s->o.classes + 1) * s->o.channels * isa->nr * 4;
+    s->group = GROUP_BYTES / panel >= GROUP ? GROUP : GROUP_BYTES / panel >= 2 ? GROUP_BYTES / panel : 1;
+    s->panel_groups = (s->o.panels + s->group - 1) / s->group;
     return LATHE_OK;
 }
 
@@ -245,9 +249,9 @@ static void gathered(const worker *w, const phase *f, const stretch *t)
         int64_t from = q[2];
         float *dst = w->rows;
         for (int i = 0; i < ROWS && q[2] < t->end; i++, q[2]++) {
-            dst = gather(w, f, t->image, q, dst);
+            dst = gather(w, f, t->image, q, dst) + PAD;
         }
-        lt_brgemm_call call = { .a = { w->rows }, .lda = f->k, .taps = 1, .k = f->k };
+        lt_brgemm_call call = { .a = { w->rows }, .lda = f->k + PAD, .taps = 1, .k = f->k };
         emit(w, f, t, from, q[2] - from, &call);
     }
 }
@@ -286,9 +290,9 @@ static void one_unit(const worker *w, int64_t unit)
 {
     const shape *s = w->s;
     phase f;
-    stretch t = { .panel = unit % s->panel_groups * GROUP };
+    stretch t = { .panel = unit % s->panel_groups * s->group };
     int64_t left = s->o.panels - t.panel;
-    t.panels = left < GROUP ? left : GROUP;
+    t.panels = left < s->group ? left : s->group;
     unit /= s->panel_groups;
     int64_t number = unit % s->o.classes;
     unit /= s->o.classes;
@@ -319,7 +323,7 @@ static layout scratch_layout(const shape *s, const lathe_problem *p)
 {
     layout l = { .taps = align64(lt_emit_scratch(p)) };
     l.rows = l.taps + align64((size_t)s->o.taps * sizeof(int64_t));
-    l.total = l.rows + align64((size_t)(s->o.taps * s->o.channels) * ROWS * sizeof(float));
+    l.total = l.rows + align64((size_t)(s->o.taps * s->o.channels + PAD) * ROWS * sizeof(float));
     return l;
 }
 
