@@ -10,7 +10,7 @@
 
 #include "backend/cpu/vector_math.inc"
 
-enum { NEXT = GEMM_NR * 4 }; /* bytes of the next panel that four steps bring nearer */
+enum { NEXT = GEMM_NR * 4 };   /* bytes of the next panel that four steps bring nearer */
 enum { AHEAD = 16 * GEMM_NR }; /* floats of the panel that are fetched before they are needed */
 #if LT_VECTOR_BYTES == 64
 enum { SEGMENT = 7 };
@@ -170,6 +170,11 @@ _Static_assert(GEMM_NR == 2 * VL, "a panel is two vectors wide");
     if (g < segments && i < rows) {                                                                                    \
         action(g, i)                                                                                                   \
     }
+/* What only panels with columns in both vectors need. */
+#define RIGHT(statement)                                                                                               \
+    if (wide) {                                                                                                        \
+        statement;                                                                                                     \
+    }
 #define SEGMENT_ROWS(g, action)                                                                                        \
     IF_ROW(g, 0, action)                                                                                               \
     IF_ROW(g, 1, action)                                                                                               \
@@ -198,80 +203,82 @@ INLINE const float *row_at(const char *a, strides s, const int i)
 }
 
 /* The sums of one element of the inner extent; moves on to the next. */
-INLINE void step(const int segments, const int rows, sums *acc, const char **a0, const char **a1, strides s,
-                 const float *b)
+INLINE void step(const int segments, const int rows, const bool wide, sums *acc, const char **a0, const char **a1,
+                 strides s, const float *b)
 {
-    vf left = *(const vf *)b, right = *(const vf *)(b + VL);
+    vf left = *(const vf *)b, right = wide ? *(const vf *)(b + VL) : left;
     OPAQUE(*a0);
     OPAQUE(*a1);
 #define MULTIPLY(g, i)                                                                                                 \
     vf x = splat(*row_at(g ? *a1 : *a0, s, i));                                                                        \
     SUM(acc->of[g][i][0], x, left);                                                                                    \
-    SUM(acc->of[g][i][1], x, right);
+    RIGHT(SUM(acc->of[g][i][1], x, right))
     ALL_ROWS(MULTIPLY)
     *a0 += sizeof(float);
     *a1 += sizeof(float);
 }
 
 /* All of one tap; returns the panel's next row. */
-INLINE const float *one_tap(const int segments, const int rows, sums *acc, const char *a0, const char *a1, strides s,
-                            const float *b, int64_t k, const char **next)
+INLINE const float *one_tap(const int segments, const int rows, const bool wide, sums *acc, const char *a0,
+                            const char *a1, strides s, const float *b, int64_t k, const char **next)
 {
     for (; k >= 4; k -= 4, b += 4 * GEMM_NR) {
-        for (int line = 0; line < 4 * GEMM_NR; line += 16) {
+        for (int line = 0; line < 4 * GEMM_NR; line += wide || GEMM_NR < 32 ? 16 : 32) {
             __builtin_prefetch(b + AHEAD + line);
         }
         __builtin_prefetch(*next, 0, 2);
         __builtin_prefetch(*next + NEXT / 2, 0, 2);
         *next += NEXT;
-        step(segments, rows, acc, &a0, &a1, s, b);
-        step(segments, rows, acc, &a0, &a1, s, b + GEMM_NR);
-        step(segments, rows, acc, &a0, &a1, s, b + 2 * GEMM_NR);
-        step(segments, rows, acc, &a0, &a1, s, b + 3 * GEMM_NR);
+        step(segments, rows, wide, acc, &a0, &a1, s, b);
+        step(segments, rows, wide, acc, &a0, &a1, s, b + GEMM_NR);
+        step(segments, rows, wide, acc, &a0, &a1, s, b + 2 * GEMM_NR);
+        step(segments, rows, wide, acc, &a0, &a1, s, b + 3 * GEMM_NR);
     }
     for (; k > 0; k--, b += GEMM_NR) {
-        step(segments, rows, acc, &a0, &a1, s, b);
+        step(segments, rows, wide, acc, &a0, &a1, s, b);
     }
     return b;
 }
 
 /* ---- Start and epilogue ---- */
 
-INLINE void resume(const int segments, const int rows, sums *acc, const lt_brgemm_call *call, lanes left, lanes right)
+INLINE void resume(const int segments, const int rows, const bool wide, sums *acc, const lt_brgemm_call *call,
+                   lanes left, lanes right)
 {
 #define RESUME(g, i)                                                                                                   \
     acc->of[g][i][0] = get(call->c[g] + i * call->ldc, left);                                                          \
-    acc->of[g][i][1] = get(call->c[g] + i * call->ldc + VL, right);
+    RIGHT(acc->of[g][i][1] = get(call->c[g] + i * call->ldc + VL, right))
     ALL_ROWS(RESUME)
 }
 
 /* Everything is read before anything is stored: the addend may be the result's memory, and segments may share rows. */
-INLINE void finish(const int segments, const int rows, sums *acc, const lt_brgemm_call *call, lanes left, lanes right)
+INLINE void finish(const int segments, const int rows, const bool wide, sums *acc, const lt_brgemm_call *call,
+                   lanes left, lanes right)
 {
 #define SCALE(g, i)                                                                                                    \
     acc->of[g][i][0] *= scale;                                                                                         \
-    acc->of[g][i][1] *= scale;
+    RIGHT(acc->of[g][i][1] *= scale)
 #define BIAS(g, i)                                                                                                     \
     acc->of[g][i][0] += bias0;                                                                                         \
-    acc->of[g][i][1] += bias1;
+    RIGHT(acc->of[g][i][1] += bias1)
 #define ADD(g, i)                                                                                                      \
     acc->of[g][i][0] += get(call->add[g] + i * call->ld_add, left);                                                    \
-    acc->of[g][i][1] += get(call->add[g] + i * call->ld_add + VL, right);
+    RIGHT(acc->of[g][i][1] += get(call->add[g] + i * call->ld_add + VL, right))
 #define LOW(g, i)                                                                                                      \
     acc->of[g][i][0] = no_less(low, acc->of[g][i][0]);                                                                 \
-    acc->of[g][i][1] = no_less(low, acc->of[g][i][1]);
+    RIGHT(acc->of[g][i][1] = no_less(low, acc->of[g][i][1]))
 #define HIGH(g, i)                                                                                                     \
     acc->of[g][i][0] = no_more(high, acc->of[g][i][0]);                                                                \
-    acc->of[g][i][1] = no_more(high, acc->of[g][i][1]);
+    RIGHT(acc->of[g][i][1] = no_more(high, acc->of[g][i][1]))
 #define STORE(g, i)                                                                                                    \
     put(call->c[g] + i * call->ldc, left, acc->of[g][i][0]);                                                           \
-    put(call->c[g] + i * call->ldc + VL, right, acc->of[g][i][1]);
+    RIGHT(put(call->c[g] + i * call->ldc + VL, right, acc->of[g][i][1]))
     if (call->scale != 1.0f) {
         vf scale = splat(call->scale);
         ALL_ROWS(SCALE)
     }
     if (call->bias) {
-        vf bias0 = get(call->bias, left), bias1 = get(call->bias + VL, right);
+        vf bias0 = get(call->bias, left), bias1 = wide ? get(call->bias + VL, right) : bias0;
         ALL_ROWS(BIAS)
     }
     if (call->add[0]) {
@@ -288,7 +295,7 @@ INLINE void finish(const int segments, const int rows, sums *acc, const lt_brgem
     ALL_ROWS(STORE)
 }
 
-INLINE void product(const int segments, const int rows, const lt_brgemm_call *call)
+INLINE void product(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
 {
 #define CLEAR(g, i) acc.of[g][i][0] = acc.of[g][i][1] = (vf){ 0 };
     sums acc;
@@ -301,29 +308,35 @@ INLINE void product(const int segments, const int rows, const lt_brgemm_call *ca
     OPAQUE(s.five);
     ALL_ROWS(CLEAR)
     if (call->accumulate) {
-        resume(segments, rows, &acc, call, left, right);
+        resume(segments, rows, wide, &acc, call, left, right);
     }
     for (int64_t t = 0; t < call->taps; t++) {
         int64_t at = call->tap ? call->tap[t] : 0;
-        b = one_tap(segments, rows, &acc, (const char *)(call->a[0] + at), (const char *)(call->a[segments - 1] + at),
-                    s, b, call->k, &next);
+        b = one_tap(segments, rows, wide, &acc, (const char *)(call->a[0] + at),
+                    (const char *)(call->a[segments - 1] + at), s, b, call->k, &next);
     }
     if (call->cols == GEMM_NR) {
-        finish(segments, rows, &acc, call, ALL, ALL);
+        finish(segments, rows, wide, &acc, call, ALL, ALL);
     } else {
-        finish(segments, rows, &acc, call, left, right);
+        finish(segments, rows, wide, &acc, call, left, right);
     }
 }
 
-#define KERNELS(rows)                                                                                                  \
-    static void one_##rows(const lt_brgemm_call *call)                                                                 \
+/* Panels with columns in the left vector only are half the work. */
+#define KERNEL(name, segments, rows)                                                                                   \
+    static __attribute__((noinline)) void name##_##rows##_left(const lt_brgemm_call *call)                             \
     {                                                                                                                  \
-        product(1, rows, call);                                                                                        \
+        product(segments, rows, false, call);                                                                          \
     }                                                                                                                  \
-    static void two_##rows(const lt_brgemm_call *call)                                                                 \
+    static void name##_##rows(const lt_brgemm_call *call)                                                              \
     {                                                                                                                  \
-        product(2, rows, call);                                                                                        \
+        if (call->cols <= VL) {                                                                                        \
+            name##_##rows##_left(call);                                                                                \
+            return;                                                                                                    \
+        }                                                                                                              \
+        product(segments, rows, true, call);                                                                           \
     }
+#define KERNELS(rows) KERNEL(one, 1, rows) KERNEL(two, 2, rows)
 
 KERNELS(1)
 KERNELS(2)
