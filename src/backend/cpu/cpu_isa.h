@@ -36,6 +36,7 @@ typedef struct lt_cpu_isa {
     /* The same for pairs of 16-bit integers that fill the place of a float: both products of a pair go to one 32-bit sum, modulo 2^32. */
     lt_gemm_kernel gemm16[LT_GEMM_MR + 1];
     lt_tile_fn tile[LATHE_PW_COUNT]; /* on 32-bit floats; NULL: the plain loop */
+    lt_tile_fn silu;                 /* x * sigmoid(x) */
     lt_tile_fn quant8, dequant8;     /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
     void (*scaled_add)(float *acc, const float *x, int64_t step, float w, int n); /* acc[i] += w * x[i * step] */
     void (*scaled_max)(float *acc, const float *x, int64_t step,
@@ -54,6 +55,8 @@ typedef struct lt_cpu_isa {
     void (*panel_rows)(int rows, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
                        int64_t ldc, int n); /* gemv_tactics.c */
     float (*dot)(const float *a, const float *b, int64_t n);
+    /* `cols` numbers of each row; steps in numbers, 0 repeats a row. */
+    void (*copy_rows)(float *dst, int64_t dst_step, const float *src, int64_t src_step, int rows, int cols);
     /* Rows of floats anywhere (row_kernel.inc). dst may be src. */
     void (*row_softmax)(float *dst, const float *src, int64_t n);
     void (*row_log_softmax)(float *dst, const float *src, int64_t n);

@@ -492,10 +492,47 @@ static lt_tile_fn loop_of(const maker *m, const lathe_pw_instr *s, lathe_dtype f
     return lt_tile_plain(s->op, s->dtype, from, scale);
 }
 
+/* Uses of the value at a place. */
+static int uses_of(const maker *m, int count, int at)
+{
+    int uses = 0;
+    for (int i = at + 1; i < count; i++) {
+        for (int k = 0; k < lt_pw_arity(m->first[i].op); k++) {
+            uses += place(m->call->problem, m->first, m->first[i].args[k]) == at;
+        }
+    }
+    return uses;
+}
+
+/* The product of x and sigmoid(x), computed just before for this alone, takes its place. */
+static bool join_silu(maker *m, lt_tile_program *t, int at)
+{
+    const lathe_problem *p = m->call->problem;
+    const lathe_pw_instr *s = &m->first[at];
+    const lathe_pw_instr *first;
+    int count = lt_problem_epilogue(p, &first);
+    if (s->op != LATHE_PW_MUL || s->dtype != LATHE_DTYPE_F32 || at == 0 || !m->isa->silu) {
+        return false;
+    }
+    const lathe_pw_instr *before = &m->first[at - 1];
+    int x = place(p, m->first, before->args[0]), a = place(p, m->first, s->args[0]), b = place(p, m->first, s->args[1]);
+    if (before->op != LATHE_PW_SIGMOID || uses_of(m, count, at - 1) != 1 ||
+        !((a == x && b == at - 1) || (b == x && a == at - 1))) {
+        return false;
+    }
+    lt_tile_step *step = &t->steps[t->n_steps - 1];
+    step->fn = m->isa->silu;
+    step->dst = register_of(m, m->regs.of[at]);
+    return true;
+}
+
 static lathe_status add_step(maker *m, lt_tile_program *t, int at, lathe_diag *diag)
 {
     const lathe_problem *p = m->call->problem;
     const lathe_pw_instr *s = &m->first[at];
+    if (join_silu(m, t, at)) {
+        return LATHE_OK;
+    }
     int arity = lt_pw_arity(s->op);
     lathe_dtype from = p->instrs[s->args[0]].dtype,
                 scale = arity > 1 ? p->instrs[s->args[1]].dtype : LATHE_DTYPE_UNDEFINED;

@@ -23,18 +23,6 @@ static void coordinates(const lt_tile_program *t, int64_t point, int64_t *c)
     }
 }
 
-/* Blocks of products are 32 or 16 wide: sizes that the compiler knows spare a call. */
-static inline void copy_words(char *to, const char *from, int n)
-{
-    if (n == 32) {
-        memcpy(to, from, 32 * sizeof(float));
-    } else if (n == 16) {
-        memcpy(to, from, 16 * sizeof(float));
-    } else {
-        memcpy(to, from, (size_t)n * sizeof(float));
-    }
-}
-
 /* n elements from `index` on, into or out of the register. */
 static void move_run(const lt_tile_program *t, const lt_tile_ref *ref, int64_t index, int64_t step, int at, int n,
                      bool store)
@@ -43,7 +31,7 @@ static void move_run(const lt_tile_program *t, const lt_tile_ref *ref, int64_t i
     if (step == 1 && ref->dtype == LATHE_DTYPE_F32) {
         char *memory = ref->data + index * (int64_t)sizeof(float),
              *reg = (char *)ref->reg + at * (int64_t)sizeof(float);
-        copy_words(store ? memory : reg, store ? reg : memory, n);
+        memcpy(store ? memory : reg, store ? reg : memory, (size_t)n * sizeof(float));
     } else if (half && store) {
         t->isa->narrow16((uint16_t *)(void *)ref->data + index, (const float *)ref->reg + at, ref->dtype, n);
     } else if (half) {
@@ -101,10 +89,27 @@ static void walk_runs(const lt_tile_program *t, const lt_tile_ref *ref, int64_t 
     }
 }
 
+/* Columns of rows, `step` apart in memory, at once. */
+static void move_rows(const lt_tile_program *t, const lt_tile_ref *ref, const lt_tile_block *block, int64_t index,
+                      int64_t step, bool store)
+{
+    float *memory = (float *)(void *)ref->data + index;
+    if (store) {
+        t->isa->copy_rows(memory, step, ref->reg, block->pitch, block->rows, block->cols);
+    } else {
+        t->isa->copy_rows(ref->reg, block->pitch, memory, step, block->rows, block->cols);
+    }
+}
+
 static void walk(const lt_tile_program *t, const lt_tile_ref *ref, const lt_tile_block *block, bool store)
 {
     int64_t c[LATHE_MAX_RANK];
     int last = t->rank - 1;
+    bool floats = block->rows > 1 && ref->dtype == LATHE_DTYPE_F32;
+    if (ref->linear && floats) {
+        move_rows(t, ref, block, block->start, block->row_step, store);
+        return;
+    }
     if (ref->linear) {
         for (int r = 0; r < block->rows; r++) {
             move_run(t, ref, block->start + r * block->row_step, 1, r * block->pitch, block->cols, store);
@@ -115,6 +120,10 @@ static void walk(const lt_tile_program *t, const lt_tile_ref *ref, const lt_tile
     if (block->rows > 1 && last > 0 && c[last] + block->cols <= t->extent[last] &&
         block->row_step % t->extent[last] == 0) { /* columns of a matrix: each row is one run */
         int64_t by = block->row_step / t->extent[last];
+        if (floats && ref->step[last] == 1 && (ref->periodic || last == 1)) {
+            move_rows(t, ref, block, index_of(t, ref, c), ref->periodic ? 0 : by * ref->step[0], store);
+            return;
+        }
         for (int r = 0; r < block->rows; r++) {
             move_run(t, ref, index_of(t, ref, c), ref->step[last], r * block->pitch, block->cols, store);
             advance(t, c, last - 1, by);
