@@ -161,7 +161,7 @@ lathe_status lathe_network_add_node(lathe_network *network, const char *label, c
         outputs[i] = to_public(out[i]);
     }
     lt_arena_destroy(&scratch);
-    return status == LATHE_OK ? lt_graph_number_origins(network->graph, diag) : status;
+    return status == LATHE_OK ? lt_graph_number_node(network->graph, node, diag) : status;
 }
 
 lathe_status lathe_network_mark_output(lathe_network *network, lathe_value value, lathe_diag *diag)

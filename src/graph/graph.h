@@ -236,6 +236,8 @@ lathe_status lt_graph_add_origin(lt_graph *graph, const lt_origin *origin, uint3
 size_t lt_graph_origins(const lt_graph *graph, const lt_origin **out);
 /* Nodes of LT_MAIN and its bodies that have no origin get one each, in order: for graphs that did not come from ONNX. */
 lathe_status lt_graph_number_origins(lt_graph *graph, lathe_diag *diag);
+/* The same for one node of LT_MAIN, all before it having theirs. */
+lathe_status lt_graph_number_node(lt_graph *graph, lt_node_id node, lathe_diag *diag);
 
 /* Edits between begin and end belong to (pass, rule). New nodes get the union of `origins` collected so far with lt_edit_consume. */
 lathe_status lt_edit_begin(lt_graph *graph, const char *pass, const char *rule, lathe_diag *diag);

@@ -45,21 +45,33 @@ static lathe_status number_node(lt_graph *graph, lt_node *node, const char *path
     return LATHE_OK;
 }
 
+static lathe_status number_region(lt_graph *graph, lt_region_id region, const char *path, lathe_diag *diag);
+
 /* Bodies come before the node that owns them. Depth is that of regions in a graph, which is bounded. */
+static lathe_status number_with_bodies(lt_graph *graph, lt_node *node, const char *path, lathe_diag *diag)
+{
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+        const lathe_attr *attr = &node->attrs[i];
+        if (attr->kind != LATHE_ATTR_GRAPH) {
+            continue;
+        }
+        const char *inner = path_of(graph, path, node, attr->name);
+        LT_TRY(inner != NULL ? number_region(graph, attr->graph, inner, diag) : LT_OOM(diag));
+    }
+    return number_node(graph, node, path, diag);
+}
+
 static lathe_status number_region(lt_graph *graph, lt_region_id region, const char *path, lathe_diag *diag)
 {
     for (lt_node *node = lt_region_first(graph, region); node != NULL; node = lt_node_next(graph, node)) {
-        for (uint32_t i = 0; i < node->n_attrs; i++) {
-            const lathe_attr *attr = &node->attrs[i];
-            if (attr->kind != LATHE_ATTR_GRAPH) {
-                continue;
-            }
-            const char *inner = path_of(graph, path, node, attr->name);
-            LT_TRY(inner != NULL ? number_region(graph, attr->graph, inner, diag) : LT_OOM(diag));
-        }
-        LT_TRY(number_node(graph, node, path, diag));
+        LT_TRY(number_with_bodies(graph, node, path, diag));
     }
     return LATHE_OK;
+}
+
+lathe_status lt_graph_number_node(lt_graph *graph, lt_node_id node, lathe_diag *diag)
+{
+    return number_with_bodies(graph, lt_node_get(graph, node), "", diag);
 }
 
 lathe_status lt_graph_number_origins(lt_graph *graph, lathe_diag *diag)
