@@ -383,7 +383,7 @@ static double cost(const lt_winograd *level, const lathe_problem *p, double tile
     double there = tiles * channels * POINTS * 4 * 0.03, back = tiles * wide * POINTS * 4 * 0.02;
     double weights = channels * wide * POINTS * 4, each = fmax(BLOCK_BYTES / (channels * POINTS * 4), BLOCK_TILES),
            blocks = ceil(tiles / each);
-    double waits = weights * (0.04 + (weights > BLOCK_BYTES ? (blocks - 1) * 0.01 : 0));
+    double waits = weights * (0.055 + (weights > BLOCK_BYTES ? (blocks - 1) * 0.01 : 0));
     double points = lt_finish_of(p) != LT_FINISH_TILE ? 0 : lt_emit_cost(level->isa, p);
     return 1000 + products + there + back + waits + tiles * 4 * filters * (0.05 + points);
 }
