@@ -232,7 +232,8 @@ typedef struct lt_attention {
     int64_t batch, heads, kv_heads, q_len, k_len, head, v_head; /* q, k, v and y lie inside their tensors */
     lt_attention_steps q, k, v, y;
     float scale, softcap; /* softcap 0: none */
-    bool causal;          /* row i sees keys 0 .. i */
+    bool causal;          /* row i sees keys 0 .. i + shift */
+    int64_t shift;
     lt_attention_empty empty;
 } lt_attention;
 

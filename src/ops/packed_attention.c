@@ -5,7 +5,8 @@
  *   q k v y    how an operand lies: "bsw" [batch, rows, width], "sbw" [rows, batch, width], "bhsd" [batch, heads, rows, lanes]; keys also "bhds"
  *   offsets    of q, k, v: first lane of head 0 within the width; 0 by default
  *   steps      of q, k, v: lanes from one head to the next within the width; the head's size by default
- *   scale      of the products; softcap, is_causal as in ONNX's Attention (without a cache)
+ *   scale      of the products; softcap as in ONNX's Attention
+ *   is_causal  1: row i sees keys 0 .. i; 2: the last row sees all keys, the one before it all but one, and so on
  *   empty      what rows without any weight give: "nan" (softmax), "masked" (zeros if all is hidden), "zero" (zeros instead of any NaN)
  *
  * Behind q, k and v come addends of the scores, each broadcast to [batch, heads, rows, keys]; a first extent that divides the batch repeats. A bool
@@ -117,6 +118,7 @@ lathe_status lt_attention_read(const lathe_attr *attrs, size_t n_attrs, const in
         out->batch = batch;
         *(i == 0 ? &out->q_len : &out->k_len) = rows;
     }
+    out->shift = lt_attr_i(attrs, n_attrs, "is_causal", 0) == 2 ? out->k_len - out->q_len : 0;
     layout l = layout_of(attrs, n_attrs, 3);
     int64_t width = out->heads * out->v_head,
             as3[] = { l == SBW ? out->q_len : out->batch, l == SBW ? out->batch : out->q_len, width };
@@ -207,7 +209,7 @@ static void addends(void *user, int64_t b, int64_t h, int64_t i, double *bias)
     const packed *p = user;
     const lt_attention *a = &p->attend.a;
     for (int64_t j = 0; j < a->k_len; j++) {
-        bias[j] = a->causal && j > i ? -INFINITY : 0;
+        bias[j] = a->causal && j > i + a->shift ? -INFINITY : 0;
     }
     for (int n = 0; n < p->n; n++) {
         const lt_attention_addend *w = &p->walk[n];
@@ -280,6 +282,10 @@ static const char *const samples_packed[] = {
     "is_causal = 1, offsets = [0, 2, 4], steps = [6, 6, 6]> (x, x, x)",
     "f32[1,2,2] x = {nan, 1.0, 2.0, 3.0}, f32[2,2] m = {-inf, -inf, 0.0, 0.0} | y = lathe.PackedAttention <q_num_heads "
     "= 1, head_size = 2, scale = 1.0, empty = \"zero\"> (x, x, x, m)",
+    "f32[1,2,4] q = rand(1), f32[1,5,4] k = rand(2) | y = lathe.PackedAttention <q_num_heads = 1, head_size = 4, scale "
+    "= 1.0, is_causal = 2> (q, k, k)",
+    "f32[1,3,4] q = rand(1), f32[1,2,4] k = rand(2) | y = lathe.PackedAttention <q_num_heads = 1, head_size = 4, scale "
+    "= 1.0, is_causal = 2, empty = \"masked\"> (q, k, k)",
     "f16[1,0,4] x = rand(1), f16[1,2,4] k = rand(1) | y = lathe.PackedAttention <q_num_heads = 1, head_size = 4, scale "
     "= 1.0> (x, k, k)",
     NULL,

@@ -13,6 +13,7 @@ const char *const lt_pipeline[] = {
     "drop-identity",
     "merge-common",       /* before raising, so that shared weights stay shared */
     "raise-quantized",
+    "pack-attention",
     "fuse-attention",     /* before anything moves the transposes and scales that it looks for */
     "fuse-layer-norm",
     "fold-scale-into-norm",

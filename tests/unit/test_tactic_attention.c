@@ -106,7 +106,7 @@ static void one(uint64_t seed)
     tc_ints(&c, "offsets", 3, offsets);
     tc_ints(&c, "steps", 3, steps);
     if (tc_chance(r, 3)) {
-        tc_int(&c, "is_causal", 1);
+        tc_int(&c, "is_causal", tc_range(r, 1, 2));
     }
     if (tc_chance(r, 5)) {
         tc_float(&c, "softcap", 2.0f);

@@ -375,7 +375,8 @@ static void weight_block(const attention *t, const block *b)
         for (int i = 0; i < t->n; i++) {
             at[i] = addend_row(&t->walk[i], b->batch, b->head, b->row + r);
         }
-        int64_t end = b->key + b->keys, last = a->causal && b->row + r + 1 < end ? b->row + r + 1 : end;
+        int64_t end = b->key + b->keys,
+                last = a->causal && b->row + r + 1 + a->shift < end ? b->row + r + 1 + a->shift : end;
         top = t->plain ? add_rows(t, x, at, 1, b->key, b->keys) : finish_scores(t, x, at, b->key, b->keys, last, &open);
         if (!b->first) {
             open = t->open[r] > open ? t->open[r] : open;
@@ -448,7 +449,8 @@ static void empty_rows(const attention *t, const block *b)
 static void run_rows(attention *t, block *b)
 {
     const lt_attention *a = &t->a;
-    int64_t seen = a->causal && b->row + b->rows < a->k_len ? b->row + b->rows : a->k_len;
+    int64_t last = b->row + b->rows + a->shift, seen = a->causal && last < a->k_len ? last : a->k_len;
+    seen = seen < 1 ? 1 : seen; /* rows that see nothing: one hidden key */
     if (a->k_len == 0) {
         empty_rows(t, b);
         return;
