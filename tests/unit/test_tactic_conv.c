@@ -39,6 +39,27 @@ static void choose(tc_random *r, shape *s, bool depthwise)
     }
 }
 
+/* What networks are made of: a few more channels, kernels of 3 with pads of as much, wider images. */
+static void choose_usual(tc_random *r, shape *s)
+{
+    s->n = tc_chance(r, 4) ? 1 : 2;
+    s->batch = tc_range(r, 1, 2);
+    s->groups = tc_chance(r, 4) ? 2 : 1;
+    s->channels = tc_range(r, 8, 20);
+    s->filters = tc_range(r, 8, 40);
+    int64_t kernel = tc_chance(r, 5)   ? 5
+                     : tc_chance(r, 5) ? 1
+                                       : 3,
+            stride = tc_chance(r, 3) ? 2 : 1, dilation = tc_chance(r, 5) ? tc_range(r, 2, 6) : 1;
+    for (int i = 0; i < s->n; i++) {
+        s->kernel[i] = kernel;
+        s->stride[i] = stride;
+        s->dilation[i] = dilation;
+        s->pads[i] = s->pads[s->n + i] = kernel / 2 * dilation;
+        s->in[i] = tc_range(r, 3, 21);
+    }
+}
+
 static int64_t result(const shape *s, int i, bool same)
 {
     if (same) {
@@ -47,13 +68,17 @@ static int64_t result(const shape *s, int i, bool same)
     return (s->in[i] + s->pads[i] + s->pads[s->n + i] - s->dilation[i] * (s->kernel[i] - 1) - 1) / s->stride[i] + 1;
 }
 
-static void one_conv(uint64_t seed, bool depthwise)
+static void one_conv(uint64_t seed, bool depthwise, bool usual)
 {
     static tc_case c;
     shape s = { 0 };
     tc_begin(&c, seed, "Conv", "");
     tc_random *r = &c.random;
-    choose(r, &s, depthwise);
+    if (usual) {
+        choose_usual(r, &s);
+    } else {
+        choose(r, &s, depthwise);
+    }
     bool same = tc_chance(r, 6);
     int rank = s.n + 2;
     int64_t x[5] = { s.batch, s.groups * s.channels }, w[5] = { s.groups * s.filters, s.channels },
@@ -95,7 +120,10 @@ static void random_convolutions(void **state)
     (void)state;
     tc_reset();
     for (uint64_t seed = 1; seed <= 150; seed++) {
-        one_conv(seed, seed % 3 == 0);
+        one_conv(seed, seed % 3 == 0, false);
+    }
+    for (uint64_t seed = 1001; seed <= 1040; seed++) {
+        one_conv(seed, false, true);
     }
     tc_all_fitted("Conv", "");
 }
