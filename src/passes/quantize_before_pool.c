@@ -1,6 +1,7 @@
 /*
  * quantize_before_pool.c - pass quantize-before-pool: QuantizeLinear behind a MaxPool that nobody else reads moves in front of it. Rounding keeps the order
- * of numbers, so the result is the same; the pool works on bytes, and what computes its input can quantize on the way.
+ * of numbers, so the result is the same; the pool works on bytes, and what computes its input can quantize on the way. When the input was dequantized by the
+ * same numbers, both go away.
  */
 #include "passes/passes_internal.h"
 
@@ -50,6 +51,40 @@ static const lt_node *find_pool(lt_pass_call *c, const lt_node *quantize)
     return pool;
 }
 
+/* The same number in both, for sure: the assumption is recorded. */
+static bool same_number(lt_pass_call *c, const lt_value *a, const lt_value *b, lathe_status *status)
+{
+    double x, y;
+    *status = LATHE_OK;
+    if (a == NULL || b == NULL || a == b) {
+        return a == b;
+    }
+    if (a->type.dtype != b->type.dtype || !lt_value_is_constant(a) || !lt_value_is_constant(b) || !lt_peek_scalar(a, &x) || !lt_peek_scalar(b, &y) ||
+        x != y) {
+        return false;
+    }
+    *status = lt_graph_assume(c->graph, a->id, LT_ASSUME_BYTES, 0, c->diag);
+    *status = *status == LATHE_OK ? lt_graph_assume(c->graph, b->id, LT_ASSUME_BYTES, 0, c->diag) : *status;
+    return *status == LATHE_OK;
+}
+
+/* Bytes that the pool's input was made of by the very numbers that quantize its result: the pool can take them as they are. */
+static lathe_status find_bytes(lt_pass_call *c, const lt_node *quantize, const lt_value *input, lt_value_id *out)
+{
+    const lt_graph *graph = c->graph;
+    const lt_node *def = input->kind == LT_VALUE_RESULT && !lt_value_is_constant(input) ? lt_node_get(graph, input->def) : NULL;
+    lathe_status status = LATHE_OK;
+    *out = (lt_value_id){ 0, 0 };
+    if (def == NULL || !lt_node_is(def, "DequantizeLinear") || lt_node_in(graph, def, 0)->type.dtype != lt_node_out(graph, quantize, 0)->type.dtype) {
+        return LATHE_OK;
+    }
+    if (same_number(c, lt_node_in(graph, def, 1), lt_node_in(graph, quantize, 1), &status) &&
+        same_number(c, lt_node_in(graph, def, 2), lt_node_in(graph, quantize, 2), &status)) {
+        *out = def->inputs[0];
+    }
+    return status;
+}
+
 static lathe_status rewrite(lt_pass_call *c, lt_node_id id, lt_node_id pool_id)
 {
     lt_graph *graph = c->graph;
@@ -62,14 +97,20 @@ static lathe_status rewrite(lt_pass_call *c, lt_node_id id, lt_node_id pool_id)
     }
     LT_TRY(lt_edit_consume(graph, pool_id, c->diag));
     LT_TRY(lt_edit_consume(graph, id, c->diag));
-    LT_TRY(lt_make_node(&step, "QuantizeLinear", quantize->attrs, quantize->n_attrs, in, n, &bytes));
+    LT_TRY(find_bytes(c, quantize, lt_node_in(graph, pool, 0), &bytes));
+    if (lt_value_none(bytes)) {
+        quantize = lt_node_get(graph, id);
+        LT_TRY(lt_make_node(&step, "QuantizeLinear", quantize->attrs, quantize->n_attrs, in, n, &bytes));
+    }
     pool = lt_node_get(graph, pool_id);
     step.at = id;
     LT_TRY(lt_make_node(&step, "MaxPool", pool->attrs, pool->n_attrs, &bytes, 1, &made));
     LT_TRY(lt_finish_replace(graph, lt_node_get(graph, id)->outputs[0], made, true, c->diag));
     c->changed = true;
     LT_TRY(lt_remove_unused(graph, id, c->diag));
-    return lt_remove_unused(graph, pool_id, c->diag);
+    lt_node_id before = lt_value_get(graph, in[0])->kind == LT_VALUE_RESULT ? lt_value_get(graph, in[0])->def : pool_id;
+    LT_TRY(lt_remove_unused(graph, pool_id, c->diag));
+    return lt_node_same(before, pool_id) ? LATHE_OK : lt_remove_unused(graph, before, c->diag);
 }
 
 static lathe_status visit(lt_pass_call *c, lt_node_id id)

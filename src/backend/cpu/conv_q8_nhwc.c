@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BAND_BYTES = 1 << 17, WINDOW_MAX = 4096 };
+enum { BAND_BYTES = 1 << 18, WINDOW_MAX = 4096 };
 
 typedef struct layout { /* offsets in a thread's scratch */
     size_t sums, row_sums, taps, panels, ones, band, total;
@@ -332,7 +332,7 @@ static double cost_of(const lt_q8_isa *isa, const lathe_problem *problem, const 
     double sums = pixels * groups * panels * quads * isa->nr * 8 * idle / isa->gops;
     if (is_depthwise(lt_conv_groups(problem), w->dims[0].opt, w->dims[1].opt)) {
         panels = ceil(groups / isa->nr) / groups;
-        sums = pixels * groups * panels * taps * isa->nr * 0.025 * (32.0 / isa->nr);
+        sums = pixels * groups * panels * taps * (isa->gops > 300 ? 0.7 : 0.9);
     }
     double results = pixels * groups * panels * isa->nr * (6.0 / isa->nr);
     results += direct ? 0 : pixels * groups * filters * lt_tile_cost(isa->isa, problem);
