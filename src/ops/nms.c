@@ -86,14 +86,9 @@ static bool overlaps(const box *a, float area_a, const box *b, float area_b, flo
  */
 enum { BINS = 512, TOGETHER = 16 };
 
-typedef struct shelved {
-    box place;
-    float area;
-} shelved;
-
-/* Boxes of one bin that lie together in memory. */
+/* Boxes of one bin that lie together in memory; places that are free never overlap. */
 typedef struct drawer {
-    shelved items[TOGETHER];
+    float y1[TOGETHER], x1[TOGETHER], y2[TOGETHER], x2[TOGETHER], area[TOGETHER];
     int64_t count, next; /* next: of the same bin; -1: none */
 } drawer;
 
@@ -136,13 +131,28 @@ static void shelf_start(shelf *s, const float *boxes, int64_t n, bool centered)
     }
 }
 
-/* Almost always false when boxes do not overlap by the threshold, never when they do: without branches, and without a division. */
-static inline bool may_overlap(const box *a, float area_a, const box *b, float area_b, float threshold)
+/* Almost always false when no box overlaps by the threshold, never when one does: without branches, and without a division. */
+static bool may_overlap(const drawer *d, const box *now, float area, float threshold)
 {
-    float height = (a->y2 < b->y2 ? a->y2 : b->y2) - (a->y1 > b->y1 ? a->y1 : b->y1);
-    float width = (a->x2 < b->x2 ? a->x2 : b->x2) - (a->x1 > b->x1 ? a->x1 : b->x1);
-    float common = (height > 0.0f ? height : 0.0f) * width;
-    return common > 0.99f * threshold * (area_a + area_b - common);
+    int any = 0;
+    for (int j = 0; j < TOGETHER; j++) {
+        float height = (now->y2 < d->y2[j] ? now->y2 : d->y2[j]) - (now->y1 > d->y1[j] ? now->y1 : d->y1[j]);
+        float width = (now->x2 < d->x2[j] ? now->x2 : d->x2[j]) - (now->x1 > d->x1[j] ? now->x1 : d->x1[j]);
+        float common = (height > 0.0f ? height : 0.0f) * width;
+        any |= common > threshold * (area + d->area[j] - common);
+    }
+    return any != 0;
+}
+
+static bool drawer_overlaps(const drawer *d, const box *now, float area, float threshold)
+{
+    for (int64_t j = 0; j < d->count; j++) {
+        box other = { d->y1[j], d->x1[j], d->y2[j], d->x2[j] };
+        if (overlaps(now, area, &other, d->area[j], threshold)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool shelf_overlaps(const shelf *s, const box *now, float area, float threshold)
@@ -152,13 +162,10 @@ static bool shelf_overlaps(const shelf *s, const box *now, float area, float thr
     }
     int64_t first = bin_of(s, (double)now->x1 - s->widest), last = bin_of(s, (double)now->x2);
     for (int64_t bin = first > 0 ? first - 1 : 0; bin <= last; bin++) { /* one more, for what rounding does */
-        for (int64_t d = s->head[bin]; d >= 0; d = s->drawers[d].next) {
-            for (int64_t j = 0; j < s->drawers[d].count; j++) {
-                const shelved *item = &s->drawers[d].items[j];
-                if (may_overlap(now, area, &item->place, item->area, threshold) &&
-                    overlaps(now, area, &item->place, item->area, threshold)) {
-                    return true;
-                }
+        for (int64_t i = s->head[bin]; i >= 0; i = s->drawers[i].next) {
+            if (may_overlap(&s->drawers[i], now, area, 0.99f * threshold) &&
+                drawer_overlaps(&s->drawers[i], now, area, threshold)) {
+                return true;
             }
         }
     }
@@ -173,12 +180,20 @@ static void shelf_put(shelf *s, const box *now, float area)
     }
     int64_t bin = bin_of(s, (double)now->x1);
     if (s->head[bin] < 0 || s->drawers[s->head[bin]].count == TOGETHER) {
-        s->drawers[s->used].count = 0;
-        s->drawers[s->used].next = s->head[bin];
+        drawer *fresh = &s->drawers[s->used];
+        *fresh = (drawer){ .next = s->head[bin] };
+        for (int j = 0; j < TOGETHER; j++) {
+            fresh->area[j] = INFINITY;
+        }
         s->head[bin] = s->used++;
     }
     drawer *d = &s->drawers[s->head[bin]];
-    d->items[d->count++] = (shelved){ *now, area };
+    int64_t j = d->count++;
+    d->y1[j] = now->y1;
+    d->x1[j] = now->x1;
+    d->y2[j] = now->y2;
+    d->x2[j] = now->x2;
+    d->area[j] = area;
     s->widest = width > s->widest ? width : s->widest;
 }
 

@@ -5,6 +5,8 @@
  */
 #include "ops/move.h"
 
+#include <string.h>
+
 static lathe_status infer_topk(lt_infer *c)
 {
     const lt_type *x = c->in[0];
@@ -67,9 +69,21 @@ static void sift_down(entry *heap, int64_t n, int64_t at)
     }
 }
 
+/* lt_sort_key of floats, without asking for the type of each. */
+static int64_t float_key(const void *data, int64_t index)
+{
+    float value;
+    int32_t bits;
+    memcpy(&value, (const char *)data + index * (int64_t)sizeof value, sizeof value);
+    value += 0.0f; /* -0 becomes 0 */
+    memcpy(&bits, &value, sizeof bits);
+    return value != value ? INT64_MAX : bits >= 0 ? bits : (int64_t)INT32_MIN - bits;
+}
+
 static entry entry_at(const lt_tensor *x, int64_t first, int64_t step, int64_t i, bool largest)
 {
-    int64_t key = lt_sort_key(x->dtype, x->data, first + i * step);
+    int64_t at = first + i * step;
+    int64_t key = x->dtype == LATHE_DTYPE_F32 ? float_key(x->data, at) : lt_sort_key(x->dtype, x->data, at);
     return (entry){ largest ? ~key : key, i };
 }
 
