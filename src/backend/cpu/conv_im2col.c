@@ -100,7 +100,9 @@ int lt_im2col_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
     double products = opt(x, 0) * groups, limit = 512.0 * 1024 / (4 * isa->nr) / (k > 0 ? k : 1);
     double once = lt_product_cost(isa, problem, m, n, k, n * k * 2.2),
            memory = lt_problem_bytes(problem) * 0.03; /* counted once, not per product */
-    fit->cost = 500 + products * (once - 500 - memory) + memory + products * (limit < 1 ? n * k * 0.1 : 0);
+    /* A product of few rows may wait for all of the problem's memory by itself: what is left of it is its sums, at least. */
+    double least = 2 * (m + 1) * n * k / isa->gflops + n * k * 0.5, each = once - 500 - memory;
+    fit->cost = 500 + products * (each > least ? each : least) + memory + products * (limit < 1 ? n * k * 0.1 : 0);
     return 1;
 }
 
