@@ -26,6 +26,7 @@ const char *const lt_pipeline[] = {
     "fold-bn-into-quantized",
     "quantize-before-pool", /* so that convolutions quantize their own results */
     "sink-transposes",
+    "fold-scale-into-matmul", /* with what came next to products just now */
     "drop-identity",      /* what raising and folding left */
     "merge-common",
     "dead-code",
