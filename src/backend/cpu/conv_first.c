@@ -196,14 +196,9 @@ static void run_share(const worker *w, const lt_share *share)
     }
 }
 
-static size_t align64(size_t n)
-{
-    return (n + 63) / 64 * 64;
-}
-
 static size_t thread_bytes(const shape *s, const lathe_problem *p)
 {
-    return align64(lt_emit_scratch(p)) + align64((size_t)s->most_strip * sizeof(float));
+    return lt_more_align(lt_emit_scratch(p)) + lt_more_align((size_t)s->most_strip * sizeof(float));
 }
 
 size_t lt_first_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
@@ -221,7 +216,7 @@ lathe_status lt_first_run(const lt_cpu_isa *isa, const lathe_gang *gang, const l
     const float *bias;
     LT_TRY(read_shape(isa, call->problem, call->in, call->out, &s, diag));
     char *scratch = (char *)call->scratch + thread_bytes(&s, call->problem) * (size_t)gang->index;
-    worker w = { .s = &s, .strip = (float *)(void *)(scratch + align64(lt_emit_scratch(call->problem))) };
+    worker w = { .s = &s, .strip = (float *)(void *)(scratch + lt_more_align(lt_emit_scratch(call->problem))) };
     (void)lt_root_operand(call->problem, 0, &nx);
     (void)lt_root_operand(call->problem, 1, &nw);
     w.x = call->in[nx].data;

@@ -11,6 +11,12 @@
 LT_DRIVER(up);    /* conv_up.c */
 LT_DRIVER(first); /* conv_first.c */
 
+/* Bytes, rounded up so that what lies behind them starts at a cache line. */
+static inline size_t lt_more_align(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+
 /* The activations are no constant, the weights are one that may be packed. 0 and the reason when not. */
 int lt_more_weights(const lathe_problem *problem, lathe_fit *fit);
 /* The bias of the root's input `slot`, of `filters` elements; NULL when there is none. */

@@ -314,16 +314,11 @@ typedef struct layout {
     size_t taps, rows, total;
 } layout;
 
-static size_t align64(size_t n)
-{
-    return (n + 63) / 64 * 64;
-}
-
 static layout scratch_layout(const shape *s, const lathe_problem *p)
 {
-    layout l = { .taps = align64(lt_emit_scratch(p)) };
-    l.rows = l.taps + align64((size_t)s->o.taps * sizeof(int64_t));
-    l.total = l.rows + align64((size_t)(s->o.taps * s->o.channels + PAD) * ROWS * sizeof(float));
+    layout l = { .taps = lt_more_align(lt_emit_scratch(p)) };
+    l.rows = l.taps + lt_more_align((size_t)s->o.taps * sizeof(int64_t));
+    l.total = l.rows + lt_more_align((size_t)(s->o.taps * s->o.channels + PAD) * ROWS * sizeof(float));
     return l;
 }
 

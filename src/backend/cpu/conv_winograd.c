@@ -128,18 +128,13 @@ typedef struct layout { /* of one thread's scratch */
     size_t zeros, v, m, total;
 } layout;
 
-static size_t align64(size_t n)
-{
-    return (n + 63) / 64 * 64;
-}
-
 static layout scratch_layout(const lt_winograd *level, const shape *s, const lathe_problem *p)
 {
     int64_t block = s->tiles < s->only ? s->tiles : s->only;
-    layout l = { .zeros = align64(lt_emit_scratch(p)) };
-    l.v = l.zeros + align64((size_t)s->c.channels * sizeof(float));
-    l.m = l.v + align64((size_t)(block * s->c.channels + APART) * POINTS * sizeof(float));
-    l.total = l.m + align64((size_t)(block * level->isa->nr + APART) * POINTS * sizeof(float));
+    layout l = { .zeros = lt_more_align(lt_emit_scratch(p)) };
+    l.v = l.zeros + lt_more_align((size_t)s->c.channels * sizeof(float));
+    l.m = l.v + lt_more_align((size_t)(block * s->c.channels + APART) * POINTS * sizeof(float));
+    l.total = l.m + lt_more_align((size_t)(block * level->isa->nr + APART) * POINTS * sizeof(float));
     return l;
 }
 
