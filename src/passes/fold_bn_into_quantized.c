@@ -16,20 +16,25 @@ typedef struct folding {
 static bool constant_at(const lt_graph *graph, const lt_node *node, uint32_t slot, lathe_dtype dtype)
 {
     const lt_value *value = lt_node_in(graph, node, slot);
-    return value != NULL && lt_value_is_constant(value) && value->type.cls == LT_TENSOR && (dtype == LATHE_DTYPE_UNDEFINED || value->type.dtype == dtype);
+    return value != NULL && lt_value_is_constant(value) && value->type.cls == LT_TENSOR &&
+           (dtype == LATHE_DTYPE_UNDEFINED || value->type.dtype == dtype);
 }
 
 /* DequantizeLinear of a constant to f32 whose parameters are constants: single numbers, or one for each index of axis 0. */
 static const lt_node *dequantized(const lt_graph *graph, const lt_value *value)
 {
-    const lt_node *node = value != NULL && value->kind == LT_VALUE_RESULT && !lt_value_is_constant(value) ? lt_node_get(graph, value->def) : NULL;
-    if (node == NULL || !lt_node_is(node, "DequantizeLinear") || value->type.dtype != LATHE_DTYPE_F32 || !constant_at(graph, node, 0, LATHE_DTYPE_UNDEFINED) ||
-        !constant_at(graph, node, 1, LATHE_DTYPE_F32) || lt_attr_i(node->attrs, node->n_attrs, "block_size", 0) != 0) {
+    const lt_node *node = value != NULL && value->kind == LT_VALUE_RESULT && !lt_value_is_constant(value)
+                              ? lt_node_get(graph, value->def)
+                              : NULL;
+    if (node == NULL || !lt_node_is(node, "DequantizeLinear") || value->type.dtype != LATHE_DTYPE_F32 ||
+        !constant_at(graph, node, 0, LATHE_DTYPE_UNDEFINED) || !constant_at(graph, node, 1, LATHE_DTYPE_F32) ||
+        lt_attr_i(node->attrs, node->n_attrs, "block_size", 0) != 0) {
         return NULL;
     }
     lt_grain scale = lt_param_grain(lt_node_in(graph, node, 1)), zero = lt_param_grain(lt_node_in(graph, node, 2));
     bool wide = scale == LT_GRAIN_AXIS || zero == LT_GRAIN_AXIS;
-    if (scale == LT_GRAIN_BAD || zero == LT_GRAIN_BAD || (wide && lt_attr_i(node->attrs, node->n_attrs, "axis", 1) != 0) ||
+    if (scale == LT_GRAIN_BAD || zero == LT_GRAIN_BAD ||
+        (wide && lt_attr_i(node->attrs, node->n_attrs, "axis", 1) != 0) ||
         (lt_node_in(graph, node, 2) != NULL && !constant_at(graph, node, 2, LATHE_DTYPE_UNDEFINED))) {
         return NULL;
     }
@@ -40,8 +45,10 @@ static bool find_conv(folding *f, const lt_node *bn)
 {
     const lt_graph *graph = f->r.c->graph;
     const lt_value *x = lt_node_in(graph, bn, 0);
-    const lt_node *conv = x != NULL && x->kind == LT_VALUE_RESULT && !lt_value_is_constant(x) ? lt_node_get(graph, x->def) : NULL;
-    if (conv == NULL || !lt_node_is(conv, "Conv") || conv->region != bn->region || lt_attr_i(conv->attrs, conv->n_attrs, "exact_int", 0) != 0) {
+    const lt_node *conv =
+        x != NULL && x->kind == LT_VALUE_RESULT && !lt_value_is_constant(x) ? lt_node_get(graph, x->def) : NULL;
+    if (conv == NULL || !lt_node_is(conv, "Conv") || conv->region != bn->region ||
+        lt_attr_i(conv->attrs, conv->n_attrs, "exact_int", 0) != 0) {
         return false;
     }
     const lt_node *weights = dequantized(graph, lt_node_in(graph, conv, 1));
@@ -126,7 +133,8 @@ static lathe_status rewrite(const folding *f)
     LT_TRY(factor_of(f, &factor));
     LT_TRY(lt_make_binary(&f->r.fold, "Mul", lt_node_get(graph, f->weights)->inputs[1], factor, &scale));
     const lt_node *weights = lt_node_get(graph, f->weights);
-    LT_TRY(lt_raise_dequantize(&f->r, weights->inputs[0], scale, weights->n_inputs > 2 ? weights->inputs[2] : (lt_value_id){ 0, 0 }, 0, &in[1]));
+    LT_TRY(lt_raise_dequantize(&f->r, weights->inputs[0], scale,
+                               weights->n_inputs > 2 ? weights->inputs[2] : (lt_value_id){ 0, 0 }, 0, &in[1]));
     LT_TRY(new_bias(f, factor, &in[2]));
     in[0] = lt_node_get(graph, f->conv)->inputs[0];
     LT_TRY(lt_raise_real(&f->r, "Conv", lt_node_get(graph, f->conv), false, in, 3, &made));
@@ -135,7 +143,8 @@ static lathe_status rewrite(const folding *f)
     LT_TRY(lt_remove_unused(graph, f->bn, c->diag));
     LT_TRY(lt_remove_unused(graph, f->conv, c->diag));
     LT_TRY(lt_remove_unused(graph, f->weights, c->diag));
-    return lt_value_none(f->number) && lt_node_get(graph, f->bias) != NULL ? lt_remove_unused(graph, f->bias, c->diag) : LATHE_OK;
+    return lt_value_none(f->number) && lt_node_get(graph, f->bias) != NULL ? lt_remove_unused(graph, f->bias, c->diag)
+                                                                           : LATHE_OK;
 }
 
 static lathe_status visit(lt_pass_call *c, lt_node_id id)

@@ -13,7 +13,8 @@ static bool positive(lt_pass_call *c, const lt_value *scale, lathe_status *statu
     if (scale == NULL || !lt_value_is_constant(scale) || !lt_peek_scalar(scale, &number) || !(number > 0)) {
         return false;
     }
-    *status = lt_graph_assume(c->graph, scale->id, scale->kind == LT_VALUE_INPUT ? LT_ASSUME_SIGN : LT_ASSUME_BYTES, 1, c->diag);
+    *status = lt_graph_assume(c->graph, scale->id, scale->kind == LT_VALUE_INPUT ? LT_ASSUME_SIGN : LT_ASSUME_BYTES, 1,
+                              c->diag);
     return *status == LATHE_OK;
 }
 
@@ -34,18 +35,23 @@ static bool one_element(const lt_value *value)
 static const lt_node *find_pool(lt_pass_call *c, const lt_node *quantize)
 {
     const lt_graph *graph = c->graph;
-    const lt_value *x = lt_node_in(graph, quantize, 0), *y = lt_node_out(graph, quantize, 0), *zero = lt_node_in(graph, quantize, 2);
-    const lt_node *pool = x != NULL && x->kind == LT_VALUE_RESULT && x->def_index == 0 && !lt_value_is_constant(x) ? lt_node_get(graph, x->def) : NULL;
+    const lt_value *x = lt_node_in(graph, quantize, 0), *y = lt_node_out(graph, quantize, 0),
+                   *zero = lt_node_in(graph, quantize, 2);
+    const lt_node *pool = x != NULL && x->kind == LT_VALUE_RESULT && x->def_index == 0 && !lt_value_is_constant(x)
+                              ? lt_node_get(graph, x->def)
+                              : NULL;
     if (pool == NULL || !lt_node_is(pool, "MaxPool") || pool->region != quantize->region || y == NULL ||
         (y->type.dtype != LATHE_DTYPE_I8 && y->type.dtype != LATHE_DTYPE_U8)) {
         return NULL;
     }
     const lt_value *indices = lt_node_out(graph, pool, 1), *input = lt_node_in(graph, pool, 0);
-    if ((indices != NULL && !lt_value_unused(indices)) || !one_element(lt_node_in(graph, quantize, 1)) || (zero != NULL && !one_element(zero))) {
+    if ((indices != NULL && !lt_value_unused(indices)) || !one_element(lt_node_in(graph, quantize, 1)) ||
+        (zero != NULL && !one_element(zero))) {
         return NULL;
     }
     if (!lt_value_single(x) || !lt_value_single(input)) {
-        lt_pass_note(c, quantize, "stays behind the pool: '%s' has other uses", lt_value_single(x) ? input->name : x->name);
+        lt_pass_note(c, quantize, "stays behind the pool: '%s' has other uses",
+                     lt_value_single(x) ? input->name : x->name);
         return NULL;
     }
     return pool;
@@ -59,8 +65,8 @@ static bool same_number(lt_pass_call *c, const lt_value *a, const lt_value *b, l
     if (a == NULL || b == NULL || a == b) {
         return a == b;
     }
-    if (a->type.dtype != b->type.dtype || !lt_value_is_constant(a) || !lt_value_is_constant(b) || !lt_peek_scalar(a, &x) || !lt_peek_scalar(b, &y) ||
-        x != y) {
+    if (a->type.dtype != b->type.dtype || !lt_value_is_constant(a) || !lt_value_is_constant(b) ||
+        !lt_peek_scalar(a, &x) || !lt_peek_scalar(b, &y) || x != y) {
         return false;
     }
     *status = lt_graph_assume(c->graph, a->id, LT_ASSUME_BYTES, 0, c->diag);
@@ -72,10 +78,12 @@ static bool same_number(lt_pass_call *c, const lt_value *a, const lt_value *b, l
 static lathe_status find_bytes(lt_pass_call *c, const lt_node *quantize, const lt_value *input, lt_value_id *out)
 {
     const lt_graph *graph = c->graph;
-    const lt_node *def = input->kind == LT_VALUE_RESULT && !lt_value_is_constant(input) ? lt_node_get(graph, input->def) : NULL;
+    const lt_node *def =
+        input->kind == LT_VALUE_RESULT && !lt_value_is_constant(input) ? lt_node_get(graph, input->def) : NULL;
     lathe_status status = LATHE_OK;
     *out = (lt_value_id){ 0, 0 };
-    if (def == NULL || !lt_node_is(def, "DequantizeLinear") || lt_node_in(graph, def, 0)->type.dtype != lt_node_out(graph, quantize, 0)->type.dtype) {
+    if (def == NULL || !lt_node_is(def, "DequantizeLinear") ||
+        lt_node_in(graph, def, 0)->type.dtype != lt_node_out(graph, quantize, 0)->type.dtype) {
         return LATHE_OK;
     }
     if (same_number(c, lt_node_in(graph, def, 1), lt_node_in(graph, quantize, 1), &status) &&

@@ -161,8 +161,9 @@ static uint16_t one_scale(tc_case *c)
 static uint16_t one_zero(tc_case *c, lathe_dtype type)
 {
     int64_t one = 1;
-    return tc_chance(&c->random, 2) ? tc_instr(c, -1, LATHE_PW_CONST, type, 0, NULL, type == LATHE_DTYPE_U8 ? 101 : 0, 0)
-                                    : tc_load_axis(c, -1, tc_input(c, type, 0, &one, LATHE_OPERAND_CONSTANT), -1);
+    return tc_chance(&c->random, 2)
+               ? tc_instr(c, -1, LATHE_PW_CONST, type, 0, NULL, type == LATHE_DTYPE_U8 ? 101 : 0, 0)
+               : tc_load_axis(c, -1, tc_input(c, type, 0, &one, LATHE_OPERAND_CONSTANT), -1);
 }
 
 static uint16_t through(tc_case *c, lathe_pw_op op, lathe_dtype type, lathe_dtype grid_type, uint16_t x)
@@ -193,7 +194,8 @@ static void usual_epilogue(tc_case *c, int rank, const int64_t *dims)
     if (tc_chance(r, 3)) { /* a number for each column */
         int64_t shape[4] = { 1, dims[1], 1, 1 };
         int tall = rank == 4 ? (int)tc_range(r, 3, 4) : (int)tc_range(r, 1, 2);
-        uint16_t n = tc_input(c, LATHE_DTYPE_F32, tall, tall == 3 || tall == 1 ? shape + 1 : shape, LATHE_OPERAND_CONSTANT);
+        uint16_t n =
+            tc_input(c, LATHE_DTYPE_F32, tall, tall == 3 || tall == 1 ? shape + 1 : shape, LATHE_OPERAND_CONSTANT);
         uint16_t args[2] = { v, tc_load(c, -1, n, rank, dims) };
         v = tc_instr(c, -1, LATHE_PW_ADD, LATHE_DTYPE_F32, 2, args, 0, 0);
     }
@@ -225,7 +227,8 @@ static void usual_matmul(uint64_t seed)
     static tc_case c;
     tc_begin(&c, seed, "MatMul", "");
     tc_random *r = &c.random;
-    int64_t m = tc_range(r, 1, 40), n = tc_range(r, 1, 100), k = tc_range(r, 1, 70), a[2] = { m, k }, b[2] = { k, n }, y[2] = { m, n };
+    int64_t m = tc_range(r, 1, 40), n = tc_range(r, 1, 100), k = tc_range(r, 1, 70), a[2] = { m, k }, b[2] = { k, n },
+            y[2] = { m, n };
     dequantize(&c, 0, tc_input(&c, grid(r), 2, a, 0), -1);
     dequantize(&c, 1, tc_input(&c, grid(r), 2, b, LATHE_OPERAND_CONSTANT), 1);
     usual_epilogue(&c, 2, y);
@@ -238,8 +241,10 @@ static void usual_conv(uint64_t seed)
     tc_begin(&c, seed, "Conv", "");
     tc_random *r = &c.random;
     bool grouped = tc_chance(r, 5), depthwise = tc_chance(r, 4);
-    int64_t groups = depthwise ? tc_range(r, 2, 80) : grouped ? 2 : 1, x[4] = { tc_range(r, 1, 2) }, w[4], y[4], pads[4], strides[2],
-            dilations[2];
+    int64_t groups = depthwise ? tc_range(r, 2, 80)
+                     : grouped ? 2
+                               : 1,
+            x[4] = { tc_range(r, 1, 2) }, w[4], y[4], pads[4], strides[2], dilations[2];
     groups = depthwise && tc_chance(r, 3) ? 64 : groups;
     w[1] = depthwise ? 1 : tc_range(r, 1, 24);
     x[1] = groups * w[1];

@@ -74,7 +74,8 @@ static layout scratch_layout(const task *t, const lathe_problem *problem)
     const lt_q8_shape *s = &t->s;
     const lt_conv *c = &t->c;
     int64_t span = (c->out[2] - 1) * c->stride[2] + (c->kernel[2] - 1) * c->dilation[2] + 1;
-    size_t nr = (size_t)t->isa->nr, smallest = (size_t)(t->rows_under * (span > c->in[2] ? span : c->in[2]) * c->channels);
+    size_t nr = (size_t)t->isa->nr,
+           smallest = (size_t)(t->rows_under * (span > c->in[2] ? span : c->in[2]) * c->channels);
     layout l;
     l.sums = lt_q8_sink_scratch(problem);
     l.row_sums = l.sums + LT_Q8_MR * LT_Q8_NR * sizeof(int32_t);
@@ -119,8 +120,8 @@ static void split(task *t, int threads)
     t->panels_of_part = (t->s.panels + t->parts - 1) / t->parts;
 }
 
-static lathe_status describe(const lt_q8_isa *isa, const lathe_problem *problem, const lathe_buffer *in, const lathe_buffer *out,
-                             int threads, lt_q8 *q, task *t, lathe_diag *diag)
+static lathe_status describe(const lt_q8_isa *isa, const lathe_problem *problem, const lathe_buffer *in,
+                             const lathe_buffer *out, int threads, lt_q8 *q, task *t, lathe_diag *diag)
 {
     lathe_fit fit = { .struct_size = sizeof fit };
     LT_CHECK(diag, lt_q8_read(problem, &fit, q), problem->op);
@@ -134,7 +135,8 @@ static lathe_status describe(const lt_q8_isa *isa, const lathe_problem *problem,
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "the weights do not go with the groups");
     }
     t->merged = how == LT_Q8_CONV;
-    bool whole = t->depthwise ? c->channels % isa->nr == 0 : t->s.k % 4 == 0; /* nothing is read behind the last pixel */
+    bool whole =
+        t->depthwise ? c->channels % isa->nr == 0 : t->s.k % 4 == 0; /* nothing is read behind the last pixel */
     t->in_place = q->x.dtype == LATHE_DTYPE_U8 && whole && inside(c);
     t->compact = !t->in_place && c->taps == 1;
     t->step_x = t->compact ? 1 : c->stride[2];
@@ -209,7 +211,8 @@ typedef struct piece { /* pixels of one unit under one panel */
 } piece;
 
 /* `rows` results from a pixel of the output on. */
-static void finish(const worker *w, const piece *p, int64_t pixel, const int32_t *sums, const int32_t *row_sums, int rows)
+static void finish(const worker *w, const piece *p, int64_t pixel, const int32_t *sums, const int32_t *row_sums,
+                   int rows)
 {
     lt_q8_sink_put(&w->sink, p->panel, pixel * w->t->c.filters + p->filter, rows, p->cols, sums, row_sums);
 }
@@ -300,8 +303,8 @@ static void run_panel(worker *w, const uint8_t *a, int64_t group, int64_t number
 static void run_unit(worker *w, int64_t unit)
 {
     const task *t = w->t;
-    int64_t part = unit % t->parts, group = unit / t->parts % t->s.groups, band = unit / (t->parts * t->s.groups) % t->bands,
-            image = unit / (t->parts * t->s.groups * t->bands);
+    int64_t part = unit % t->parts, group = unit / t->parts % t->s.groups,
+            band = unit / (t->parts * t->s.groups) % t->bands, image = unit / (t->parts * t->s.groups * t->bands);
     int64_t first = band * t->band_rows, left = t->c.out[1] - first, rows = left < t->band_rows ? left : t->band_rows;
     const uint8_t *a = fetch_band(w, image, band, first, rows) + group * (t->c.channels / t->c.groups);
     int64_t begin = part * t->panels_of_part, end = begin + t->panels_of_part;
@@ -317,11 +320,12 @@ static double opt(const lathe_operand *o, int axis)
     return (double)o->dims[axis].opt;
 }
 
-static double cost_of(const lt_q8_isa *isa, const lathe_problem *problem, const lathe_operand *x, const lathe_operand *w,
-                      bool direct)
+static double cost_of(const lt_q8_isa *isa, const lathe_problem *problem, const lathe_operand *x,
+                      const lathe_operand *w, bool direct)
 {
     const lathe_operand *y = &problem->out[0];
-    double groups = (double)lt_conv_groups(problem), filters = opt(w, 0) / groups, k = opt(w, 1), pixels = opt(y, 0), taps = 1;
+    double groups = (double)lt_conv_groups(problem), filters = opt(w, 0) / groups, k = opt(w, 1), pixels = opt(y, 0),
+           taps = 1;
     for (int i = 2; i < x->rank; i++) {
         pixels *= opt(y, i);
         taps *= opt(w, i);
@@ -408,8 +412,8 @@ int lt_conv_q8_nhwc_fits(const lt_q8_isa *isa, const lathe_problem *problem, uin
     return 1;
 }
 
-size_t lt_conv_q8_nhwc_scratch(const lt_q8_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
-                               const lathe_buffer *out, int threads)
+size_t lt_conv_q8_nhwc_scratch(const lt_q8_isa *isa, const lathe_problem *problem, uint32_t config,
+                               const lathe_buffer *in, const lathe_buffer *out, int threads)
 {
     task t;
     lt_q8 q;

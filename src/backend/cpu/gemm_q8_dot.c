@@ -73,8 +73,8 @@ static lt_q8_layout layout_of(const lathe_problem *problem)
     return lt_gemm_flag(problem, "transB") ? LT_Q8_TRANSPOSED : LT_Q8_MATRIX;
 }
 
-static lathe_status describe(const lt_q8_isa *isa, const lathe_problem *problem, const lathe_buffer *in, int threads, lt_q8 *q, task *t,
-                             lathe_diag *diag)
+static lathe_status describe(const lt_q8_isa *isa, const lathe_problem *problem, const lathe_buffer *in, int threads,
+                             lt_q8 *q, task *t, lathe_diag *diag)
 {
     lathe_fit fit = { .struct_size = sizeof fit };
     LT_CHECK(diag, lt_q8_read(problem, &fit, q), problem->op);
@@ -120,7 +120,9 @@ static void run_panel(const worker *w, const uint8_t *a, int64_t first, int64_t 
     const task *t = w->t;
     int64_t nr = t->isa->nr, left = t->s.filters - number * nr, cuts = (rows + t->isa->mr - 1) / t->isa->mr, zero = 0;
     const lt_q8_panel *panel = &w->panels[number];
-    lt_q8_dot call = { .lda = t->in_place ? t->k : t->pitch, .taps = 1, .tap = &zero, .quads = t->s.quads, .c = w->sums };
+    lt_q8_dot call = {
+        .lda = t->in_place ? t->k : t->pitch, .taps = 1, .tap = &zero, .quads = t->s.quads, .c = w->sums
+    };
     for (int64_t i = 0; i < cuts; i++) {
         int64_t begin = rows * i / cuts;
         int n = (int)(rows * (i + 1) / cuts - begin);
@@ -136,8 +138,8 @@ static void run_panel(const worker *w, const uint8_t *a, int64_t first, int64_t 
             call.c = w->row_sums;
             t->isa->dot[n](&call);
         }
-        lt_q8_sink_put(&w->sink, panel, (first + begin) * t->s.filters + number * nr, n, left < nr ? (int)left : (int)nr, w->sums,
-                       w->any_zero ? w->row_sums : NULL);
+        lt_q8_sink_put(&w->sink, panel, (first + begin) * t->s.filters + number * nr, n,
+                       left < nr ? (int)left : (int)nr, w->sums, w->any_zero ? w->row_sums : NULL);
     }
 }
 
@@ -166,7 +168,8 @@ int lt_gemm_q8_dot_fits(const lt_q8_isa *isa, const lathe_problem *problem, uint
     if (a->rank < 1 || b->rank != 2 || lt_gemm_flag(problem, "transA") || (lt_is_gemm(problem) && a->rank != 2)) {
         return lt_no(fit, "ranks %d and %d, or the left matrix is transposed", a->rank, b->rank);
     }
-    if (!lt_q8_fits(&q, layout_of(problem) == LT_Q8_MATRIX ? 1 : 0, c ? c->rank - 1 : -1, (double)a->dims[a->rank - 1].max, fit)) {
+    if (!lt_q8_fits(&q, layout_of(problem) == LT_Q8_MATRIX ? 1 : 0, c ? c->rank - 1 : -1,
+                    (double)a->dims[a->rank - 1].max, fit)) {
         return 0;
     }
     if (c && (!lt_is_gemm(problem) || c->rank > 2 || (c->rank == 2 && c->dims[0].max != 1))) {
@@ -184,13 +187,15 @@ int lt_gemm_q8_dot_fits(const lt_q8_isa *isa, const lathe_problem *problem, uint
     lt_matmul_opt(problem, a, b, &m, &n, &k);
     double wide = (double)(int64_t)((n + nr - 1) / nr) * nr, rows = m < 6 ? 6 : m;
     double sums = 2 * rows * wide * k / isa->gops, waits = n * k * 0.06;
-    double results = m * n * (lt_q8_direct(problem, problem->out[0].rank - 1) ? 0.15 : 0.2 + lt_tile_cost(isa->isa, problem));
-    fit->cost = 500 + (sums > waits ? sums : waits) + results + m * k * 0.05 + n * 12 + lt_problem_bytes(problem) * 0.03;
+    double results =
+        m * n * (lt_q8_direct(problem, problem->out[0].rank - 1) ? 0.15 : 0.2 + lt_tile_cost(isa->isa, problem));
+    fit->cost =
+        500 + (sums > waits ? sums : waits) + results + m * k * 0.05 + n * 12 + lt_problem_bytes(problem) * 0.03;
     return 1;
 }
 
-size_t lt_gemm_q8_dot_scratch(const lt_q8_isa *isa, const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
-                              const lathe_buffer *out, int threads)
+size_t lt_gemm_q8_dot_scratch(const lt_q8_isa *isa, const lathe_problem *problem, uint32_t config,
+                              const lathe_buffer *in, const lathe_buffer *out, int threads)
 {
     task t;
     lt_q8 q;
@@ -211,8 +216,9 @@ static bool parameters_good(const lt_q8 *q, const task *t, const lathe_buffer *i
     if (q->bias.operand != 0xffff) {
         const lathe_buffer *c = &in[q->bias.operand];
         int64_t cols = c->rank > 0 ? c->dims[c->rank - 1] : 1, row;
-        good = good && lt_gemm_addend(c, t->m, t->s.filters, &row, bias_col) && row == 0 && covers(&q->bias.scale, in, cols) &&
-               covers(&q->bias.zero, in, cols) && (cols == t->s.filters || (q->bias.scale.axis < 0 && q->bias.zero.axis < 0));
+        good = good && lt_gemm_addend(c, t->m, t->s.filters, &row, bias_col) && row == 0 &&
+               covers(&q->bias.scale, in, cols) && covers(&q->bias.zero, in, cols) &&
+               (cols == t->s.filters || (q->bias.scale.axis < 0 && q->bias.zero.axis < 0));
     }
     return good;
 }

@@ -86,7 +86,8 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     if ((x->dtype != LATHE_DTYPE_U8 && x->dtype != LATHE_DTYPE_I8) || y->dtype != x->dtype) {
         return lt_no(fit, "input 0 is %s", lathe_dtype_name(x->dtype));
     }
-    if (x->rank < 3 || x->rank > 4 || y->rank != x->rank || (y->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED))) {
+    if (x->rank < 3 || x->rank > 4 || y->rank != x->rank ||
+        (y->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED))) {
         return lt_no(fit, "rank %d", x->rank);
     }
     for (size_t i = 1; i < problem->n_out; i++) {
@@ -115,7 +116,9 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     const lathe_problem *problem = call->problem;
-    pool p = { .x = call->in[0].data, .y = call->out[0].data, .flip = problem->in[0].dtype == LATHE_DTYPE_I8 ? 0x80 : 0 };
+    pool p = { .x = call->in[0].data,
+               .y = call->out[0].data,
+               .flip = problem->in[0].dtype == LATHE_DTYPE_I8 ? 0x80 : 0 };
     int64_t ends[3], begin, end;
     LT_TRY(lt_window_conv(problem, &call->in[0], &call->out[0], &p.c, ends, diag));
     lathe_gang_split(gang, p.c.batch * p.c.out[1], 1, &begin, &end);

@@ -12,8 +12,8 @@ _Alignas(64) const int32_t lt_q8_zeros[LT_Q8_NR] = { 0 };
 bool lt_q8_shape_of(lt_q8_layout layout, int rank, const int64_t *dims, int64_t groups, int nr, lt_q8_shape *out)
 {
     int64_t all;
-    if (rank < 1 || rank > LATHE_MAX_RANK || nr < 1 || nr > LT_Q8_NR || groups < 1 || !lt_dims_count(dims, rank, &all) ||
-        all < 1) {
+    if (rank < 1 || rank > LATHE_MAX_RANK || nr < 1 || nr > LT_Q8_NR || groups < 1 ||
+        !lt_dims_count(dims, rank, &all) || all < 1) {
         return false;
     }
     *out = (lt_q8_shape){ .groups = groups, .taps = 1, .kernel = { 1, 1 } };
@@ -55,7 +55,8 @@ const int32_t *lt_q8_sums_at(const lt_q8_shape *s, const void *pack, int nr, int
 }
 
 /* Index in the constant of number k of a tap of a column. */
-static int64_t source_index(lt_q8_layout layout, const lt_q8_shape *s, int64_t group, int64_t column, int64_t tap, int64_t k)
+static int64_t source_index(lt_q8_layout layout, const lt_q8_shape *s, int64_t group, int64_t column, int64_t tap,
+                            int64_t k)
 {
     int64_t filter = group * s->filters + column;
     switch (layout) {
@@ -84,16 +85,17 @@ static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
     lt_q8_shape s;
     int64_t count;
     size_t bytes;
-    if (!tensor_shape(t, param, &s) || !lt_i64_mul(s.taps, 4 * s.quads, &count) || !lt_i64_mul(count + 4, param[0], &count) ||
-        !lt_i64_mul(count, s.groups * s.panels, &count) || !lt_size_mul((size_t)count, 1, &bytes)) {
+    if (!tensor_shape(t, param, &s) || !lt_i64_mul(s.taps, 4 * s.quads, &count) ||
+        !lt_i64_mul(count + 4, param[0], &count) || !lt_i64_mul(count, s.groups * s.panels, &count) ||
+        !lt_size_mul((size_t)count, 1, &bytes)) {
         return 0;
     }
     return bytes;
 }
 
 /* The bytes of one panel, and the sums of its columns. */
-static void pack_panel(const lt_q8_shape *s, lt_q8_layout layout, int nr, const lathe_tensor *t, int64_t group, int64_t panel,
-                       int8_t *dst, int32_t *sums)
+static void pack_panel(const lt_q8_shape *s, lt_q8_layout layout, int nr, const lathe_tensor *t, int64_t group,
+                       int64_t panel, int8_t *dst, int32_t *sums)
 {
     const uint8_t *src = t->data, mask = t->dtype == LATHE_DTYPE_U8 ? 0x80 : 0;
     int64_t first = panel * nr;
@@ -117,7 +119,8 @@ static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
     }
     int nr = (int)param[0];
     for (int64_t i = 0; i < s.groups * s.panels; i++) {
-        pack_panel(&s, (lt_q8_layout)param[1], nr, t, i / s.panels, i % s.panels, (int8_t *)dst + (size_t)i * panel_bytes(&s, nr),
+        pack_panel(&s, (lt_q8_layout)param[1], nr, t, i / s.panels, i % s.panels,
+                   (int8_t *)dst + (size_t)i * panel_bytes(&s, nr),
                    (int32_t *)(uintptr_t)lt_q8_sums_at(&s, dst, nr, 0, i));
     }
 }
@@ -183,11 +186,12 @@ bool lt_q8_packable(const lathe_problem *problem, const lt_q8 *q)
 
 /* ---- The numbers of a panel ---- */
 
-void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total, lt_q8_panel *out,
-                      bool *any_zero)
+void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total,
+                      lt_q8_panel *out, bool *any_zero)
 {
     const lt_q8 *q = &f->q;
-    uint32_t x_zero = (uint32_t)(lt_q8_zero(&q->x.zero, q->x.dtype, f->in, 0) + (q->x.dtype == LATHE_DTYPE_I8 ? 128 : 0));
+    uint32_t x_zero =
+        (uint32_t)(lt_q8_zero(&q->x.zero, q->x.dtype, f->in, 0) + (q->x.dtype == LATHE_DTYPE_I8 ? 128 : 0));
     memset(out, 0, sizeof *out);
     lt_q8_line(f, 0, 0, first, cols, out->offset, out->scale, out->bias);
     for (int j = 0; j < cols; j++) {
@@ -195,6 +199,7 @@ void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first,
         out->zero[j] = zero;
         out->bias[j] += f->more ? f->more[first + j] / f->over : 0;
         *any_zero = *any_zero || zero != 0;
-        out->offset[j] = (int32_t)((uint32_t)out->offset[j] - x_zero * (uint32_t)sums[j] + (uint32_t)k_total * x_zero * (uint32_t)zero);
+        out->offset[j] = (int32_t)((uint32_t)out->offset[j] - x_zero * (uint32_t)sums[j] +
+                                   (uint32_t)k_total * x_zero * (uint32_t)zero);
     }
 }

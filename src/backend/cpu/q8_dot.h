@@ -25,8 +25,8 @@ typedef struct lt_q8_dot {
     const int64_t *tap; /* byte offset of each tap */
     int64_t quads;
     const int32_t *start; /* nr numbers that the sums of each row start from, 64-byte aligned */
-    const int8_t *b; /* taps * quads lines of nr * 4 bytes, aligned to 32 bytes at least */
-    int32_t *c;      /* rows lines of nr sums, 64-byte aligned */
+    const int8_t *b;      /* taps * quads lines of nr * 4 bytes, aligned to 32 bytes at least */
+    int32_t *c;           /* rows lines of nr sums, 64-byte aligned */
 } lt_q8_dot;
 typedef void (*lt_q8_dot_fn)(const lt_q8_dot *call);
 
@@ -120,12 +120,12 @@ size_t lt_q8_sink_scratch(const lathe_problem *problem);
 /* sink->isa, f.q, width and column are set. */
 lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scratch, lathe_diag *diag);
 /* `rows` lines of sums under a panel; at: index of the first result in the output. row_sums may be NULL. */
-void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols, const int32_t *sums,
-                    const int32_t *row_sums);
+void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols,
+                    const int32_t *sums, const int32_t *row_sums);
 
 /* Everything about the columns of one panel: filters first .. first + cols. k_total: products in a sum. any_zero: some zero point of the weights is not 0. */
-void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total, lt_q8_panel *out,
-                      bool *any_zero);
+void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total,
+                      lt_q8_panel *out, bool *any_zero);
 
 #define LT_Q8_DRIVER(name)                                                                                             \
     int lt_##name##_fits(const lt_q8_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit);         \

@@ -89,8 +89,9 @@ static bool read_addend(const lathe_problem *p, uint16_t instr, epilogue *out)
     if (!out->add_quantized) {
         return x->dtype == LATHE_DTYPE_F32;
     }
-    return (x->dtype == LATHE_DTYPE_U8 || x->dtype == LATHE_DTYPE_I8) && p->instrs[s->args[1]].dtype == LATHE_DTYPE_F32 &&
-           one_number(p, s->args[1], &out->add_scale) && one_number(p, s->args[2], &out->add_zero);
+    return (x->dtype == LATHE_DTYPE_U8 || x->dtype == LATHE_DTYPE_I8) &&
+           p->instrs[s->args[1]].dtype == LATHE_DTYPE_F32 && one_number(p, s->args[1], &out->add_scale) &&
+           one_number(p, s->args[2], &out->add_zero);
 }
 
 /* Takes instruction `at` behind value *last; false: it is none of those that are done in registers. */
@@ -101,15 +102,16 @@ static bool read_step(const lathe_problem *p, int column, uint16_t at, uint16_t 
     bool first = s->args[0] == *last;
     switch (s->op) {
     case LATHE_PW_ADD:
-        if ((first || s->args[1] == *last) && s->args[0] != s->args[1] && by_column(p, &p->instrs[s->args[first ? 1 : 0]], column)) {
+        if ((first || s->args[1] == *last) && s->args[0] != s->args[1] &&
+            by_column(p, &p->instrs[s->args[first ? 1 : 0]], column)) {
             if (out->limited || out->quantized || out->mid || out->add != 0xffff || out->more != 0xffff) {
                 return false;
             }
             out->more = p->instrs[s->args[first ? 1 : 0]].operand;
             break;
         }
-        if (out->limited || out->quantized || out->add != 0xffff || (!first && s->args[1] != *last) || s->args[0] == s->args[1] ||
-            !read_addend(p, s->args[first ? 1 : 0], out)) {
+        if (out->limited || out->quantized || out->add != 0xffff || (!first && s->args[1] != *last) ||
+            s->args[0] == s->args[1] || !read_addend(p, s->args[first ? 1 : 0], out)) {
             return false;
         }
         break;
@@ -177,7 +179,8 @@ static void read_epilogue(const lathe_problem *problem, int column, epilogue *ou
             last = at;
         } else if (s->op == LATHE_PW_STORE && !stored && s->args[0] == last) {
             stored = true;
-        } else if (stored || last == 0xffff || s->dtype == LATHE_DTYPE_UNDEFINED || !read_step(problem, column, at, &last, out)) {
+        } else if (stored || last == 0xffff || s->dtype == LATHE_DTYPE_UNDEFINED ||
+                   !read_step(problem, column, at, &last, out)) {
             return;
         }
     }
@@ -209,8 +212,10 @@ static bool good_step(float step)
 static bool make_store(const epilogue *e, const lathe_call *call, lt_q8_finish *finish, lt_q8_store *out)
 {
     const lathe_problem *p = call->problem;
-    float step = e->quantized ? lt_q8_scale(&e->scale, call->in, 0) : 1, mid = e->mid ? lt_q8_scale(&e->mid_scale, call->in, 0) : 1;
-    if (!e->direct || !good_step(step) || !good_step(mid) || (e->add != 0xffff && !same_extents(&call->in[e->add], &call->out[0]))) {
+    float step = e->quantized ? lt_q8_scale(&e->scale, call->in, 0) : 1,
+          mid = e->mid ? lt_q8_scale(&e->mid_scale, call->in, 0) : 1;
+    if (!e->direct || !good_step(step) || !good_step(mid) ||
+        (e->add != 0xffff && !same_extents(&call->in[e->add], &call->out[0]))) {
         return false;
     }
     *out = (lt_q8_store){ .out = p->out[0].dtype, .mid = e->mid, .low = (float)e->low, .high = (float)e->high };
@@ -220,7 +225,8 @@ static bool make_store(const epilogue *e, const lathe_call *call, lt_q8_finish *
         out->add_zero = e->add_quantized ? lt_q8_zero(&e->add_zero, out->add, call->in, 0) : 0;
     }
     if (e->mid) {
-        int32_t zero = lt_q8_zero(&e->mid_zero, e->mid_dtype, call->in, 0), back = lt_q8_zero(&e->back_zero, e->mid_dtype, call->in, 0);
+        int32_t zero = lt_q8_zero(&e->mid_zero, e->mid_dtype, call->in, 0),
+                back = lt_q8_zero(&e->back_zero, e->mid_dtype, call->in, 0);
         limits(e->mid_dtype, zero, e->mid_low, e->mid_high, mid, &out->mid_low, &out->mid_high);
         out->mid_offset = (float)(zero - back);
         out->mid_scale = lt_q8_scale(&e->back_scale, call->in, 0) / step;
@@ -262,7 +268,8 @@ lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scr
     epilogue e;
     lt_q8_finish_make(call->problem, call->in, &sink->f);
     read_epilogue(call->problem, sink->column, &e);
-    sink->direct = (e.more == 0xffff || count_of(&call->in[e.more]) == sink->width) && make_store(&e, call, &sink->f, &sink->store);
+    sink->direct = (e.more == 0xffff || count_of(&call->in[e.more]) == sink->width) &&
+                   make_store(&e, call, &sink->f, &sink->store);
     sink->y = call->out[0].data;
     sink->tile = (float *)(void *)((char *)scratch + lt_tile_scratch(call->problem));
     if (sink->direct) {
@@ -279,8 +286,8 @@ lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scr
     return LATHE_OK;
 }
 
-void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols, const int32_t *sums,
-                    const int32_t *row_sums)
+void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols,
+                    const int32_t *sums, const int32_t *row_sums)
 {
     lt_q8_rows r = { .sums = sums, .row_sum = row_sums, .rows = rows, .cols = cols };
     if (sink->direct) {
