@@ -4,9 +4,9 @@
 #ifndef LT_CONV_MORE_H
 #define LT_CONV_MORE_H
 
+#include "backend/cpu/conv_emit.h"
 #include "backend/cpu/conv_shape.h"
 #include "backend/cpu/drivers.h"
-#include "backend/cpu/emit.h"
 
 LT_DRIVER(up);    /* conv_up.c */
 LT_DRIVER(first); /* conv_first.c */

@@ -1,7 +1,7 @@
 /*
- * emit.c - sums of the batch-reduce product on their way to the output. Used by the drivers of transposed and first-layer convolutions and Winograd's.
+ * conv_emit.c - sums of the batch-reduce product on their way to the output. Used by the drivers of transposed and first-layer convolutions and Winograd's.
  */
-#include "backend/cpu/emit.h"
+#include "backend/cpu/conv_emit.h"
 #include "backend/cpu/ending.h"
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
- * emit.h - where sums of the batch-reduce product go: straight from registers to the output when the epilogue is bias, addend and limits, else through a
+ * conv_emit.h - where sums of the batch-reduce product go: straight from registers to the output when the epilogue is bias, addend and limits, else through a
  * tile and the tile program. Private to src/backend/cpu; used by the convolutions that call brgemm.h themselves.
  */
-#ifndef LT_EMIT_H
-#define LT_EMIT_H
+#ifndef LT_CONV_EMIT_H
+#define LT_CONV_EMIT_H
 
 #include "backend/cpu/brgemm.h"
 
