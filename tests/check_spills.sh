@@ -1,13 +1,13 @@
 #!/bin/sh
 # check_spills.sh BUILD: no vector of the matrix kernels goes to the stack among their multiply-adds. Looks into the object code of the files named
-# brgemm__LEVEL and of other kernels that are given; a store of a ymm or zmm register to the stack with multiply-adds of vectors on both sides of it,
+# brgemm__LEVEL and q8_dot__vnni; a store of a ymm or zmm register to the stack with multiply-adds of vectors on both sides of it,
 # within 24 instructions each, is a spill. Exit code 77: objdump or the objects are missing.
 build=$1
 if ! command -v objdump > /dev/null 2>&1; then
     echo "objdump is not there: nothing was checked"
     exit 77
 fi
-objects=$(find "$build" -name 'brgemm__avx*.c.o' | sort)
+objects=$(find "$build" -name 'brgemm__avx*.c.o' -o -name 'q8_dot__vnni.c.o' | sort)
 if [ -z "$objects" ]; then
     echo "no object of the matrix kernels in $build: nothing was checked"
     exit 77
