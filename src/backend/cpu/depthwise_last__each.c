@@ -17,7 +17,7 @@
 enum {
     MOST = 8,         /* pixels of a block */
     STRETCH = 64,     /* channels that are taken together at least, if there are so many */
-    NEAR = 24 * 1024, /* bytes of input rows that stay in the first-level cache */
+    NEAR = 24 * 1024, /* bytes of input that stay in the first-level cache beside everything else */
 };
 
 /* What a kernel computes: pixels 0 .. n of a block for channels begin .. end. */
@@ -135,7 +135,7 @@ typedef struct worker {
     const float **table;
     kernel kernel;
     int pixels, entries; /* of a block; of the table for a row of taps */
-    bool is_fixed;
+    bool is_fixed, columns;
     int64_t blocks, stretch; /* blocks of an output row; channels of a unit */
     block model; /* of each block what is equal in all */
     lt_tile_program program;
@@ -206,29 +206,36 @@ static void run_tiles(const worker *w, block *b, int64_t pixel, int64_t begin, i
     }
 }
 
-/* Blocks begin .. end of all: stretches of channels, then rows, then blocks of a row. */
+/*
+ * Blocks begin .. end of all: stretches of channels, then images, then rows of blocks; or columns of blocks, top to bottom, so that the input rows of
+ * large kernels are met again soon.
+ */
 static void run_blocks(const worker *w, int64_t begin, int64_t end)
 {
     const lt_conv *c = &w->c;
-    int64_t lines = c->batch * c->out[1], line = begin / w->blocks % lines, column = begin % w->blocks,
-            channel = begin / w->blocks / lines * w->stretch;
+    int64_t inner = w->columns ? c->out[1] : w->blocks, outer = w->columns ? w->blocks : c->out[1], a = begin % inner,
+            left = begin / inner, b0 = left % outer, image = left / outer % c->batch,
+            channel = left / outer / c->batch * w->stretch;
     for (int64_t u = begin; u < end; u++) {
-        int64_t x0 = column * w->pixels, pixel = line * c->out[2] + x0,
+        int64_t y = w->columns ? a : b0, x0 = (w->columns ? b0 : a) * w->pixels, pixel = (image * c->out[1] + y) * c->out[2] + x0,
                 last = channel + w->stretch < c->channels ? channel + w->stretch : c->channels;
         block b = w->model;
         b.n = c->out[2] - x0 < w->pixels ? (int)(c->out[2] - x0) : w->pixels;
-        find_input(w, &b, line / c->out[1], line % c->out[1], x0);
+        find_input(w, &b, image, y, x0);
         if (b.finish.kind == LT_FINISH_TILE) {
             run_tiles(w, &b, pixel, channel, last);
         } else {
             b.out = w->y + pixel * c->channels + channel;
             w->kernel(&b, channel, last);
         }
-        if (++column == w->blocks) {
-            column = 0;
-            if (++line == lines) {
-                line = 0;
-                channel += w->stretch;
+        if (++a == inner) {
+            a = 0;
+            if (++b0 == outer) {
+                b0 = 0;
+                if (++image == c->batch) {
+                    image = 0;
+                    channel += w->stretch;
+                }
             }
         }
     }
@@ -254,7 +261,12 @@ static void choose_kernel(worker *w)
     w->model.x_pixel = c->stride[2] * c->channels;
     w->model.width = c->kernel[2];
     w->model.channels = w->model.out_step = c->channels;
-    int64_t row = c->kernel[1] * c->in[2] * (int64_t)sizeof(float), fit = row > 0 ? NEAR * (w->is_fixed ? 1 : 4) / row / STRETCH * STRETCH : 0;
+    int64_t wide = (w->pixels - 1) * c->stride[2] + (c->kernel[2] - 1) * c->dilation[2] + 1;
+    w->columns = c->kernel[1] >= 5;
+    wide = w->columns && wide < c->in[2] ? wide : c->in[2]; /* pixels of input rows that should stay near */
+    wide *= c->kernel[1] * (int64_t)sizeof(float);
+    int64_t near = w->columns ? NEAR * (w->is_fixed ? 10 : 20) / 6 : NEAR * (w->is_fixed ? 1 : 4);
+    int64_t fit = wide > 0 ? near / wide / STRETCH * STRETCH : 0;
     w->stretch = fit > 0 && fit < c->channels ? fit : c->channels;
 }
 
