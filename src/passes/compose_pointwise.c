@@ -16,7 +16,8 @@ static bool is_float(const lt_match *m)
 {
     const lt_value *x = lt_match_value(m, "x");
     lathe_dtype t = x->type.dtype;
-    return x->type.cls == LT_TENSOR && (t == LATHE_DTYPE_F32 || t == LATHE_DTYPE_F64 || t == LATHE_DTYPE_F16 || t == LATHE_DTYPE_BF16);
+    return x->type.cls == LT_TENSOR &&
+           (t == LATHE_DTYPE_F32 || t == LATHE_DTYPE_F64 || t == LATHE_DTYPE_F16 || t == LATHE_DTYPE_BF16);
 }
 
 static bool set_number(lt_pass_call *c, lt_match *m, const char *name, double number)
@@ -75,8 +76,8 @@ static bool shrink(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 {
     float limit = attribute(m, "lambd", 0.5f);
     (void)why, (void)why_size;
-    return is_float(m) && limit >= 0 && set_number(c, m, "l", -limit) && set_number(c, m, "h", limit) && set_number(c, m, "z", 0) &&
-           set_number(c, m, "b", attribute(m, "bias", 0.0f));
+    return is_float(m) && limit >= 0 && set_number(c, m, "l", -limit) && set_number(c, m, "h", limit) &&
+           set_number(c, m, "z", 0) && set_number(c, m, "b", attribute(m, "bias", 0.0f));
 }
 
 /* One slope for all: the instruction of LeakyRelu, unless the slope widens the result. */
@@ -85,8 +86,8 @@ static bool one_slope(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
     double slope;
     const lt_value *x = lt_match_value(m, "x"), *y = lt_node_out(c->graph, lt_match_root(m), 0);
     (void)why, (void)why_size;
-    if (!is_float(m) || !lt_type_proves_same(c->graph, &x->type, &y->type) || !lt_peek_scalar(lt_match_value(m, "s"), &slope) ||
-        (double)(float)slope != slope) {
+    if (!is_float(m) || !lt_type_proves_same(c->graph, &x->type, &y->type) ||
+        !lt_peek_scalar(lt_match_value(m, "s"), &slope) || (double)(float)slope != slope) {
         return false;
     }
     lt_match_set_float(m, "a", (float)slope);
@@ -108,25 +109,80 @@ static bool half(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 #define NO_INSTRUCTION "the operator has no instruction, its parts have; it does not come back"
 
 static const lt_rule rules[] = {
-    { .name = "mish", .pattern = "Mish(x)", .replacement = "Mul(x, Tanh(Softplus(x)))", .guard = floats, .grows = NO_INSTRUCTION },
-    { .name = "silu", .pattern = "Swish(x)", .replacement = "Mul(x, Sigmoid(x))", .guard = alpha_is_one, .grows = NO_INSTRUCTION },
-    { .name = "swish", .pattern = "Swish(x)", .replacement = "Mul(x, Sigmoid(Mul(x, k)))", .guard = alpha, .grows = NO_INSTRUCTION },
-    { .name = "softsign", .pattern = "Softsign(x)", .replacement = "Div(x, Add(Abs(x), 1))", .guard = floats, .grows = NO_INSTRUCTION },
-    { .name = "thresholded-relu", .pattern = "ThresholdedRelu(x)", .replacement = "Where(Greater(x, k), x, z)", .guard = threshold,
+    { .name = "mish",
+      .pattern = "Mish(x)",
+      .replacement = "Mul(x, Tanh(Softplus(x)))",
+      .guard = floats,
       .grows = NO_INSTRUCTION },
-    { .name = "selu", .pattern = "Selu(x)", .replacement = "Mul(Elu<alpha=a>(x), k)", .guard = gamma_of_selu, .grows = NO_INSTRUCTION },
-    { .name = "celu", .pattern = "Celu(x)", .replacement = "Mul(Elu<alpha=1.0>(Div(x, k)), k)", .guard = positive_alpha, .grows = NO_INSTRUCTION },
-    { .name = "shrink", .pattern = "Shrink(x)", .replacement = "Where(Less(x, l), Add(x, b), Where(Greater(x, h), Sub(x, b), z))", .guard = shrink,
+    { .name = "silu",
+      .pattern = "Swish(x)",
+      .replacement = "Mul(x, Sigmoid(x))",
+      .guard = alpha_is_one,
       .grows = NO_INSTRUCTION },
-    { .name = "leaky-relu", .pattern = "PRelu(x, s:scalar)", .replacement = "LeakyRelu<alpha=a>(x)", .guard = one_slope, .grows = NO_INSTRUCTION },
-    { .name = "prelu", .pattern = "PRelu(x, s)", .replacement = "Where(Less(x, z), Mul(x, s), x)", .guard = zero, .grows = NO_INSTRUCTION },
-    { .name = "is-nan", .pattern = "IsNaN(x)", .replacement = "Not(Equal(x, x))", .guard = floats, .grows = NO_INSTRUCTION },
+    { .name = "swish",
+      .pattern = "Swish(x)",
+      .replacement = "Mul(x, Sigmoid(Mul(x, k)))",
+      .guard = alpha,
+      .grows = NO_INSTRUCTION },
+    { .name = "softsign",
+      .pattern = "Softsign(x)",
+      .replacement = "Div(x, Add(Abs(x), 1))",
+      .guard = floats,
+      .grows = NO_INSTRUCTION },
+    { .name = "thresholded-relu",
+      .pattern = "ThresholdedRelu(x)",
+      .replacement = "Where(Greater(x, k), x, z)",
+      .guard = threshold,
+      .grows = NO_INSTRUCTION },
+    { .name = "selu",
+      .pattern = "Selu(x)",
+      .replacement = "Mul(Elu<alpha=a>(x), k)",
+      .guard = gamma_of_selu,
+      .grows = NO_INSTRUCTION },
+    { .name = "celu",
+      .pattern = "Celu(x)",
+      .replacement = "Mul(Elu<alpha=1.0>(Div(x, k)), k)",
+      .guard = positive_alpha,
+      .grows = NO_INSTRUCTION },
+    { .name = "shrink",
+      .pattern = "Shrink(x)",
+      .replacement = "Where(Less(x, l), Add(x, b), Where(Greater(x, h), Sub(x, b), z))",
+      .guard = shrink,
+      .grows = NO_INSTRUCTION },
+    { .name = "leaky-relu",
+      .pattern = "PRelu(x, s:scalar)",
+      .replacement = "LeakyRelu<alpha=a>(x)",
+      .guard = one_slope,
+      .grows = NO_INSTRUCTION },
+    { .name = "prelu",
+      .pattern = "PRelu(x, s)",
+      .replacement = "Where(Less(x, z), Mul(x, s), x)",
+      .guard = zero,
+      .grows = NO_INSTRUCTION },
+    { .name = "is-nan",
+      .pattern = "IsNaN(x)",
+      .replacement = "Not(Equal(x, x))",
+      .guard = floats,
+      .grows = NO_INSTRUCTION },
     { .name = "sum", .pattern = "Sum(x, b)", .replacement = "Add(x, b)" },
     { .name = "sum-of-three", .pattern = "Sum(x, b, c)", .replacement = "Add(Add(x, b), c)", .grows = NO_INSTRUCTION },
-    { .name = "sum-of-four", .pattern = "Sum(x, b, c, d)", .replacement = "Add(Add(Add(x, b), c), d)", .grows = NO_INSTRUCTION },
-    { .name = "largest-of-three", .pattern = "Max(x, b, c)", .replacement = "Max(Max(x, b), c)", .grows = NO_INSTRUCTION },
-    { .name = "least-of-three", .pattern = "Min(x, b, c)", .replacement = "Min(Min(x, b), c)", .grows = NO_INSTRUCTION },
-    { .name = "mean", .pattern = "Mean(x, b)", .replacement = "Mul(Add(x, b), k)", .guard = half, .grows = NO_INSTRUCTION },
+    { .name = "sum-of-four",
+      .pattern = "Sum(x, b, c, d)",
+      .replacement = "Add(Add(Add(x, b), c), d)",
+      .grows = NO_INSTRUCTION },
+    { .name = "largest-of-three",
+      .pattern = "Max(x, b, c)",
+      .replacement = "Max(Max(x, b), c)",
+      .grows = NO_INSTRUCTION },
+    { .name = "least-of-three",
+      .pattern = "Min(x, b, c)",
+      .replacement = "Min(Min(x, b), c)",
+      .grows = NO_INSTRUCTION },
+    { .name = "mean",
+      .pattern = "Mean(x, b)",
+      .replacement = "Mul(Add(x, b), k)",
+      .guard = half,
+      .grows = NO_INSTRUCTION },
     { .name = NULL },
 };
 

@@ -92,7 +92,8 @@ static bool compose_known(int64_t d, const cut *a, const cut *b, cut *out)
         *out = (cut){ 0, 0, 1 };
         return true;
     }
-    int64_t first = first1 + first2 * step1, step = count2 > 1 ? step1 * step2 : 1, end = first + (count2 - 1) * step + (step > 0 ? 1 : -1);
+    int64_t first = first1 + first2 * step1, step = count2 > 1 ? step1 * step2 : 1,
+            end = first + (count2 - 1) * step + (step > 0 ? 1 : -1);
     *out = (cut){ first, end < 0 ? -d - 1 : end, step };
     return true;
 }
@@ -105,8 +106,9 @@ static bool small(int64_t x)
 static bool compose_unknown(const cut *a, const cut *b, cut *out)
 {
     bool far1 = a->end >= FAR_END, far2 = b->end >= FAR_END;
-    if (a->step < 1 || b->step < 1 || a->start < 0 || b->start < 0 || !small(a->start) || !small(b->start) || !small(a->step) || !small(b->step) ||
-        (!far1 && !small(a->end)) || (!far2 && !small(b->end)) || a->step > 4096 || b->step > 4096) {
+    if (a->step < 1 || b->step < 1 || a->start < 0 || b->start < 0 || !small(a->start) || !small(b->start) ||
+        !small(a->step) || !small(b->step) || (!far1 && !small(a->end)) || (!far2 && !small(b->end)) ||
+        a->step > 4096 || b->step > 4096) {
         return false;
     }
     *out = (cut){ a->start + b->start * a->step, a->end, a->step * b->step };
@@ -172,11 +174,15 @@ static bool compose(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
     }
     m->status = lt_assume_shape_inputs(c->graph, lt_match_node(m, "i"), c->diag);
     m->status = m->status == LATHE_OK ? lt_assume_shape_inputs(c->graph, lt_match_root(m), c->diag) : m->status;
-    return set_ints(c, m, "S", starts, n) && set_ints(c, m, "E", ends, n) && set_ints(c, m, "A", axes, n) && set_ints(c, m, "T", steps, n);
+    return set_ints(c, m, "S", starts, n) && set_ints(c, m, "E", ends, n) && set_ints(c, m, "A", axes, n) &&
+           set_ints(c, m, "T", steps, n);
 }
 
 static const lt_rule rules[] = {
-    { .name = "slice-slice", .pattern = "i = Slice(x, _, _, ...); Slice(i, _, _, ...)", .replacement = "Slice(x, S, E, A, T)", .guard = compose },
+    { .name = "slice-slice",
+      .pattern = "i = Slice(x, _, _, ...); Slice(i, _, _, ...)",
+      .replacement = "Slice(x, S, E, A, T)",
+      .guard = compose },
     { .name = NULL },
 };
 

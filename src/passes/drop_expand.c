@@ -10,8 +10,9 @@ static bool broadcasts(const lt_node *node, uint32_t slot)
     if (lt_node_is(node, "MatMul")) {
         return true;
     }
-    return (node->op->traits & LT_OP_POINTWISE) && !(node->op->traits & LT_OP_RANDOM) && node->n_inputs > 1 && !lt_node_is(node, "QuantizeLinear") &&
-           !lt_node_is(node, "DequantizeLinear") && !(lt_node_is(node, "PRelu") && slot == 0) && !(lt_node_is(node, "Clip") && slot > 0);
+    return (node->op->traits & LT_OP_POINTWISE) && !(node->op->traits & LT_OP_RANDOM) && node->n_inputs > 1 &&
+           !lt_node_is(node, "QuantizeLinear") && !lt_node_is(node, "DequantizeLinear") &&
+           !(lt_node_is(node, "PRelu") && slot == 0) && !(lt_node_is(node, "Clip") && slot > 0);
 }
 
 /* The value before the Expand, of which the reader's broadcasting makes the same; NULL: none. */
@@ -29,7 +30,8 @@ static const lt_value *before_expand(const lt_graph *graph, const lt_node *node,
     }
     /* Rows and columns of a matrix are not broadcast. */
     for (int i = 1; i <= 2; i++) {
-        if (x->type.rank < 2 || value->type.rank < 2 || !lt_dim_same(x->type.dims[x->type.rank - i], value->type.dims[value->type.rank - i])) {
+        if (x->type.rank < 2 || value->type.rank < 2 ||
+            !lt_dim_same(x->type.dims[x->type.rank - i], value->type.dims[value->type.rank - i])) {
             return NULL;
         }
     }

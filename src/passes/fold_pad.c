@@ -13,8 +13,10 @@ static bool read_pads(const lt_graph *graph, const lt_node *pad, int rank, int64
     int64_t pads[2 * LATHE_MAX_RANK], axes[LATHE_MAX_RANK];
     int count, n_axes = rank;
     const lt_value *fill = lt_node_in(graph, pad, 2), *list = lt_node_in(graph, pad, 3);
-    if (!lt_attr_is(pad->attrs, pad->n_attrs, "mode", "constant", "constant") || !lt_peek_ints(lt_node_in(graph, pad, 1), pads, 2 * LATHE_MAX_RANK, &count) ||
-        (fill != NULL && !lt_peek_splat(fill, 0.0, 0)) || (list != NULL && !lt_peek_ints(list, axes, LATHE_MAX_RANK, &n_axes)) || count != 2 * n_axes) {
+    if (!lt_attr_is(pad->attrs, pad->n_attrs, "mode", "constant", "constant") ||
+        !lt_peek_ints(lt_node_in(graph, pad, 1), pads, 2 * LATHE_MAX_RANK, &count) ||
+        (fill != NULL && !lt_peek_splat(fill, 0.0, 0)) ||
+        (list != NULL && !lt_peek_ints(list, axes, LATHE_MAX_RANK, &n_axes)) || count != 2 * n_axes) {
         return false;
     }
     for (int i = 0; i < rank; i++) {
@@ -70,8 +72,9 @@ static bool join_pads(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
     const lt_node *pad = lt_match_node(m, "p"), *node = lt_match_root(m);
     int rank = lt_match_value(m, "x")->type.rank, n = rank - 2;
     const int64_t *own = lt_attr_ints(node->attrs, node->n_attrs, "pads", &count);
-    if (n < 1 || !lt_attr_is(node->attrs, node->n_attrs, "auto_pad", "NOTSET", "NOTSET") || (own != NULL && count != 2 * (size_t)n) ||
-        !read_pads(c->graph, pad, rank, begin, end) || !window_extents(c->graph, node, n, extents)) {
+    if (n < 1 || !lt_attr_is(node->attrs, node->n_attrs, "auto_pad", "NOTSET", "NOTSET") ||
+        (own != NULL && count != 2 * (size_t)n) || !read_pads(c->graph, pad, rank, begin, end) ||
+        !window_extents(c->graph, node, n, extents)) {
         snprintf(why, why_size, "the pads are not constant zeros");
         return false;
     }
@@ -100,7 +103,8 @@ static bool join_pool(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
     for (size_t i = 0; own != NULL && i < count; i++) {
         zeros = (i == 0 || zeros) && own[i] == 0;
     }
-    if (lt_attr_i(node->attrs, node->n_attrs, "ceil_mode", 0) != 0 || (!zeros && lt_attr_i(node->attrs, node->n_attrs, "count_include_pad", 0) != 1)) {
+    if (lt_attr_i(node->attrs, node->n_attrs, "ceil_mode", 0) != 0 ||
+        (!zeros && lt_attr_i(node->attrs, node->n_attrs, "count_include_pad", 0) != 1)) {
         snprintf(why, why_size, "pads of the pool do not count, or windows hang over");
         return false;
     }
@@ -108,9 +112,17 @@ static bool join_pool(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 }
 
 static const lt_rule rules[] = {
-    { .name = "conv", .pattern = "p = Pad(x, _, ...); c = Conv(p, w)", .replacement = "Conv<*c, pads=q>(x, w)", .guard = join_pads },
-    { .name = "conv-bias", .pattern = "p = Pad(x, _, ...); c = Conv(p, w, b)", .replacement = "Conv<*c, pads=q>(x, w, b)", .guard = join_pads },
-    { .name = "average-pool", .pattern = "p = Pad(x, _, ...); c = AveragePool(p)", .replacement = "AveragePool<*c, count_include_pad=1, pads=q>(x)",
+    { .name = "conv",
+      .pattern = "p = Pad(x, _, ...); c = Conv(p, w)",
+      .replacement = "Conv<*c, pads=q>(x, w)",
+      .guard = join_pads },
+    { .name = "conv-bias",
+      .pattern = "p = Pad(x, _, ...); c = Conv(p, w, b)",
+      .replacement = "Conv<*c, pads=q>(x, w, b)",
+      .guard = join_pads },
+    { .name = "average-pool",
+      .pattern = "p = Pad(x, _, ...); c = AveragePool(p)",
+      .replacement = "AveragePool<*c, count_include_pad=1, pads=q>(x)",
       .guard = join_pool },
     { .name = NULL },
 };

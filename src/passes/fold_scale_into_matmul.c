@@ -36,7 +36,8 @@ static bool weights_suit(const lt_value *x, const lt_value *w, const lt_value *k
         return false;
     }
     if (!along_last(k, w->type.dims[axis].k, &one)) {
-        snprintf(why, why_size, "the constant is not one for each %s", axis == 0 ? "row of the weights" : "column of the weights");
+        snprintf(why, why_size, "the constant is not one for each %s",
+                 axis == 0 ? "row of the weights" : "column of the weights");
         return false;
     }
     return true;
@@ -74,7 +75,8 @@ static lathe_status scaled(lt_pass_call *c, lt_match *m, const char *op, int axi
 static bool behind(lt_pass_call *c, lt_match *m, const char *op, char *why, size_t why_size)
 {
     bool one;
-    const lt_value *w = lt_match_value(m, "w"), *b = lt_match_value(m, "b"), *y = lt_node_out(c->graph, lt_match_root(m), 0);
+    const lt_value *w = lt_match_value(m, "w"), *b = lt_match_value(m, "b"),
+                   *y = lt_node_out(c->graph, lt_match_root(m), 0);
     if (!weights_suit(lt_match_value(m, "x"), w, lt_match_value(m, "k"), 1, why, why_size) ||
         !lt_type_proves_same(c->graph, &lt_match_value(m, "m")->type, &y->type)) {
         return false;
@@ -118,20 +120,37 @@ static bool div_before(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 }
 
 static const lt_rule rules[] = {
-    { .name = "mul", .pattern = "m = MatMul(x, w:const); Mul(m, k:const)", .replacement = "MatMul(x, W)", .guard = mul_behind },
-    { .name = "div", .pattern = "m = MatMul(x, w:const); Div(m, k:const)", .replacement = "MatMul(x, W)", .guard = div_behind },
-    { .name = "bias-mul", .pattern = "m = MatMul(x, w:const); Mul(Add(m, b:const), k:const)", .replacement = "Add(MatMul(x, W), B)",
+    { .name = "mul",
+      .pattern = "m = MatMul(x, w:const); Mul(m, k:const)",
+      .replacement = "MatMul(x, W)",
       .guard = mul_behind },
-    { .name = "bias-div", .pattern = "m = MatMul(x, w:const); Div(Add(m, b:const), k:const)", .replacement = "Add(MatMul(x, W), B)",
+    { .name = "div",
+      .pattern = "m = MatMul(x, w:const); Div(m, k:const)",
+      .replacement = "MatMul(x, W)",
       .guard = div_behind },
-    { .name = "mul-before", .pattern = "s = Mul(x, k:const); MatMul(s, w:const)", .replacement = "MatMul(x, W)", .guard = mul_before },
-    { .name = "div-before", .pattern = "s = Div(x, k:const); MatMul(s, w:const)", .replacement = "MatMul(x, W)", .guard = div_before },
+    { .name = "bias-mul",
+      .pattern = "m = MatMul(x, w:const); Mul(Add(m, b:const), k:const)",
+      .replacement = "Add(MatMul(x, W), B)",
+      .guard = mul_behind },
+    { .name = "bias-div",
+      .pattern = "m = MatMul(x, w:const); Div(Add(m, b:const), k:const)",
+      .replacement = "Add(MatMul(x, W), B)",
+      .guard = div_behind },
+    { .name = "mul-before",
+      .pattern = "s = Mul(x, k:const); MatMul(s, w:const)",
+      .replacement = "MatMul(x, W)",
+      .guard = mul_before },
+    { .name = "div-before",
+      .pattern = "s = Div(x, k:const); MatMul(s, w:const)",
+      .replacement = "MatMul(x, W)",
+      .guard = div_before },
     { .name = NULL },
 };
 
 LT_PASS(fold_scale_into_matmul) = {
     .name = "fold-scale-into-matmul",
-    .summary = "Fold constants that multiply rows before or columns behind a product with weights into the weights and the bias",
+    .summary = "Fold constants that multiply rows before or columns behind a product with weights into the weights and "
+               "the bias",
     .needs = "shapes",
     .keeps = "shapes qdq",
     .rules = rules,

@@ -102,13 +102,26 @@ static bool shift(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 }
 
 static const lt_rule rules[] = {
-    { .name = "scale", .pattern = "n = LayerNormalization(x, s:const); Mul(n, g:const)", .replacement = "LayerNormalization<*n>(x, S)", .guard = scale },
-    { .name = "scale-both", .pattern = "n = LayerNormalization(x, s:const, b:const); Mul(n, g:const)",
-      .replacement = "LayerNormalization<*n>(x, S, B)", .guard = scale },
-    { .name = "shift", .pattern = "n = LayerNormalization(x, s); Add(n, g:const)", .replacement = "LayerNormalization<*n>(x, s, B)", .guard = shift },
-    { .name = "shift-again", .pattern = "n = LayerNormalization(x, s, b:const); Add(n, g:const)", .replacement = "LayerNormalization<*n>(x, s, B)",
+    { .name = "scale",
+      .pattern = "n = LayerNormalization(x, s:const); Mul(n, g:const)",
+      .replacement = "LayerNormalization<*n>(x, S)",
+      .guard = scale },
+    { .name = "scale-both",
+      .pattern = "n = LayerNormalization(x, s:const, b:const); Mul(n, g:const)",
+      .replacement = "LayerNormalization<*n>(x, S, B)",
+      .guard = scale },
+    { .name = "shift",
+      .pattern = "n = LayerNormalization(x, s); Add(n, g:const)",
+      .replacement = "LayerNormalization<*n>(x, s, B)",
       .guard = shift },
-    { .name = "scale-rms", .pattern = "n = RMSNormalization(x, s:const); Mul(n, g:const)", .replacement = "RMSNormalization<*n>(x, S)", .guard = scale },
+    { .name = "shift-again",
+      .pattern = "n = LayerNormalization(x, s, b:const); Add(n, g:const)",
+      .replacement = "LayerNormalization<*n>(x, s, B)",
+      .guard = shift },
+    { .name = "scale-rms",
+      .pattern = "n = RMSNormalization(x, s:const); Mul(n, g:const)",
+      .replacement = "RMSNormalization<*n>(x, S)",
+      .guard = scale },
     { .name = NULL },
 };
 

@@ -21,7 +21,7 @@ typedef struct spelling {
     lt_pass_call *c;
     lt_value_id x, e;
     lt_node_id atom;
-    lt_fusion dying; /* the root, the atom, what is between and before */
+    lt_fusion dying;              /* the root, the atom, what is between and before */
     lt_value_id numbers[NUMBERS]; /* constants that were looked at */
     int n_numbers;
     int visits;
@@ -152,12 +152,14 @@ static bool expand(spelling *s, const lt_value *value, int depth, poly *out)
         return read_number(s, value, &out->c[0][0]);
     }
     const lt_graph *graph = s->c->graph;
-    const lt_node *node = value->kind == LT_VALUE_RESULT ? lt_node_get(graph, value->def) : NULL, *atom = lt_node_get(graph, s->atom);
+    const lt_node *node = value->kind == LT_VALUE_RESULT ? lt_node_get(graph, value->def) : NULL,
+                  *atom = lt_node_get(graph, s->atom);
     if (!is_arithmetic(node) || node->region != atom->region || !lt_fusion_add(&s->dying, node->id)) {
         return false;
     }
     poly a, b;
-    return expand(s, lt_node_in(graph, node, 0), depth + 1, &a) && expand(s, lt_node_in(graph, node, 1), depth + 1, &b) && combine(node, &a, &b, out);
+    return expand(s, lt_node_in(graph, node, 0), depth + 1, &a) &&
+           expand(s, lt_node_in(graph, node, 1), depth + 1, &b) && combine(node, &a, &b, out);
 }
 
 /* ---- Known functions ---- */
@@ -222,7 +224,8 @@ static result hard_sigmoid(double alpha, double beta)
 /* e = min(max(a, 0), hi) with a line a; or HardSigmoid, which is that with hi = 1. */
 static bool clipped(const spelling *s, lathe_dtype t, const poly *a, const poly *p, result *out)
 {
-    if (s->lo != 0 || !(s->hi > 0) || !isfinite(s->hi) || a->c[1][0] == 0 || !is_poly(a, t, 1, 0, a->c[1][0], 0, 0, a->c[0][0])) {
+    if (s->lo != 0 || !(s->hi > 0) || !isfinite(s->hi) || a->c[1][0] == 0 ||
+        !is_poly(a, t, 1, 0, a->c[1][0], 0, 0, a->c[0][0])) {
         return false;
     }
     double alpha = a->c[1][0] / s->hi, beta = a->c[0][0] / s->hi;
@@ -242,7 +245,8 @@ static bool clipped(const spelling *s, lathe_dtype t, const poly *a, const poly 
 
 static bool known_float(lathe_dtype dtype)
 {
-    return dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F64 || dtype == LATHE_DTYPE_F16 || dtype == LATHE_DTYPE_BF16;
+    return dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F64 || dtype == LATHE_DTYPE_F16 ||
+           dtype == LATHE_DTYPE_BF16;
 }
 
 static bool clip_limit(spelling *s, const lt_node *node, uint32_t slot, double *out)
@@ -261,15 +265,16 @@ static void through_hard_sigmoid(const lt_node *atom, poly *a)
 }
 
 /* Is the value of `root` a known function of x, by way of the atom? Fills *s with what goes away. */
-static bool recognize(lt_pass_call *c, const lt_node *atom, const lt_value *x, const lt_node *root, spelling *s, result *out)
+static bool recognize(lt_pass_call *c, const lt_node *atom, const lt_value *x, const lt_node *root, spelling *s,
+                      result *out)
 {
     poly a, p;
     const lt_graph *graph = c->graph;
     const lt_value *y = lt_node_out(graph, root, 0);
     bool hard = lt_node_is(atom, "HardSigmoid"), clip = lt_node_is(atom, "Clip");
     *s = (spelling){ .c = c, .x = x->id, .atom = atom->id, .hi = 1 };
-    if (!known_float(x->type.dtype) || !lt_type_proves_same(graph, &x->type, &y->type) || !lt_fusion_add(&s->dying, atom->id) ||
-        !expand(s, lt_node_in(graph, atom, 0), 0, &a)) {
+    if (!known_float(x->type.dtype) || !lt_type_proves_same(graph, &x->type, &y->type) ||
+        !lt_fusion_add(&s->dying, atom->id) || !expand(s, lt_node_in(graph, atom, 0), 0, &a)) {
         return false;
     }
     if (clip && (!clip_limit(s, atom, 1, &s->lo) || !clip_limit(s, atom, 2, &s->hi))) {
@@ -286,7 +291,8 @@ static bool recognize(lt_pass_call *c, const lt_node *atom, const lt_value *x, c
     if (hard && !(p.c[1][1] != 0)) {
         return false; /* it is one already */
     }
-    return hard || clip ? clipped(s, x->type.dtype, &a, &p, out) : smooth(s, atom->op->name, x->type.dtype, &a, &p, out);
+    return hard || clip ? clipped(s, x->type.dtype, &a, &p, out)
+                        : smooth(s, atom->op->name, x->type.dtype, &a, &p, out);
 }
 
 /* Values before the atom that x may be: the nearest first. */
@@ -388,7 +394,8 @@ static lathe_status run(lt_pass_call *c)
     for (size_t i = 0; i < count; i++) {
         const lt_node *node = lt_node_get(c->graph, list[i]);
         const lt_value *x = node != NULL && is_atom(node) ? lt_node_in(c->graph, node, 0) : NULL;
-        if (x != NULL && !lt_value_is_constant(x) && x->type.cls == LT_TENSOR && lt_node_out(c->graph, node, 0) != NULL) {
+        if (x != NULL && !lt_value_is_constant(x) && x->type.cls == LT_TENSOR &&
+            lt_node_out(c->graph, node, 0) != NULL) {
             LT_TRY(visit_atom(c, node));
         }
     }
@@ -421,14 +428,18 @@ static bool keeps_type(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 }
 
 static const lt_rule rules[] = {
-    { .name = "clip", .pattern = "Min(Max(x, a:scalar), b:scalar)", .replacement = "Clip(x, a, b)", .guard = scalar_limits },
+    { .name = "clip",
+      .pattern = "Min(Max(x, a:scalar), b:scalar)",
+      .replacement = "Clip(x, a, b)",
+      .guard = scalar_limits },
     { .name = "softplus", .pattern = "Log(Add(Exp(x), 1))", .replacement = "Softplus(x)", .guard = keeps_type },
     { .name = NULL },
 };
 
 LT_PASS(fuse_activations) = {
     .name = "fuse-activations",
-    .summary = "Recognise activation functions in their spellings: Gelu, HardSwish, HardSigmoid, Sigmoid, Softplus, Clip",
+    .summary =
+        "Recognise activation functions in their spellings: Gelu, HardSwish, HardSigmoid, Sigmoid, Softplus, Clip",
     .needs = "shapes",
     .keeps = "shapes qdq",
     .rules = rules,

@@ -52,9 +52,11 @@ static bool grouped(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 {
     lt_graph *graph = c->graph;
     const lt_node *inner = lt_match_node(m, "r"), *outer = lt_match_root(m);
-    const lt_type x = lt_match_value(m, "x")->type, r = lt_match_value(m, "r")->type, *y = &lt_node_out(graph, outer, 0)->type;
-    if (x.rank < 3 || r.rank != 3 || !lt_type_proves_same(graph, &x, y) || !lt_dim_same(x.dims[0], r.dims[0]) || !lt_dim_is_const(x.dims[1]) ||
-        !lt_dim_is_const(r.dims[1]) || r.dims[1].k < 1 || x.dims[1].k < 1 || x.dims[1].k % r.dims[1].k != 0) {
+    const lt_type x = lt_match_value(m, "x")->type, r = lt_match_value(m, "r")->type,
+                  *y = &lt_node_out(graph, outer, 0)->type;
+    if (x.rank < 3 || r.rank != 3 || !lt_type_proves_same(graph, &x, y) || !lt_dim_same(x.dims[0], r.dims[0]) ||
+        !lt_dim_is_const(x.dims[1]) || !lt_dim_is_const(r.dims[1]) || r.dims[1].k < 1 || x.dims[1].k < 1 ||
+        x.dims[1].k % r.dims[1].k != 0) {
         snprintf(why, why_size, "the Reshape does not put channels into groups");
         return false;
     }
@@ -82,7 +84,8 @@ static bool combine(lt_pass_call *c, lt_match *m, const char *op, const char *ol
     lt_make make = { .call = c, .at = lt_match_root(m)->id };
     lt_value_id now, before = lt_match_value(m, old)->id;
     m->status = spread(&make, lt_match_value(m, "k")->id, 1, x.dims[1].k, &now);
-    bool plain = m->status == LATHE_OK && op[0] == 'M' ? lt_graph_is_splat(c->graph, before, 1, 0) : lt_graph_is_splat(c->graph, before, 0, 0);
+    bool plain = m->status == LATHE_OK && op[0] == 'M' ? lt_graph_is_splat(c->graph, before, 1, 0)
+                                                       : lt_graph_is_splat(c->graph, before, 0, 0);
     if (m->status == LATHE_OK && !plain) {
         m->status = lt_make_binary(&make, op, before, now, &now);
     }
@@ -93,8 +96,8 @@ static bool combine(lt_pass_call *c, lt_match *m, const char *op, const char *ol
 static bool suits(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 {
     const lt_value *x = lt_match_value(m, "x"), *y = lt_node_out(c->graph, lt_match_root(m), 0);
-    bool ok = x->type.rank >= 3 && lt_dim_is_const(x->type.dims[1]) && x->type.dims[1].k > 0 && per_channel(lt_match_value(m, "k"), &x->type) &&
-              lt_type_proves_same(c->graph, &x->type, &y->type);
+    bool ok = x->type.rank >= 3 && lt_dim_is_const(x->type.dims[1]) && x->type.dims[1].k > 0 &&
+              per_channel(lt_match_value(m, "k"), &x->type) && lt_type_proves_same(c->graph, &x->type, &y->type);
     if (!ok) {
         snprintf(why, why_size, "the constant is not one for each channel");
     }
@@ -125,22 +128,33 @@ static bool shift(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 }
 
 static const lt_rule rules[] = {
-    { .name = "group", .pattern = "r = Reshape(x, _); n = InstanceNormalization<epsilon=e>(r, s:const, b:const); Reshape(n, _)",
-      .replacement = "GroupNormalization<num_groups=g, epsilon=e>(x, S, B)", .guard = grouped },
-    { .name = "scale", .pattern = "n = GroupNormalization(x, s:const, b:const); Mul(n, k:const)", .replacement = "GroupNormalization<*n>(x, S, B)",
+    { .name = "group",
+      .pattern = "r = Reshape(x, _); n = InstanceNormalization<epsilon=e>(r, s:const, b:const); Reshape(n, _)",
+      .replacement = "GroupNormalization<num_groups=g, epsilon=e>(x, S, B)",
+      .guard = grouped },
+    { .name = "scale",
+      .pattern = "n = GroupNormalization(x, s:const, b:const); Mul(n, k:const)",
+      .replacement = "GroupNormalization<*n>(x, S, B)",
       .guard = scale },
-    { .name = "shift", .pattern = "n = GroupNormalization(x, s, b:const); Add(n, k:const)", .replacement = "GroupNormalization<*n>(x, s, B)",
+    { .name = "shift",
+      .pattern = "n = GroupNormalization(x, s, b:const); Add(n, k:const)",
+      .replacement = "GroupNormalization<*n>(x, s, B)",
       .guard = shift },
-    { .name = "scale-instance", .pattern = "n = InstanceNormalization(x, s:const, b:const); Mul(n, k:const)",
-      .replacement = "InstanceNormalization<*n>(x, S, B)", .guard = scale },
-    { .name = "shift-instance", .pattern = "n = InstanceNormalization(x, s, b:const); Add(n, k:const)",
-      .replacement = "InstanceNormalization<*n>(x, s, B)", .guard = shift },
+    { .name = "scale-instance",
+      .pattern = "n = InstanceNormalization(x, s:const, b:const); Mul(n, k:const)",
+      .replacement = "InstanceNormalization<*n>(x, S, B)",
+      .guard = scale },
+    { .name = "shift-instance",
+      .pattern = "n = InstanceNormalization(x, s, b:const); Add(n, k:const)",
+      .replacement = "InstanceNormalization<*n>(x, s, B)",
+      .guard = shift },
     { .name = NULL },
 };
 
 LT_PASS(fuse_group_norm) = {
     .name = "fuse-group-norm",
-    .summary = "Find GroupNormalization in reshaped InstanceNormalization; fold constants for each channel into its scale and bias",
+    .summary = "Find GroupNormalization in reshaped InstanceNormalization; fold constants for each channel into its "
+               "scale and bias",
     .needs = "shapes",
     .keeps = "shapes qdq",
     .rules = rules,

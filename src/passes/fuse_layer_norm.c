@@ -31,7 +31,8 @@ static const lt_node *step(norm *n, const lt_value *value, const char *op)
 
 static bool number(norm *n, const lt_value *value, double *out)
 {
-    if (value == NULL || !lt_value_is_constant(value) || !lt_peek_scalar(value, out) || n->n_numbers == (int)LT_COUNT(n->numbers)) {
+    if (value == NULL || !lt_value_is_constant(value) || !lt_peek_scalar(value, out) ||
+        n->n_numbers == (int)LT_COUNT(n->numbers)) {
         return false;
     }
     n->numbers[n->n_numbers++] = value->id;
@@ -52,7 +53,8 @@ static const lt_value *mean_of(norm *n, const lt_value *value)
     const lt_node *node = lt_maker(n->c->graph, value, "ReduceMean");
     const lt_value *x = node != NULL ? lt_node_in(n->c->graph, node, 0) : NULL;
     if (x == NULL || x->type.rank < 1 || lt_attr_i(node->attrs, node->n_attrs, "keepdims", 1) != 1 ||
-        !lt_peek_ints(lt_node_in(n->c->graph, node, 1), axes, LATHE_MAX_RANK, &count) || count < 1 || count > x->type.rank) {
+        !lt_peek_ints(lt_node_in(n->c->graph, node, 1), axes, LATHE_MAX_RANK, &count) || count < 1 ||
+        count > x->type.rank) {
         return NULL;
     }
     uint32_t seen = 0;
@@ -66,7 +68,8 @@ static const lt_value *mean_of(norm *n, const lt_value *value)
         lowest = axis < lowest ? (int)axis : lowest;
     }
     bool trailing = seen == (1u << x->type.rank) - (1u << lowest);
-    if (!trailing || (n->n_axes > 0 && n->axis != lowest) || n->n_axes == (int)LT_COUNT(n->axes) || !lt_fusion_add(&n->dying, node->id)) {
+    if (!trailing || (n->n_axes > 0 && n->axis != lowest) || n->n_axes == (int)LT_COUNT(n->axes) ||
+        !lt_fusion_add(&n->dying, node->id)) {
         return NULL;
     }
     n->axis = lowest;
@@ -124,7 +127,8 @@ static const lt_value *inverse_root_of(norm *n, const lt_value *value)
         return is_number(n, lt_node_in(graph, node, 0), 1) ? root_of(n, lt_node_in(graph, node, 1)) : NULL;
     }
     node = step(n, value, "Pow");
-    return node != NULL && is_number(n, lt_node_in(graph, node, 1), -0.5) ? below_root(n, lt_node_in(graph, node, 0)) : NULL;
+    return node != NULL && is_number(n, lt_node_in(graph, node, 1), -0.5) ? below_root(n, lt_node_in(graph, node, 0))
+                                                                          : NULL;
 }
 
 /* ---- The core ---- */
@@ -202,7 +206,8 @@ static bool match_apart(norm *n, const lt_node *add, uint32_t slot)
 {
     const lt_graph *graph = n->c->graph;
     const lt_value *mean, *x, *argument;
-    const lt_node *sub = step(n, lt_node_in(graph, add, 1 - slot), "Sub"), *product = sub != NULL ? lt_maker(graph, lt_node_in(graph, sub, 1), "Mul") : NULL;
+    const lt_node *sub = step(n, lt_node_in(graph, add, 1 - slot), "Sub"),
+                  *product = sub != NULL ? lt_maker(graph, lt_node_in(graph, sub, 1), "Mul") : NULL;
     const lt_value *bias = sub != NULL ? lt_node_in(graph, sub, 0) : NULL;
     if (product == NULL || !lt_value_is_constant(bias) || !lt_fusion_add(&n->dying, add->id)) {
         return false;
@@ -211,13 +216,14 @@ static bool match_apart(norm *n, const lt_node *add, uint32_t slot)
     for (uint32_t k = 0; k < 2; k++) {
         *n = before;
         const lt_value *r = lt_node_in(graph, product, k);
-        if (!is_product(n, lt_node_in(graph, sub, 1), r, &mean) || !is_product(n, lt_node_in(graph, add, slot), r, &x)) {
+        if (!is_product(n, lt_node_in(graph, sub, 1), r, &mean) ||
+            !is_product(n, lt_node_in(graph, add, slot), r, &x)) {
             continue;
         }
         const lt_node *diff = lt_maker(graph, match_factor(n, r), "Sub");
         argument = mean_of(n, mean);
-        if (diff != NULL && argument != NULL && argument == x && lt_node_in(graph, diff, 0) == x && lt_node_in(graph, diff, 1) == mean &&
-            lt_fusion_add(&n->dying, diff->id)) {
+        if (diff != NULL && argument != NULL && argument == x && lt_node_in(graph, diff, 0) == x &&
+            lt_node_in(graph, diff, 1) == mean && lt_fusion_add(&n->dying, diff->id)) {
             n->x = x->id;
             n->bias = bias->id;
             return n->centered = true;
@@ -243,18 +249,23 @@ static lathe_status replace(norm *n, lt_node_id root)
     lt_value_id inputs[3] = { n->x };
     lt_type x = lt_value_get(graph, n->x)->type;
     double ignored;
-    lathe_attr attrs[] = { lt_attr_int("axis", n->axis - x.rank), { .name = "epsilon", .kind = LATHE_ATTR_FLOAT, .f = (float)n->epsilon } };
+    lathe_attr attrs[] = { lt_attr_int("axis", n->axis - x.rank),
+                           { .name = "epsilon", .kind = LATHE_ATTR_FLOAT, .f = (float)n->epsilon } };
     for (int i = 0; i < n->n_numbers; i++) {
         (void)lt_graph_scalar(graph, n->numbers[i], &ignored);
     }
     for (int i = 0; i < n->n_axes; i++) {
         LT_TRY(lt_graph_assume(graph, n->axes[i], LT_ASSUME_BYTES, 0, c->diag));
     }
-    LT_TRY(lt_value_none(n->scale) ? ones(&make, &x, n->axis, &inputs[1]) : lt_make_row(&make, n->scale, &x, n->axis, &inputs[1]));
+    LT_TRY(lt_value_none(n->scale) ? ones(&make, &x, n->axis, &inputs[1])
+                                   : lt_make_row(&make, n->scale, &x, n->axis, &inputs[1]));
     if (!lt_value_none(n->bias)) {
         LT_TRY(lt_make_row(&make, n->bias, &x, n->axis, &inputs[2]));
     }
-    lt_node_spec spec = { .op = n->centered ? "LayerNormalization" : "RMSNormalization", .attrs = attrs, .n_attrs = 2, .inputs = inputs,
+    lt_node_spec spec = { .op = n->centered ? "LayerNormalization" : "RMSNormalization",
+                          .attrs = attrs,
+                          .n_attrs = 2,
+                          .inputs = inputs,
                           .n_inputs = lt_value_none(n->bias) ? 2 : 3 };
     return lt_fusion_replace(c, &n->dying, root, &spec);
 }
@@ -263,7 +274,8 @@ static bool parameters_suit(const norm *n, const lt_type *x)
 {
     bool whole;
     const lt_value *scale = lt_value_get(n->c->graph, n->scale), *bias = lt_value_get(n->c->graph, n->bias);
-    return (scale == NULL || lt_suits_row(scale, x, n->axis, &whole)) && (bias == NULL || lt_suits_row(bias, x, n->axis, &whole));
+    return (scale == NULL || lt_suits_row(scale, x, n->axis, &whole)) &&
+           (bias == NULL || lt_suits_row(bias, x, n->axis, &whole));
 }
 
 static lathe_status finish(norm *n, const lt_node *root)

@@ -44,7 +44,8 @@ static const lt_node *transposed(const sink *s, const lt_value *value)
     int64_t perm[LATHE_MAX_RANK];
     int rank;
     const lt_node *node = lt_maker(s->c->graph, value, "Transpose");
-    bool same = node != NULL && node->region == s->node->region && read_perm(s->c->graph, node, perm, &rank) && rank == s->rank;
+    bool same =
+        node != NULL && node->region == s->node->region && read_perm(s->c->graph, node, perm, &rank) && rank == s->rank;
     return same && memcmp(perm, s->perm, (size_t)rank * sizeof *perm) == 0 ? node : NULL;
 }
 
@@ -72,7 +73,8 @@ static bool one_input(const lt_graph *graph, const lt_node *node)
 static bool comes_together(const sink *s, const lt_value *value)
 {
     const lt_value *out = lt_node_out(s->c->graph, s->node, 0);
-    if (value->n_uses != 2 || value->n_region_outputs != 0 || !lt_value_single(out) || !one_input(s->c->graph, s->node)) {
+    if (value->n_uses != 2 || value->n_region_outputs != 0 || !lt_value_single(out) ||
+        !one_input(s->c->graph, s->node)) {
         return false;
     }
     const lt_node *next = lt_node_get(s->c->graph, out->uses[0].node);
@@ -107,13 +109,15 @@ static bool operand_fits(const sink *s, const lt_value *value, bool parameter)
     if (value == NULL || one_element(&value->type)) {
         return true;
     }
-    return !parameter && lt_value_is_constant(value) && value->type.rank <= s->rank && lt_type_constant(&value->type, NULL);
+    return !parameter && lt_value_is_constant(value) && value->type.rank <= s->rank &&
+           lt_type_constant(&value->type, NULL);
 }
 
 /* Is what is transposed computed by a product, at most with pointwise operators behind it? */
 static bool from_product(const lt_graph *graph, const lt_value *value)
 {
-    for (int depth = 0; depth < 8 && value != NULL && value->kind == LT_VALUE_RESULT && !lt_value_is_constant(value); depth++) {
+    for (int depth = 0; depth < 8 && value != NULL && value->kind == LT_VALUE_RESULT && !lt_value_is_constant(value);
+         depth++) {
         const lt_node *node = lt_node_get(graph, value->def);
         const lt_value *next = NULL;
         if (lt_node_is(node, "MatMul")) {
@@ -136,7 +140,8 @@ static bool beside_convolution(const sink *s, const lt_value *value, const lt_ty
     for (int i = 2; i < s->rank; i++) {
         channels = channels && s->perm[i] == i - 1;
     }
-    if (!channels || lt_maker(graph, value, "Conv") == NULL || !lt_node_is(s->node, "Add") || !lt_dims_prove_same(graph, &value->type, space)) {
+    if (!channels || lt_maker(graph, value, "Conv") == NULL || !lt_node_is(s->node, "Add") ||
+        !lt_dims_prove_same(graph, &value->type, space)) {
         return false;
     }
     for (uint32_t i = 0; i < 2; i++) {
@@ -159,7 +164,8 @@ static bool pointwise_fits(const sink *s, uint32_t first)
     }
     for (uint32_t i = 0; i < s->node->n_inputs; i++) {
         const lt_value *value = lt_node_in(graph, s->node, i);
-        bool moves = value != NULL && transposed(s, value) != NULL && lt_dims_prove_same(graph, &value->type, &out->type);
+        bool moves =
+            value != NULL && transposed(s, value) != NULL && lt_dims_prove_same(graph, &value->type, &out->type);
         if (!moves && !operand_fits(s, value, quantization) && !beside_convolution(s, value, &out->type)) {
             return false;
         }
@@ -174,7 +180,8 @@ static bool row_fits(const sink *s)
     if (s->perm[s->rank - 1] != s->rank - 1) {
         return false;
     }
-    bool product = lt_node_is(s->node, "MatMul"), softmax = lt_node_is(s->node, "Softmax") || lt_node_is(s->node, "LogSoftmax");
+    bool product = lt_node_is(s->node, "MatMul"),
+         softmax = lt_node_is(s->node, "Softmax") || lt_node_is(s->node, "LogSoftmax");
     bool norm = lt_node_is(s->node, "LayerNormalization") || lt_node_is(s->node, "RMSNormalization");
     for (uint32_t i = 1; i < s->node->n_inputs; i++) {
         const lt_value *value = lt_node_in(graph, s->node, i);
@@ -184,7 +191,8 @@ static bool row_fits(const sink *s)
     }
     if (product) {
         const lt_type *w = &lt_node_in(graph, s->node, 1)->type;
-        return s->rank >= 3 && lt_dim_is_const(w->dims[0]) && lt_dim_is_const(w->dims[1]) && w->dims[1].k <= w->dims[0].k;
+        return s->rank >= 3 && lt_dim_is_const(w->dims[0]) && lt_dim_is_const(w->dims[1]) &&
+               w->dims[1].k <= w->dims[0].k;
     }
     int64_t axis = lt_attr_i(s->node->attrs, s->node->n_attrs, "axis", -1);
     return (softmax || norm) && (axis == -1 || axis == s->rank - 1);
@@ -253,7 +261,8 @@ static lathe_status new_inputs(const sink *s, const lt_make *make, bool rows, lt
             inputs[i] = from->inputs[0];
         } else if (value != NULL && !rows && !one_element(&value->type)) {
             bool constant = lt_value_is_constant(value);
-            LT_TRY(constant ? transpose_back(s, make, value->id, &inputs[i]) : transpose_value(s, make, value->id, &inputs[i]));
+            LT_TRY(constant ? transpose_back(s, make, value->id, &inputs[i])
+                            : transpose_value(s, make, value->id, &inputs[i]));
         }
     }
     return LATHE_OK;
@@ -295,8 +304,13 @@ static lathe_status move(const sink *s, bool rows)
     lt_value_id inputs[MAX_INPUTS], made, back, old = node->outputs[0];
     lt_node_id ids[MAX_INPUTS], id = node->id;
     int n = 0;
-    lt_node_spec spec = { .descriptor = node->op, .label = node->label, .inputs = inputs, .n_inputs = node->n_inputs, .n_outputs = 1,
-                          .before = id, .device = node->device };
+    lt_node_spec spec = { .descriptor = node->op,
+                          .label = node->label,
+                          .inputs = inputs,
+                          .n_inputs = node->n_inputs,
+                          .n_outputs = 1,
+                          .before = id,
+                          .device = node->device };
     lathe_attr *attrs, perm = { .name = "perm", .kind = LATHE_ATTR_INTS, .count = (size_t)s->rank, .ints = s->perm };
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         const lt_node *from = transposed(s, lt_node_in(graph, node, i));
@@ -315,8 +329,16 @@ static lathe_status move(const sink *s, bool rows)
             LT_TRY(lt_edit_consume(graph, ids[i], c->diag));
         }
     }
-    lt_node_spec last = { .op = "Transpose", .domain = "", .label = spec.label, .attrs = &perm, .n_attrs = 1, .inputs = &made, .n_inputs = 1,
-                          .n_outputs = 1, .before = id, .device = spec.device };
+    lt_node_spec last = { .op = "Transpose",
+                          .domain = "",
+                          .label = spec.label,
+                          .attrs = &perm,
+                          .n_attrs = 1,
+                          .inputs = &made,
+                          .n_inputs = 1,
+                          .n_outputs = 1,
+                          .before = id,
+                          .device = spec.device };
     LT_TRY(lt_graph_add_node(graph, lt_node_get(graph, id)->region, &last, NULL, &back, c->diag));
     LT_TRY(lt_finish_replace(graph, old, back, true, c->diag));
     LT_TRY(lt_remove_unused(graph, id, c->diag));
@@ -336,7 +358,8 @@ static bool result_only(const lt_graph *graph, const lt_node *node)
         }
     }
     const lt_value *out = lt_node_out(graph, node, 0);
-    return out != NULL && out->type.cls == LT_TENSOR && out->contents.v == NULL && lathe_dtype_bits(out->type.dtype) >= 8;
+    return out != NULL && out->type.cls == LT_TENSOR && out->contents.v == NULL &&
+           lathe_dtype_bits(out->type.dtype) >= 8;
 }
 
 static bool one_goes(const sink *s)
@@ -357,13 +380,15 @@ static lathe_status visit(lt_pass_call *c, const lt_node *node)
     sink s = { .c = c, .node = node };
     uint32_t first = 0;
     const lt_node *transpose = NULL;
-    if (node->n_inputs > MAX_INPUTS || node->n_outputs == 0 || lt_node_is(node, "Transpose") || !result_only(graph, node)) {
+    if (node->n_inputs > MAX_INPUTS || node->n_outputs == 0 || lt_node_is(node, "Transpose") ||
+        !result_only(graph, node)) {
         return LATHE_OK;
     }
     for (; transpose == NULL && first < node->n_inputs; first++) {
         transpose = lt_maker(graph, lt_node_in(graph, node, first), "Transpose");
     }
-    if (transpose == NULL || transpose->region != node->region || !read_perm(graph, transpose, s.perm, &s.rank) || !one_goes(&s)) {
+    if (transpose == NULL || transpose->region != node->region || !read_perm(graph, transpose, s.perm, &s.rank) ||
+        !one_goes(&s)) {
         return LATHE_OK;
     }
     bool rows = first == 1 && row_fits(&s);
@@ -392,7 +417,8 @@ static lathe_status run(lt_pass_call *c)
 
 LT_PASS(sink_transposes) = {
     .name = "sink-transposes",
-    .summary = "Move Transpose behind pointwise operators, Concat, row normalizations and products with weights, where no more bytes are moved",
+    .summary = "Move Transpose behind pointwise operators, Concat, row normalizations and products with weights, where "
+               "no more bytes are moved",
     .needs = "shapes",
     .keeps = "shapes qdq",
     .run = run,

@@ -58,7 +58,9 @@ static lathe_status add_state(lt_tuner *t, lt_draft *d, const lathe_format *in, 
     formats[0] = *in;
     formats[1] = *out;
     in_place[0] = -1;
-    fits[d->n_states] = (lathe_fit){.struct_size = sizeof *fits, .in = &formats[0], .out = &formats[1], .pack = pack, .in_place = in_place};
+    fits[d->n_states] = (lathe_fit){
+        .struct_size = sizeof *fits, .in = &formats[0], .out = &formats[1], .pack = pack, .in_place = in_place
+    };
     states[d->n_states++] = &view;
     d->fits = fits;
     d->states = states;
@@ -69,8 +71,8 @@ lathe_status lt_add_transpose_views(lt_tuner *t, lt_draft *d, const lt_node *nod
 {
     int perm[LATHE_MAX_RANK];
     const lt_value *x = lt_node_in(t->graph, node, 0), *y = lt_node_out(t->graph, node, 0);
-    if (!lt_node_is(node, "Transpose") || x == NULL || y == NULL || lt_value_is_constant(x) || d->n_states == 0 || d->problem->n_in != 1 ||
-        !read_perm(node, x->type.rank, perm)) {
+    if (!lt_node_is(node, "Transpose") || x == NULL || y == NULL || lt_value_is_constant(x) || d->n_states == 0 ||
+        d->problem->n_in != 1 || !read_perm(node, x->type.rank, perm)) {
         return LATHE_OK;
     }
     lathe_format plain = lt_plain_format(t, x, d->space), in = plain, out = plain;

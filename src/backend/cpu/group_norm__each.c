@@ -102,7 +102,8 @@ static void finish_group(const norm *r, int64_t group)
         double away = mean - r->shift[c];
         squares += r->square[c] - 2 * away * r->sum[c] + pixels * away * away;
     }
-    double variance = squares / (pixels * (double)size), inverse = 1.0 / sqrt((variance < 0 ? 0 : variance) + r->epsilon);
+    double variance = squares / (pixels * (double)size),
+           inverse = 1.0 / sqrt((variance < 0 ? 0 : variance) + r->epsilon);
     for (int64_t c = begin; c < begin + size; c++) {
         r->mean[c] = (float)mean;
         r->factor[c] = (float)(inverse * r->scale[c]);
@@ -123,8 +124,8 @@ static void pixel_last(const norm *r, const float *x, int64_t c, int64_t n, floa
     vf low = splat(r->finish.low), high = splat(r->finish.high);
     for (int64_t i = 0; i < n; i += VL) {
         int part = n - i < VL ? (int)(n - i) : 0;
-        vf y = normalized(r, load_part(x + i, part), load_part(r->mean + c + i, part), load_part(r->factor + c + i, part),
-                          load_part(r->bias + c + i, part), low, high);
+        vf y = normalized(r, load_part(x + i, part), load_part(r->mean + c + i, part),
+                          load_part(r->factor + c + i, part), load_part(r->bias + c + i, part), low, high);
         store_part(dst + i, y, part);
     }
 }
@@ -134,7 +135,8 @@ static void write_last(const norm *r, int64_t image, int64_t c0, int64_t c1)
     int64_t start = image * r->pixels * r->channels;
     for (int64_t c = c0, n; c < c1; c += n) {
         n = c1 - c < LT_TILE || r->direct ? c1 - c : LT_TILE;
-        int pitch = (int)((n + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES), most = r->direct ? 1 : LT_TILE / pitch;
+        int pitch = (int)((n + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES),
+            most = r->direct ? 1 : LT_TILE / pitch;
         for (int64_t p = 0; p < r->pixels; p += most) {
             int rows = r->pixels - p < most ? (int)(r->pixels - p) : most;
             int64_t at = start + p * r->channels + c;
@@ -142,7 +144,9 @@ static void write_last(const norm *r, int64_t image, int64_t c0, int64_t c1)
                 pixel_last(r, r->x + at + i * r->channels, c, n, r->direct ? r->y + at : r->tile + i * pitch);
             }
             if (!r->direct) {
-                lt_tile_block block = { .start = at, .row_step = r->channels, .rows = rows, .cols = (int)n, .pitch = pitch };
+                lt_tile_block block = {
+                    .start = at, .row_step = r->channels, .rows = rows, .cols = (int)n, .pitch = pitch
+                };
                 lt_tile_run(&r->program, &block);
             }
         }
@@ -152,13 +156,15 @@ static void write_last(const norm *r, int64_t image, int64_t c0, int64_t c1)
 static void write_plain(const norm *r, int64_t image, int64_t c)
 {
     int64_t start = (image * r->channels + c) * r->pixels;
-    vf mean = splat(r->mean[c]), factor = splat(r->factor[c]), bias = splat(r->bias[c]), low = splat(r->finish.low), high = splat(r->finish.high);
+    vf mean = splat(r->mean[c]), factor = splat(r->factor[c]), bias = splat(r->bias[c]), low = splat(r->finish.low),
+       high = splat(r->finish.high);
     for (int64_t p = 0, n; p < r->pixels; p += n) {
         n = r->pixels - p < LT_TILE ? r->pixels - p : LT_TILE;
         float *dst = r->direct ? r->y + start + p : r->tile;
         for (int64_t i = 0; i < n; i += VL) {
             int part = n - i < VL ? (int)(n - i) : 0;
-            store_part(dst + i, normalized(r, load_part(r->x + start + p + i, part), mean, factor, bias, low, high), part);
+            store_part(dst + i, normalized(r, load_part(r->x + start + p + i, part), mean, factor, bias, low, high),
+                       part);
         }
         if (!r->direct) {
             lt_tile_block block = { .start = start + p, .rows = 1, .cols = (int)n, .pitch = LT_TILE };
@@ -194,7 +200,8 @@ static bool channels_known(const lathe_problem *p, const lathe_operand *x)
 {
     for (size_t slot = 1; slot < 3; slot++) {
         const lathe_operand *o = lt_root_operand(p, slot, NULL);
-        if (!o || o->rank != 1 || o->dims[0].min != o->dims[0].max || x->dims[1].min != x->dims[1].max || o->dims[0].min != x->dims[1].min) {
+        if (!o || o->rank != 1 || o->dims[0].min != o->dims[0].max || x->dims[1].min != x->dims[1].max ||
+            o->dims[0].min != x->dims[1].min) {
             return false;
         }
     }
@@ -214,7 +221,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         return lt_no(fit, "the input is a constant, or has rank %d", x ? x->rank : 0);
     }
     if (!channels_known(p, x) || groups < 1 || x->dims[1].min % groups != 0 || x->dims[1].min == 0) {
-        return lt_no(fit, "scale and bias have not one number for each channel, or %lld groups do not divide them", (long long)groups);
+        return lt_no(fit, "scale and bias have not one number for each channel, or %lld groups do not divide them",
+                     (long long)groups);
     }
     if (lt_attr_i(p->attrs, p->n_attrs, "stash_type", LATHE_DTYPE_F32) != LATHE_DTYPE_F32) {
         return lt_no(fit, "moments are not computed in f32");
@@ -240,7 +248,8 @@ static size_t thread_scratch(const lathe_problem *p, int64_t channels)
     return lt_tile_scratch(p) + LT_TILE * sizeof(float) + rooms * (3 * sizeof(float) + 2 * sizeof(double));
 }
 
-static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out,
+                            int threads)
 {
     uint16_t nx;
     (void)config, (void)out;
@@ -255,13 +264,18 @@ static lathe_status describe(const lathe_gang *gang, const lathe_call *call, nor
     (void)lt_root_operand(p, 1, &ns);
     (void)lt_root_operand(p, 2, &nb);
     const lathe_buffer *x = &call->in[nx];
-    *r = (norm){ .x = x->data, .y = call->out[0].data, .last = call->config == 0, .scale = call->in[ns].data, .bias = call->in[nb].data };
+    *r = (norm){ .x = x->data,
+                 .y = call->out[0].data,
+                 .last = call->config == 0,
+                 .scale = call->in[ns].data,
+                 .bias = call->in[nb].data };
     r->groups = lt_attr_i(p->attrs, p->n_attrs, "num_groups", 0);
     r->epsilon = lt_attr_f(p->attrs, p->n_attrs, "epsilon", 1e-5f);
-    if (x->rank < 3 || !lt_extents_sane(x->rank, x->dims) || !lt_dims_count(x->dims + 2, x->rank - 2, &r->pixels) || call->in[ns].rank != 1 ||
-        call->in[nb].rank != 1 || call->in[ns].dims[0] != x->dims[1] || call->in[nb].dims[0] != x->dims[1] || r->groups < 1 ||
-        x->dims[1] % r->groups != 0) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the extents make no groups, or scale and bias are not one for each channel");
+    if (x->rank < 3 || !lt_extents_sane(x->rank, x->dims) || !lt_dims_count(x->dims + 2, x->rank - 2, &r->pixels) ||
+        call->in[ns].rank != 1 || call->in[nb].rank != 1 || call->in[ns].dims[0] != x->dims[1] ||
+        call->in[nb].dims[0] != x->dims[1] || r->groups < 1 || x->dims[1] % r->groups != 0) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL,
+                       "the extents make no groups, or scale and bias are not one for each channel");
     }
     r->batch = x->dims[0];
     r->channels = x->dims[1];
@@ -292,7 +306,8 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     }
     lathe_gang_split(gang, r.batch * r.groups, 1, &begin, &end);
     while (begin < end) {
-        int64_t image = begin / r.groups, first = begin % r.groups, n = r.groups - first < end - begin ? r.groups - first : end - begin;
+        int64_t image = begin / r.groups, first = begin % r.groups,
+                n = r.groups - first < end - begin ? r.groups - first : end - begin;
         groups_of(&r, image, first, first + n);
         begin += n;
     }
