@@ -226,6 +226,39 @@ static void test_arena(void **state)
     lt_arena_destroy(&arena);
 }
 
+/* The same work after a whole reset needs no allocation, however many chunks it took the first time. */
+static void test_arena_reset_whole(void **state)
+{
+    (void)state;
+    counting_allocator a;
+    lt_arena arena;
+    counting_init(&a);
+    lt_arena_init(&arena, &a.api);
+    lt_arena_reset_whole(&arena);
+    assert_int_equal(a.calls, 0);
+    size_t calls = 0;
+    for (int round = 0; round < 3; round++) {
+        calls = a.calls;
+        for (int i = 0; i < 5; i++) {
+            assert_non_null(lt_arena_alloc(&arena, (size_t)3 << 20, 64));
+        }
+        assert_true(round == 0 || a.calls == calls);
+        lt_arena_reset_whole(&arena);
+        assert_int_equal(a.live, 1);
+        assert_int_equal(arena.used, 0);
+    }
+    for (int i = 0; i < 9; i++) { /* no memory for one block: as good as reset */
+        assert_non_null(lt_arena_alloc(&arena, (size_t)3 << 20, 64));
+    }
+    a.fail_at = a.calls + 1;
+    lt_arena_reset_whole(&arena);
+    assert_int_equal(a.live, 0);
+    assert_non_null(lt_arena_alloc(&arena, 100, 1));
+    lt_arena_destroy(&arena);
+    assert_int_equal(a.live, 0);
+    assert_int_equal(a.mistakes, 0);
+}
+
 static void test_arena_grow(void **state)
 {
     (void)state;
@@ -359,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_alloc),
         cmocka_unit_test(test_grow),
         cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_reset_whole),
         cmocka_unit_test(test_arena_grow),
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_imap),
