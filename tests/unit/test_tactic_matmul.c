@@ -163,12 +163,39 @@ static void large_product(void **state)
     }
 }
 
+/* Long rows, that are copied and walked in chunks, with an addend that may be the result's memory, a bias and ReLU. */
+static void long_rows(void **state)
+{
+    static tc_case c;
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        int64_t k = round % 2 ? 2048 : 1024, a[2] = { 51, k }, b[2] = { k, 204 }, y[2] = { 51, 204 }, bias[1] = { 204 };
+        tc_begin(&c, 11 + (uint64_t)round, "MatMul", "");
+        tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 2, a, 0));
+        tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, 2, b, round < 2 ? LATHE_OPERAND_CONSTANT : 0));
+        c.root_tolerance = 3e-6;
+        c.root_absolute = true;
+        tc_space(&c, 2, y);
+        uint16_t args[2] = { tc_root_value(&c, LATHE_DTYPE_F32), 0 };
+        args[1] = tc_load_axis(&c, -1, tc_input(&c, LATHE_DTYPE_F32, 1, bias, LATHE_OPERAND_CONSTANT), 1);
+        args[0] = tc_instr(&c, -1, LATHE_PW_ADD, LATHE_DTYPE_F32, 2, args, 0, 0);
+        args[1] = tc_load(&c, -1, tc_input(&c, LATHE_DTYPE_F32, 2, y, 0), 2, y);
+        args[0] = tc_instr(&c, -1, LATHE_PW_ADD, LATHE_DTYPE_F32, 2, args, 0, 0);
+        args[0] = tc_instr(&c, -1, LATHE_PW_RELU, LATHE_DTYPE_F32, 1, args, 0, 0);
+        uint16_t out = tc_output(&c, LATHE_DTYPE_F32, 2, y);
+        c.instrs[tc_instr(&c, -1, LATHE_PW_STORE, LATHE_DTYPE_F32, 1, args, 0, 0)].operand = out;
+        tc_check_all(&c);
+        tc_end(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matmul),
         cmocka_unit_test(gemm),
         cmocka_unit_test(large_product),
+        cmocka_unit_test(long_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
