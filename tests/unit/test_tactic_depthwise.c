@@ -51,8 +51,8 @@ static void short_epilogue(tc_case *c, int rank, const int64_t *y)
     case 3:
         value = tc_instr(c, -1, LATHE_PW_SIGMOID, f32, 1, args, 0, 0);
         bool first = tc_chance(&c->random, 2);
-        value = tc_instr(c, -1, LATHE_PW_MUL, f32, 2,
-                         (const uint16_t[]){ first ? root : value, first ? value : root }, 0, 0);
+        value = tc_instr(c, -1, LATHE_PW_MUL, f32, 2, (const uint16_t[]){ first ? root : value, first ? value : root },
+                         0, 0);
         break;
     case 4:
         value = tc_instr(c, -1, LATHE_PW_HARD_SWISH, f32, 1, args, 0, 0);

@@ -353,8 +353,8 @@ static void one_movement(const char *op, uint64_t seed)
 
 static void movements(void **state)
 {
-    static const char *const ops[] = { "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "DepthToSpace",
-                                       "SpaceToDepth", "Gather" };
+    static const char *const ops[] = { "Concat", "Split",        "Slice",        "Pad",   "Expand",
+                                       "Tile",   "DepthToSpace", "SpaceToDepth", "Gather" };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(ops); i++) {
         tc_reset();

@@ -21,7 +21,8 @@ static void text_attr(tc_case *c, const char *name, const char *text)
 static void factors(tc_case *c, int rank, const int64_t *x, int64_t *y, bool sizes, const double *scales)
 {
     int64_t n = rank;
-    uint16_t o = tc_input(c, sizes ? LATHE_DTYPE_I64 : LATHE_DTYPE_F32, 1, &n, LATHE_OPERAND_HOST | LATHE_OPERAND_CONSTANT);
+    uint16_t o =
+        tc_input(c, sizes ? LATHE_DTYPE_I64 : LATHE_DTYPE_F32, 1, &n, LATHE_OPERAND_HOST | LATHE_OPERAND_CONSTANT);
     for (int i = 0; i < rank; i++) {
         if (sizes) {
             ((int64_t *)c->in_data[o].data)[i] = y[i];

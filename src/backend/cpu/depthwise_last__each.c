@@ -22,8 +22,9 @@ enum {
 
 /* What a kernel computes: pixels 0 .. n of a block for channels begin .. end. */
 typedef struct block {
-    const float *const *table; /* for each row of taps: one entry for each input pixel (fixed kernels), or for each tap and pixel */
-    const float *x;            /* not NULL: all input pixels exist, the first is here, and there is no table */
+    const float *const
+        *table; /* for each row of taps: one entry for each input pixel (fixed kernels), or for each tap and pixel */
+    const float *x;                /* not NULL: all input pixels exist, the first is here, and there is no table */
     int64_t x_row, x_tap, x_pixel; /* elements from one row of taps, tap, output pixel to the next */
     const float *w, *bias;         /* first tap in use; bias may be NULL */
     int64_t channels, width;       /* channels between taps; taps of a row */
@@ -118,7 +119,10 @@ KERNELS(5, 2)
 KERNELS(7, 1)
 KERNELS(7, 2)
 
-#define BOTH(K, S) { depthwise_##K##_##S##_7, depthwise_##K##_##S##_8 }
+#define BOTH(K, S)                                                                                                     \
+    {                                                                                                                  \
+        depthwise_##K##_##S##_7, depthwise_##K##_##S##_8                                                               \
+    }
 static const kernel any[2] = BOTH(0, 1);
 static const struct {
     int taps, stride;
@@ -137,7 +141,7 @@ typedef struct worker {
     int pixels, entries; /* of a block; of the table for a row of taps */
     bool is_fixed, columns;
     int64_t blocks, stretch; /* blocks of an output row; channels of a unit */
-    block model; /* of each block what is equal in all */
+    block model;             /* of each block what is equal in all */
     lt_tile_program program;
 } worker;
 
@@ -217,7 +221,8 @@ static void run_blocks(const worker *w, int64_t begin, int64_t end)
             left = begin / inner, b0 = left % outer, image = left / outer % c->batch,
             channel = left / outer / c->batch * w->stretch;
     for (int64_t u = begin; u < end; u++) {
-        int64_t y = w->columns ? a : b0, x0 = (w->columns ? b0 : a) * w->pixels, pixel = (image * c->out[1] + y) * c->out[2] + x0,
+        int64_t y = w->columns ? a : b0, x0 = (w->columns ? b0 : a) * w->pixels,
+                pixel = (image * c->out[1] + y) * c->out[2] + x0,
                 last = channel + w->stretch < c->channels ? channel + w->stretch : c->channels;
         block b = w->model;
         b.n = c->out[2] - x0 < w->pixels ? (int)(c->out[2] - x0) : w->pixels;
@@ -310,7 +315,9 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     fit->in[nx] = lt_format_permuted(x->dtype, order, x->rank, fit->in[nx].space);
     lt_tile_formats(problem, order, fit);
     lt_finish_kind kind = lt_finish_of(problem);
-    double slower = ISA.nr >= 32 ? 1 : ISA.nr >= 16 ? 1.6 : 6,
+    double slower = ISA.nr >= 32   ? 1
+                    : ISA.nr >= 16 ? 1.6
+                                   : 6,
            finish = kind == LT_FINISH_TILE   ? lt_tile_cost(&ISA, problem) + 0.1
                     : kind == LT_FINISH_SILU ? 0.18 * slower
                                              : 0;

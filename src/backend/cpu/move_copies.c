@@ -57,7 +57,8 @@ static lathe_status wrong(const mover *m, const char *what)
     return LT_FAIL(m->diag, LATHE_BAD_SHAPE, m->call->problem->op, NULL, "%s", what);
 }
 
-static void copy(const mover *m, const lt_copy *c, const lathe_buffer *x, int64_t from, const lathe_buffer *y, int64_t to)
+static void copy(const mover *m, const lt_copy *c, const lathe_buffer *x, int64_t from, const lathe_buffer *y,
+                 int64_t to)
 {
     lt_copy_run(m->gang, m->size, c, (const char *)x->data + from * (int64_t)m->size,
                 (char *)y->data + to * (int64_t)m->size);
@@ -74,7 +75,8 @@ static int axis_of(const lathe_problem *p, int rank, int64_t otherwise)
 
 /* `part` at `offset` along the axis of `whole`. */
 static lathe_status part_of(const mover *m, const lathe_buffer *part, const int64_t *part_strides,
-                            const lathe_buffer *whole, const int64_t *whole_strides, int axis, int64_t offset, bool split)
+                            const lathe_buffer *whole, const int64_t *whole_strides, int axis, int64_t offset,
+                            bool split)
 {
     lt_copy c = { 0 };
     if (part->rank != whole->rank || !lt_extents_sane(part->rank, part->dims) ||
@@ -157,13 +159,13 @@ static bool named_axes(const mover *m, size_t slot, int rank, int count, int64_t
 static lathe_status slice(const mover *m)
 {
     const lathe_buffer *x = input(m, 0), *y = &m->call->out[0];
-    int64_t starts[LATHE_MAX_RANK], steps[LATHE_MAX_RANK], axes[LATHE_MAX_RANK], from[LATHE_MAX_RANK] = { 0 },
-                                    by[LATHE_MAX_RANK], xs[LATHE_MAX_RANK], ys[LATHE_MAX_RANK], offset = 0;
+    int64_t starts[LATHE_MAX_RANK], steps[LATHE_MAX_RANK], axes[LATHE_MAX_RANK],
+        from[LATHE_MAX_RANK] = { 0 }, by[LATHE_MAX_RANK], xs[LATHE_MAX_RANK], ys[LATHE_MAX_RANK], offset = 0;
     lt_copy c = { 0 };
     int n = numbers(m, 1, starts), n_steps = numbers(m, 4, steps);
-    if (x->rank != y->rank || n < 0 || n > x->rank || !named_axes(m, 3, x->rank, n, axes) || (n_steps >= 0 && n_steps != n) ||
-        !lt_extents_sane(x->rank, x->dims) || !lt_extents_sane(y->rank, y->dims) || !strides_of_input(m, 0, xs) ||
-        !strides_of_output(m, 0, ys)) {
+    if (x->rank != y->rank || n < 0 || n > x->rank || !named_axes(m, 3, x->rank, n, axes) ||
+        (n_steps >= 0 && n_steps != n) || !lt_extents_sane(x->rank, x->dims) || !lt_extents_sane(y->rank, y->dims) ||
+        !strides_of_input(m, 0, xs) || !strides_of_output(m, 0, ys)) {
         return wrong(m, "starts, axes and steps do not go together");
     }
     for (int i = 0; i < x->rank; i++) {
@@ -222,7 +224,7 @@ static lathe_status pad(const mover *m)
     static const char zero[16];
     const lathe_buffer *x = input(m, 0), *y = &m->call->out[0], *value = input(m, 2);
     int64_t pads[2 * LATHE_MAX_RANK], axes[LATHE_MAX_RANK], low[LATHE_MAX_RANK] = { 0 }, xs[LATHE_MAX_RANK],
-                                      ys[LATHE_MAX_RANK], from = 0, to = 0;
+                                                            ys[LATHE_MAX_RANK], from = 0, to = 0;
     lt_copy c = { 0 };
     uint16_t n_pads;
     const lathe_operand *o = lt_root_operand(m->call->problem, 1, &n_pads);
@@ -271,7 +273,8 @@ static lathe_status repeat(const mover *m)
         return wrong(m, "input and output differ in rank");
     }
     for (int i = 0; i < y->rank; i++) {
-        int64_t d = i < missing ? 1 : x->dims[i - missing], step = i < missing ? 0 : xs[i - missing], times = y->dims[i];
+        int64_t d = i < missing ? 1 : x->dims[i - missing], step = i < missing ? 0 : xs[i - missing],
+                times = y->dims[i];
         if (times == 0) {
             return LATHE_OK;
         }
@@ -306,7 +309,7 @@ static lathe_status depth_space(const mover *m)
     const int64_t *ds = to_space ? xs : ys, *ws = to_space ? ys : xs; /* strides of the deep and the wide tensor */
     int64_t channels = wide->dims[1];
     const int64_t e[6] = { deep->dims[0], channels, deep->dims[2], b, deep->dims[3], b };
-    const int64_t in_deep[6] = { ds[0], crd ? square * ds[1] : ds[1],        ds[2], (crd ? b : b * channels) * ds[1],
+    const int64_t in_deep[6] = { ds[0], crd ? square * ds[1] : ds[1], ds[2], (crd ? b : b * channels) * ds[1],
                                  ds[3], (crd ? 1 : channels) * ds[1] };
     const int64_t in_wide[6] = { ws[0], ws[1], b * ws[2], ws[2], b * ws[3], ws[3] };
     lt_copy c = { 0 };
@@ -322,9 +325,14 @@ static lathe_status depth_space(const mover *m)
 static const struct {
     const char *op;
     lathe_status (*run)(const mover *m);
-} movements[] = { { "Concat", concat }, { "Split", split }, { "Slice", slice },
-                  { "Pad", pad },       { "Expand", repeat }, { "Tile", repeat },
-                  { "DepthToSpace", depth_space }, { "SpaceToDepth", depth_space } };
+} movements[] = { { "Concat", concat },
+                  { "Split", split },
+                  { "Slice", slice },
+                  { "Pad", pad },
+                  { "Expand", repeat },
+                  { "Tile", repeat },
+                  { "DepthToSpace", depth_space },
+                  { "SpaceToDepth", depth_space } };
 
 /* Do inputs from `slot` on say how, rather than what, is moved? */
 static size_t data_inputs(const lathe_problem *p)

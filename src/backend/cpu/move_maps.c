@@ -10,10 +10,10 @@
 static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
 typedef struct mapping {
-    int rank;                     /* axes in the order in which they are stored */
-    int64_t e[LATHE_MAX_RANK];    /* of the output */
+    int rank;                      /* axes in the order in which they are stored */
+    int64_t e[LATHE_MAX_RANK];     /* of the output */
     int64_t *from[LATHE_MAX_RANK]; /* for each element of an axis: elements of the input from its start */
-    bool whole;                   /* the last axis is taken over as it is */
+    bool whole;                    /* the last axis is taken over as it is */
     size_t size;
     const char *src;
     char *dst;

@@ -229,8 +229,8 @@ static void copy_squares(const plan *p, const lathe_gang *gang, int k)
     walk w;
     walk_start(&w, c, k, last, begin / strips / chunks);
     for (int64_t u = begin; u < end; u++) {
-        int64_t i = u % strips * SQUARE, m = c->e[k] - i < SQUARE ? c->e[k] - i : SQUARE, j = u / strips % chunks * CHUNK,
-                stop = j + CHUNK < c->e[last] ? j + CHUNK : c->e[last];
+        int64_t i = u % strips * SQUARE, m = c->e[k] - i < SQUARE ? c->e[k] - i : SQUARE,
+                j = u / strips % chunks * CHUNK, stop = j + CHUNK < c->e[last] ? j + CHUNK : c->e[last];
         for (; j < stop; j += SQUARE) {
             square(p->size, p->dst + (w.to + j) * size + i * a, a, p->src + (w.from + i) * size + j * b, b, m,
                    stop - j < SQUARE ? stop - j : SQUARE);

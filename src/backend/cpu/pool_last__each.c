@@ -107,9 +107,7 @@ static void output_pixel(const worker *w, int64_t pixel, const float *from, int6
             join_pixels(w, dst, from + at, taps, step, n, count, false);
         }
         if (tiles) {
-            lt_tile_block block = {
-                .start = pixel * c->channels + at, .rows = 1, .cols = (int)n, .pitch = LT_TILE
-            };
+            lt_tile_block block = { .start = pixel * c->channels + at, .rows = 1, .cols = (int)n, .pitch = LT_TILE };
             lt_tile_run(&w->program, &block);
         }
         at += n;
@@ -170,14 +168,17 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     size_t n;
     const int64_t *kernel = lt_attr_ints(problem->attrs, problem->n_attrs, "kernel_shape", &n);
     double points = 1, taps = n > 0 ? (double)kernel[n - 1] : 1, read = 1,
-           slower = ISA.nr >= 32 ? 1 : ISA.nr >= 16 ? 1.5 : 3;
+           slower = ISA.nr >= 32   ? 1
+                    : ISA.nr >= 16 ? 1.5
+                                   : 3;
     for (int i = 0; i < y->rank; i++) {
         points *= (double)y->dims[i].opt;
         read *= (double)(i == 2 && n > 1 ? y->dims[i].opt * kernel[0] : i == 1 ? y->dims[i].opt : x->dims[i].opt);
     }
     double pixels = points / ((double)y->dims[1].opt > 1 ? (double)y->dims[1].opt : 1);
     double finish = lt_finish_of(problem) == LT_FINISH_TILE ? lt_tile_cost(&ISA, problem) + 0.1 : 0;
-    fit->cost = 500 + pixels * 6 + (points * taps + read) * 0.025 * slower + lt_problem_bytes(problem) * 0.02 + points * finish;
+    fit->cost =
+        500 + pixels * 6 + (points * taps + read) * 0.025 * slower + lt_problem_bytes(problem) * 0.02 + points * finish;
     return 1;
 }
 

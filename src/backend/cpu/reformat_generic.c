@@ -42,8 +42,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
             same = same && j < a->rank && a->order[i] == b->order[j++];
         }
     }
-    fit->cost = simple ? lt_copy_cost(bits / 8, elements, same ? elements : 1, smallest < 4)
-                       : 300 + lt_problem_bytes(p) * 3.0;
+    fit->cost =
+        simple ? lt_copy_cost(bits / 8, elements, same ? elements : 1, smallest < 4) : 300 + lt_problem_bytes(p) * 3.0;
     return 1;
 }
 

@@ -19,9 +19,9 @@ typedef struct worker {
     const lathe_problem *problem;
     lt_resize_form form;
     lt_resize_line lines[LATHE_MAX_RANK];
-    int outer;           /* axes in front of rows and columns */
+    int outer; /* axes in front of rows and columns */
     lt_resize_line *rows, *cols;
-    int64_t inner, row;  /* elements of a pixel, of an output row */
+    int64_t inner, row; /* elements of a pixel, of an output row */
     const float *x;
     float *y, *kept[LT_RESIZE_TAPS], *tile;
     int64_t key[LT_RESIZE_TAPS]; /* which input row each kept one is: plane * rows + row; -1 none */

@@ -113,7 +113,8 @@ lathe_status lt_resize_read(const lathe_call *call, const lt_resize_form *form, 
             return LT_FAIL(diag, LATHE_BAD_SHAPE, "Resize", NULL, "axis %d cannot be resized", k);
         }
         if (place >= 0) {
-            l->scale = by_scales ? (float)lt_load_f64(LATHE_DTYPE_F32, factors->data, place) : (float)l->out / (float)l->in;
+            l->scale =
+                by_scales ? (float)lt_load_f64(LATHE_DTYPE_F32, factors->data, place) : (float)l->out / (float)l->in;
             if (by_scales || form->coords == LT_COORDS_SYMMETRIC) {
                 l->length = l->scale * (float)l->in;
             }
@@ -208,7 +209,8 @@ lathe_status lt_resize_fill(const lt_resize_form *form, lt_resize_line *line, la
             line->index[k * line->out + i] = (int32_t)(at < 0 ? 0 : at >= line->in ? line->in - 1 : at);
         }
         for (int k = 0; k < form->taps; k++) {
-            line->weight[k * line->out + i] = (float)(form->exclude_outside && sum != 0.0 ? weights[k] / sum : weights[k]);
+            line->weight[k * line->out + i] =
+                (float)(form->exclude_outside && sum != 0.0 ? weights[k] / sum : weights[k]);
         }
     }
     return LATHE_OK;

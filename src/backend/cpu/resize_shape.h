@@ -31,11 +31,13 @@ int lt_resize_fits(const lathe_problem *problem, lt_resize_form *form, lathe_fit
 /* Is it certain over the whole range that this axis stays as it is? */
 bool lt_resize_keeps(const lathe_problem *problem, int axis);
 /* Extents and scales of every axis; x and y have elements. */
-lathe_status lt_resize_read(const lathe_call *call, const lt_resize_form *form, lt_resize_line *lines, lathe_diag *diag);
+lathe_status lt_resize_read(const lathe_call *call, const lt_resize_form *form, lt_resize_line *lines,
+                            lathe_diag *diag);
 /* Bytes of index and weight of an axis, a multiple of 64. */
 size_t lt_resize_line_bytes(int64_t out);
 /* The nearest input element of each output element of an axis; at any number of taps. */
-lathe_status lt_resize_nearest(const lt_resize_form *form, const lt_resize_line *line, int64_t *index, lathe_diag *diag);
+lathe_status lt_resize_nearest(const lt_resize_form *form, const lt_resize_line *line, int64_t *index,
+                               lathe_diag *diag);
 /* Fills index and weight, for linear and cubic modes. */
 lathe_status lt_resize_fill(const lt_resize_form *form, lt_resize_line *line, lathe_diag *diag);
 
