@@ -25,8 +25,8 @@ typedef struct ground { /* what all calls of a thread share */
     const float *x; /* the image */
     float *copy;    /* NULL: read where it lies */
     const lt_brgemm *kernels;
-    lt_tile_program program;
-    bool direct, joined; /* straight to the output; the taps of a kernel row follow each other in the image */
+    lt_tile_program *program; /* large: not cleared */
+    bool direct, joined;      /* straight to the output; the taps of a kernel row follow each other in the image */
     const float *add, *bias;
     float scale, low, high;
     float *y, *tile, *panels;
@@ -150,7 +150,7 @@ static void store_tiles(const ground *g, const run *r, const window *w, const pa
                                 .rows = (int)part.rows,
                                 .cols = p->cols,
                                 .pitch = nr };
-        lt_tile_run(&g->program, &block);
+        lt_tile_run(g->program, &block);
     }
 }
 
@@ -421,7 +421,14 @@ lathe_status lt_conv_taps_run(const lt_conv_taps *t, const lathe_gang *gang, con
     layout l = scratch_layout(t, call->problem);
     char *scratch = (char *)call->scratch + l.total * (size_t)gang->index;
     lt_ending e = lt_ending_of_call(call, 1, c->filters);
-    ground g = { .t = t, .kernels = lt_brgemm_of(t->isa), .bias = t->bias, .scale = 1, .low = e.low, .high = e.high };
+    lt_tile_program program;
+    ground g = { .t = t,
+                 .program = &program,
+                 .kernels = lt_brgemm_of(t->isa),
+                 .bias = t->bias,
+                 .scale = 1,
+                 .low = e.low,
+                 .high = e.high };
     if (c->batch * c->pixels * c->filters == 0) {
         return LATHE_OK;
     }
@@ -445,7 +452,7 @@ lathe_status lt_conv_taps_run(const lt_conv_taps *t, const lathe_gang *gang, con
         g.bias = t->bias ? t->bias : e.bias >= 0 ? call->in[e.bias].data : NULL;
         g.add = e.add >= 0 ? call->in[e.add].data : NULL;
     } else {
-        LT_TRY(lt_tile_prepare(&g.program, t->isa, call, scratch, g.tile, diag));
+        LT_TRY(lt_tile_prepare(g.program, t->isa, call, scratch, g.tile, diag));
         memset(g.tile, 0, LT_TILE * sizeof(float)); /* lanes behind the last column hold numbers */
     }
     fill_taps(&g);

@@ -106,7 +106,7 @@ double lt_product_cost_along(const lt_cpu_isa *isa, const lathe_problem *problem
 typedef struct worker {
     const lt_product *p;
     const lathe_gang *gang;
-    lt_tile_program program;
+    lt_tile_program *program; /* large: not cleared */
     const lt_brgemm *kernels;
     float *tile, *row_buffer, *panel_buffer;
     int64_t group;                  /* panels of a group */
@@ -171,7 +171,7 @@ static void end_tile(worker *w, int64_t batch, int64_t row, int rows, int64_t pa
     lt_tile_block block = {
         .start = (batch * p->m + row) * p->n + col, .row_step = p->n, .rows = rows, .cols = cols, .pitch = nr
     };
-    lt_tile_run(&w->program, &block);
+    lt_tile_run(w->program, &block);
 }
 
 static void one_tile(worker *w, int64_t batch, int64_t row, int rows, int64_t panel, const float *a, int64_t lda,
@@ -207,9 +207,9 @@ static void one_unit(worker *w, int64_t batch, int64_t group, int64_t block)
 static lathe_status prepare_tiles(worker *w, const lathe_call *call, char *scratch, lathe_diag *diag)
 {
     const lt_product *p = w->p;
-    LT_TRY(lt_tile_prepare(&w->program, p->isa, call, scratch, w->tile, diag));
+    LT_TRY(lt_tile_prepare(w->program, p->isa, call, scratch, w->tile, diag));
     if (p->prepared) {
-        p->prepared(p, &w->program);
+        p->prepared(p, w->program);
     }
     return LATHE_OK;
 }
@@ -410,7 +410,10 @@ lathe_status lt_product_run(const lt_product *p, const lathe_gang *gang, const l
 {
     layout l = scratch_layout(p, call->problem);
     char *scratch = (char *)call->scratch + l.total * (size_t)gang->index;
-    worker w = { .p = p, .gang = gang, .have_batch = -1, .have_group = -1, .kernels = lt_brgemm_of(p->isa) };
+    lt_tile_program program;
+    worker w = {
+        .p = p, .program = &program, .gang = gang, .have_batch = -1, .have_group = -1, .kernels = lt_brgemm_of(p->isa)
+    };
     w.tile = (float *)(scratch + l.tile);
     w.row_buffer = (float *)(scratch + l.rows);
     w.panel_buffer = (float *)(scratch + l.panels);
