@@ -21,6 +21,8 @@ typedef struct builder {
     int threads;
     lt_arena arena;
     lt_graph *above;
+    lt_packed_before *packed; /* by the parts so far */
+    size_t n_packed, cap_packed;
     part *parts;
     uint32_t n_parts;
     lt_plan_profile_input *profiles;
@@ -148,11 +150,33 @@ static lathe_status lower(builder *b, part *p)
     return lt_graph_assume_shapes(p->graph, b->diag);
 }
 
+/* The packs of a part, for the parts behind it to share. */
+static lathe_status remember_packs(builder *b, const part *p)
+{
+    for (uint32_t u = 0; u < p->choice.n_units; u++) {
+        const lt_unit *unit = &p->choice.units[u];
+        for (uint32_t i = 0; unit->kind == LT_UNIT_STEP && unit->fit && i < unit->n_in; i++) {
+            const char *pack = unit->fit->pack[i];
+            const lt_value *value = pack && unit->in[i] != LT_NO_SLOT ? lt_value_get(p->graph, p->choice.slots[unit->in[i]].value) : NULL;
+            if (!value || !value->blob) {
+                continue;
+            }
+            if (!lt_arena_grow(&b->arena, (void **)&b->packed, &b->cap_packed, b->n_packed + 1, sizeof *b->packed)) {
+                return LT_OOM(b->diag);
+            }
+            lt_packed_before *one = &b->packed[b->n_packed++];
+            *one = (lt_packed_before){.blob = lt_blob_hash(value->blob), .pack = pack};
+            memcpy(one->param, unit->fit->pack_param[i], sizeof one->param);
+        }
+    }
+    return LATHE_OK;
+}
+
 static lathe_status choose(builder *b, part *p)
 {
     lt_extent_user user = {p->graph, &p->ranges};
     lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = b->o->level,
-                               .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
+                               .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
     if (b->o->explain) {
         lt_explain_part(b->explanation, p->graph, &p->choice, &p->ranges);
@@ -234,6 +258,7 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
         LT_TRY(lower(b, &b->parts[i]));
         LT_TRY(progress(b, "tune", "static choice", i, b->n_parts));
         LT_TRY(choose(b, &b->parts[i]));
+        LT_TRY(remember_packs(b, &b->parts[i]));
     }
     if (b->o->explain) {
         LT_TRY(lt_explain_origins(b->explanation, b->parts[0].graph, b->diag));

@@ -23,9 +23,9 @@ static lathe_status copy_for(lt_pass_call *c, lt_node_id id, lt_use use)
 }
 
 /* All but one of the readers get a copy; the last one keeps the original, unless others need it. */
-static lathe_status visit(lt_pass_call *c, lt_node_id id)
+static lathe_status visit(lt_pass_call *c, const lt_node *node)
 {
-    const lt_node *node = lt_node_get(c->graph, id);
+    lt_node_id id = node->id;
     const lt_value *value = lt_node_out(c->graph, node, 0);
     uint32_t n = value != NULL ? value->n_uses : 0;
     if (n + (value != NULL ? value->n_region_outputs : 0) < 2 || !lt_is_dequantize(node) || lt_tile_reason(c->graph, node) != NULL) {
@@ -55,21 +55,10 @@ static lathe_status visit(lt_pass_call *c, lt_node_id id)
     return status;
 }
 
-static lathe_status run(lt_pass_call *c)
-{
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        LT_TRY(visit(c, list[i]));
-    }
-    return LATHE_OK;
-}
-
 LT_PASS(copy_dequantize) = {
     .name = "copy-dequantize",
     .summary = "Give each reader of a dequantized value its own DequantizeLinear, to be fused",
     .needs = "qdq",
     .keeps = "shapes qdq",
-    .run = run,
+    .visit = visit,
 };

@@ -57,9 +57,9 @@ static lathe_status try_without(lt_pass_call *c, lt_node_id id, uint32_t slot, l
     return lt_remove_unused(graph, expand, c->diag);
 }
 
-static lathe_status visit(lt_pass_call *c, lt_node_id id)
+static lathe_status visit(lt_pass_call *c, const lt_node *node)
 {
-    const lt_node *node = lt_node_get(c->graph, id);
+    lt_node_id id = node->id;
     for (uint32_t slot = 0; node != NULL && node->n_outputs == 1 && slot < node->n_inputs; slot++) {
         const lt_value *x = broadcasts(node, slot) ? before_expand(c->graph, node, slot) : NULL;
         if (x == NULL) {
@@ -74,21 +74,10 @@ static lathe_status visit(lt_pass_call *c, lt_node_id id)
     return LATHE_OK;
 }
 
-static lathe_status run(lt_pass_call *c)
-{
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        LT_TRY(visit(c, list[i]));
-    }
-    return LATHE_OK;
-}
-
 LT_PASS(drop_expand) = {
     .name = "drop-expand",
     .summary = "Remove Expand where the reader broadcasts to the same shape by itself",
     .needs = "shapes",
     .keeps = "shapes qdq",
-    .run = run,
+    .visit = visit,
 };

@@ -372,23 +372,13 @@ static lathe_status visit_binary(lt_pass_call *c, const lt_node *node)
     return edit(&f, "per-channel", prepare_binary);
 }
 
-static lathe_status run(lt_pass_call *c)
+static lathe_status visit(lt_pass_call *c, const lt_node *node)
 {
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        const lt_node *node = lt_node_get(c->graph, list[i]);
-        if (node == NULL) {
-            continue;
-        }
-        if (lt_node_is(node, "BatchNormalization")) {
-            LT_TRY(visit_bn(c, node));
-        } else if (lt_node_is(node, "Mul") || lt_node_is(node, "Div") || lt_node_is(node, "Add") || lt_node_is(node, "Sub")) {
-            LT_TRY(visit_binary(c, node));
-        }
+    if (lt_node_is(node, "BatchNormalization")) {
+        return visit_bn(c, node);
     }
-    return LATHE_OK;
+    bool binary = lt_node_is(node, "Mul") || lt_node_is(node, "Div") || lt_node_is(node, "Add") || lt_node_is(node, "Sub");
+    return binary ? visit_binary(c, node) : LATHE_OK;
 }
 
 LT_PASS(fold_bn_into_conv) = {
@@ -396,5 +386,5 @@ LT_PASS(fold_bn_into_conv) = {
     .summary = "Fold BatchNormalization and per-channel constants into the weights and bias of the convolution before them",
     .needs = "shapes",
     .keeps = "shapes qdq",
-    .run = run,
+    .visit = visit,
 };

@@ -147,11 +147,10 @@ static lathe_status rewrite(const folding *f)
                                                                            : LATHE_OK;
 }
 
-static lathe_status visit(lt_pass_call *c, lt_node_id id)
+static lathe_status visit(lt_pass_call *c, const lt_node *bn)
 {
-    const lt_node *bn = lt_node_get(c->graph, id);
     folding f = { .r = { .c = c } };
-    if (bn == NULL || !lt_node_is(bn, "BatchNormalization") || !find_conv(&f, bn) || !bn_ok(c, bn)) {
+    if (!lt_node_is(bn, "BatchNormalization") || !find_conv(&f, bn) || !bn_ok(c, bn)) {
         return LATHE_OK;
     }
     f.r.fold = (lt_make){ .call = c, .at = f.conv };
@@ -162,21 +161,10 @@ static lathe_status visit(lt_pass_call *c, lt_node_id id)
     return status;
 }
 
-static lathe_status run(lt_pass_call *c)
-{
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        LT_TRY(visit(c, list[i]));
-    }
-    return LATHE_OK;
-}
-
 LT_PASS(fold_bn_into_quantized) = {
     .name = "fold-bn-into-quantized",
     .summary = "Fold BatchNormalization behind a convolution of quantized weights into their scales and the bias",
     .needs = "shapes",
     .keeps = "shapes qdq",
-    .run = run,
+    .visit = visit,
 };

@@ -386,20 +386,11 @@ static bool is_atom(const lt_node *node)
     return false;
 }
 
-static lathe_status run(lt_pass_call *c)
+static lathe_status visit(lt_pass_call *c, const lt_node *node)
 {
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        const lt_node *node = lt_node_get(c->graph, list[i]);
-        const lt_value *x = node != NULL && is_atom(node) ? lt_node_in(c->graph, node, 0) : NULL;
-        if (x != NULL && !lt_value_is_constant(x) && x->type.cls == LT_TENSOR &&
-            lt_node_out(c->graph, node, 0) != NULL) {
-            LT_TRY(visit_atom(c, node));
-        }
-    }
-    return LATHE_OK;
+    const lt_value *x = is_atom(node) ? lt_node_in(c->graph, node, 0) : NULL;
+    bool tensor = x != NULL && !lt_value_is_constant(x) && x->type.cls == LT_TENSOR && lt_node_out(c->graph, node, 0) != NULL;
+    return tensor ? visit_atom(c, node) : LATHE_OK;
 }
 
 /* ---- What rules can say ---- */
@@ -443,5 +434,5 @@ LT_PASS(fuse_activations) = {
     .needs = "shapes",
     .keeps = "shapes qdq",
     .rules = rules,
-    .run = run,
+    .visit = visit,
 };

@@ -317,24 +317,10 @@ static lathe_status visit(lt_pass_call *c, const lt_node *node)
     return LATHE_OK;
 }
 
-static lathe_status run(lt_pass_call *c)
-{
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        const lt_node *node = lt_node_get(c->graph, list[i]);
-        if (node != NULL) {
-            LT_TRY(visit(c, node));
-        }
-    }
-    return LATHE_OK;
-}
-
 LT_PASS(fuse_layer_norm) = {
     .name = "fuse-layer-norm",
     .summary = "Find LayerNormalization and RMSNormalization in reductions, roots and divisions",
     .needs = "shapes",
     .keeps = "shapes qdq",
-    .run = run,
+    .visit = visit,
 };

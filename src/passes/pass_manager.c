@@ -81,6 +81,20 @@ static lathe_status verify_after(const lt_graph *graph, const lt_pass *pass, con
 
 /* ---- One pass ---- */
 
+static lathe_status visit_all(lt_pass_call *call)
+{
+    lt_node_id *list;
+    size_t count;
+    LT_TRY(lt_walk_list(call, &list, &count));
+    for (size_t i = 0; i < count; i++) {
+        const lt_node *node = lt_node_get(call->graph, list[i]);
+        if (node != NULL) {
+            LT_TRY(call->pass->visit(call, node));
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_pass_run(const lt_pass *pass, lt_graph *graph, const lt_pipeline_options *options, bool *changed, lathe_diag *diag)
 {
     lt_arena scratch;
@@ -91,6 +105,9 @@ lathe_status lt_pass_run(const lt_pass *pass, lt_graph *graph, const lt_pipeline
     lathe_status status = LATHE_OK;
     if (pass->rules != NULL) {
         status = lt_rules_run(&call, pass->rules);
+    }
+    if (status == LATHE_OK && pass->visit != NULL) {
+        status = visit_all(&call);
     }
     if (status == LATHE_OK && pass->run != NULL) {
         status = pass->run(&call);

@@ -46,6 +46,7 @@ typedef struct lt_pass {
     const char *summary;
     const char *needs, *keeps; /* facts: words such as "shapes" "groups" "qdq"; NULL: none / all */
     const lt_rule *rules;      /* or */
+    lathe_status (*visit)(lt_pass_call *c, const lt_node *node); /* for each node that is there when its turn comes, in order; or */
     lathe_status (*run)(lt_pass_call *c);
 } lt_pass;
 #define LT_PASS(stem) const lt_pass lt_pass_##stem

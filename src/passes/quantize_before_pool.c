@@ -121,11 +121,10 @@ static lathe_status rewrite(lt_pass_call *c, lt_node_id id, lt_node_id pool_id)
     return lt_node_same(before, pool_id) ? LATHE_OK : lt_remove_unused(graph, before, c->diag);
 }
 
-static lathe_status visit(lt_pass_call *c, lt_node_id id)
+static lathe_status visit(lt_pass_call *c, const lt_node *quantize)
 {
-    const lt_node *quantize = lt_node_get(c->graph, id);
     lathe_status status;
-    if (quantize == NULL || !lt_node_is(quantize, "QuantizeLinear")) {
+    if (!lt_node_is(quantize, "QuantizeLinear")) {
         return LATHE_OK;
     }
     const lt_node *pool = find_pool(c, quantize);
@@ -133,20 +132,9 @@ static lathe_status visit(lt_pass_call *c, lt_node_id id)
         return pool == NULL ? LATHE_OK : status;
     }
     LT_TRY(lt_edit_begin(c->graph, c->pass->name, "max-pool", c->diag));
-    status = rewrite(c, id, pool->id);
+    status = rewrite(c, quantize->id, pool->id);
     lt_edit_end(c->graph);
     return status;
-}
-
-static lathe_status run(lt_pass_call *c)
-{
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        LT_TRY(visit(c, list[i]));
-    }
-    return LATHE_OK;
 }
 
 LT_PASS(quantize_before_pool) = {
@@ -154,5 +142,5 @@ LT_PASS(quantize_before_pool) = {
     .summary = "Move QuantizeLinear in front of a MaxPool, so that the pool works on bytes",
     .needs = "shapes",
     .keeps = "shapes qdq",
-    .run = run,
+    .visit = visit,
 };

@@ -275,29 +275,17 @@ static lathe_status raise_row(lt_pass_call *c, lt_node_id id, size_t row)
     return status;
 }
 
-static lathe_status visit(lt_pass_call *c, lt_node_id id)
+static lathe_status visit(lt_pass_call *c, const lt_node *node)
 {
-    const lt_node *node = lt_node_get(c->graph, id);
-    if (node == NULL || !(node->op->traits & LT_OP_INTEGER)) {
+    if (!(node->op->traits & LT_OP_INTEGER)) {
         return LATHE_OK;
     }
     for (size_t i = 0; i < LT_COUNT(table); i++) {
         if (lt_node_is(node, table[i].op)) {
-            return table[i].ok(c, node) ? raise_row(c, id, i) : LATHE_OK;
+            return table[i].ok(c, node) ? raise_row(c, node->id, i) : LATHE_OK;
         }
     }
-    return lt_raise_integer(c, id);
-}
-
-static lathe_status run(lt_pass_call *c)
-{
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        LT_TRY(visit(c, list[i]));
-    }
-    return LATHE_OK;
+    return lt_raise_integer(c, node->id);
 }
 
 LT_PASS(raise_quantized) = {
@@ -305,5 +293,5 @@ LT_PASS(raise_quantized) = {
     .summary = "Turn QLinear*, QGemm, ConvInteger and MatMulInteger into Q/DQ around operators on real numbers",
     .needs = "shapes",
     .keeps = "shapes",
-    .run = run,
+    .visit = visit,
 };

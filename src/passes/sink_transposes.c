@@ -401,25 +401,11 @@ static lathe_status visit(lt_pass_call *c, const lt_node *node)
     return status;
 }
 
-static lathe_status run(lt_pass_call *c)
-{
-    lt_node_id *list;
-    size_t count;
-    LT_TRY(lt_walk_list(c, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        const lt_node *node = lt_node_get(c->graph, list[i]);
-        if (node != NULL) {
-            LT_TRY(visit(c, node));
-        }
-    }
-    return LATHE_OK;
-}
-
 LT_PASS(sink_transposes) = {
     .name = "sink-transposes",
     .summary = "Move Transpose behind pointwise operators, Concat, row normalizations and products with weights, where "
                "no more bytes are moved",
     .needs = "shapes",
     .keeps = "shapes qdq",
-    .run = run,
+    .visit = visit,
 };

@@ -351,10 +351,9 @@ static lathe_status bake(lt_planner *p, lt_graph *graph, const lt_numbering *rec
     return LATHE_OK;
 }
 
-/* Can the elements of this hash be read back from the plan? Small ones that are missing are added. */
+/* Can the elements of this hash be read back from the plan? What is not there, or only in a pack that cannot be undone, is added as it is. */
 static lathe_status resolve(lt_planner *p, uint64_t hash, bool *found)
 {
-    enum { SMALL = 4096 };
     *found = false;
     for (size_t i = 0; i < p->n_stored && !*found; i++) {
         const lathe_pack *pack = p->stored[i].pack ? lt_pack_find(p->stored[i].pack) : NULL;
@@ -362,7 +361,7 @@ static lathe_status resolve(lt_planner *p, uint64_t hash, bool *found)
     }
     for (size_t i = 0; i < p->n_recipes && !*found; i++) {
         uint32_t number;
-        if (lt_blob_hash(p->recipes[i].blob) == hash && lt_blob_tensor(p->recipes[i].blob)->bytes <= SMALL) {
+        if (lt_blob_hash(p->recipes[i].blob) == hash) {
             LT_TRY(lt_store_constant(p, (uint32_t)i, NULL, NULL, &number));
             p->stored[number].for_text = true;
             *found = true;

@@ -62,6 +62,13 @@ typedef struct lt_choice {
     bool exact;               /* only R0..R2 reductions were needed */
 } lt_choice;
 
+/* A constant as an earlier program of the same plan has it packed. */
+typedef struct lt_packed_before {
+    uint64_t blob; /* hash */
+    const char *pack;
+    int64_t param[4];
+} lt_packed_before;
+
 typedef struct lt_tune_options {
     lathe_space device;       /* default space of groups whose node says HOST? see lt_node.device: nodes keep their own */
     uint64_t features;        /* CPU features that tactics may use */
@@ -69,6 +76,9 @@ typedef struct lt_tune_options {
     int level;
     bool keep_candidates;
     const char *force;        /* "Op=tactic-glob,..." (LATHE_TACTIC) */
+    /* A candidate that would store a constant a second time, in another pack than all of these, counts double: profiles share weights. */
+    const lt_packed_before *packed;
+    size_t n_packed;
     /* Opt extent of each symbolic dim for costs: evaluates an expression at the opt corner; and at the lower and upper corner of the bucket. */
     lathe_status (*extent)(void *user, lt_dim dim, lathe_extent *out, lathe_diag *diag);
     void *user;

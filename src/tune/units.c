@@ -40,6 +40,34 @@ typedef struct draft_room {
     uint32_t *candidate_of; /* of each fit */
 } draft_room;
 
+/* Would this constant stand in the plan a second time? */
+static bool stored_again(const lt_tuner *t, const lt_value *value, const char *pack, const int64_t param[4])
+{
+    bool other = false;
+    if (!pack || !value || !value->blob) {
+        return false;
+    }
+    uint64_t hash = lt_blob_hash(value->blob);
+    for (size_t i = 0; i < t->options->n_packed; i++) {
+        const lt_packed_before *p = &t->options->packed[i];
+        if (p->blob == hash && strcmp(p->pack, pack) == 0 && memcmp(p->param, param, sizeof p->param) == 0) {
+            return false;
+        }
+        other = other || p->blob == hash;
+    }
+    return other;
+}
+
+static void charge_packs(const lt_tuner *t, const lt_draft *d, lathe_fit *fit)
+{
+    for (size_t i = 0; i < d->problem->n_in && t->options->n_packed > 0; i++) {
+        if (stored_again(t, lt_value_get(t->graph, d->in[i]), fit->pack[i], fit->pack_param[i])) {
+            fit->cost *= 2;
+            return;
+        }
+    }
+}
+
 static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *tactic, uint32_t config, draft_room *room)
 {
     lathe_fit fit;
@@ -62,6 +90,9 @@ static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *
     }
     if (!c.fits && !t->options->keep_candidates) {
         return LATHE_OK;
+    }
+    if (c.fits) {
+        charge_packs(t, d, &fit);
     }
     c.why = c.fits ? "" : lt_arena_str(t->arena, fit.why);
     c.cost_ns = fit.cost;

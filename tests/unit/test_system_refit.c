@@ -40,7 +40,7 @@ static const unsigned char *only_field(const unsigned char *data, size_t length,
 /* raw_data of an initializer in a model's bytes. */
 static unsigned char *initializer_data(const unsigned char *model, size_t length, const char *name, size_t *size)
 {
-    size_t graph_size, tensor_size, name_size;
+    size_t graph_size = 0, tensor_size, name_size;
     const unsigned char *graph = only_field(model, length, 7, &graph_size), *tensor;
     lt_wire at = { graph, graph + graph_size };
     while ((tensor = find_field(&at, 5, &tensor_size)) != NULL) {
