@@ -125,8 +125,11 @@ static void test_plain_plan(void **state)
     lt_arena arena;
     assert_int_equal(build("rand(1)", 1, NULL, false, &plan), LATHE_OK);
     const lt_plan *p = decoded(&arena, plan);
-    uint64_t needed = 4 * (16 * 27 + 16 + 10240 + 10);
-    assert_true(p->weight_bytes < 2 * needed); /* packs may pad */
+    uint64_t needed = 4 * (32 * 27 + 16 + 1024 * 32 + 10); /* packs pad filters and columns to at most 32 */
+    assert_true(p->weight_bytes < needed + needed / 10);
+    for (uint32_t i = 0; i < p->n_blobs; i++) {
+        assert_false(p->blobs[i].rank == 4 && p->blobs[i].pack[0] == '\0'); /* the filters are there once */
+    }
     assert_int_equal(p->retunable, 1);
     assert_null(strstr(p->graph, "rand(4)")); /* the mean */
     size_t size;
