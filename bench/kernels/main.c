@@ -18,6 +18,8 @@
 
 static const bench_family *const families[] = {
 #if defined(__x86_64__)
+    &bench_brgemm_avx512,
+    &bench_brgemm_avx2,
     &bench_f32_avx512,
     &bench_f32_avx2,
     &bench_u8s8_vnni,
@@ -96,8 +98,12 @@ static bool measure(const bench_family *f, bench_shape s)
     double percent = share(f, job, ops, &rate);
     f->drop(job);
     bool good = percent >= f->bar;
-    printf("%-12s %5d x %5d x %5d  %9.1f us  %8.1f Gop/s  %5.1f %%  bar %.0f%s\n", f->name, s.m, s.n, s.k,
-           ops / rate / 1e3, rate, percent, f->bar, good ? "" : "  BELOW");
+    char bar[16] = "";
+    if (f->bar > 0) {
+        (void)snprintf(bar, sizeof bar, "  bar %.0f", f->bar);
+    }
+    printf("%-16s %5d x %5d x %5d  %9.1f us  %8.1f Gop/s  %5.1f %%%s%s\n", f->name, s.m, s.n, s.k, ops / rate / 1e3,
+           rate, percent, bar, good ? "" : "  BELOW");
     return good;
 }
 
@@ -110,7 +116,7 @@ int main(int argc, char **argv)
             continue;
         }
         if ((lt_cpu_features() & f->features) != f->features) {
-            printf("%-12s this processor does not have it\n", f->name);
+            printf("%-16s this processor does not have it\n", f->name);
             continue;
         }
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
