@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-static _Atomic size_t malloc_calls; /* since the start */
-static _Atomic bool malloc_trap;    /* stop at the next one, for a debugger */
+__attribute__((unused)) static _Atomic size_t malloc_calls; /* since the start */
+__attribute__((unused)) static _Atomic bool malloc_trap;    /* stop at the next one, for a debugger */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MALLOC_COUNTED 0
