@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lathe and its peers on the same models, inputs and threads, in turn.
 
-    peers.py LATHE [--quick] [--only GLOB] [--threads 1,2] [--peers onnxruntime,openvino] [--results FILE] [--fresh] [--docs FILE]
+    peers.py LATHE [--quick] [--only GLOB] [--threads 1,2] [--peers onnxruntime,openvino] [--results FILE] [--fresh] [--again F] [--docs FILE]
 
 For each model and thread count: each engine lives in a process of its own; in each round each engine has one turn of about TURN seconds, in changing order,
 while the others are stopped. Inputs vary, first outputs are compared. A row holds all turns' medians; ratio = peer's median latency / Lathe's. Rows are
@@ -143,7 +143,13 @@ def version_of(args):
         return {"lathe": digest.hexdigest()[:12], "pins": " ".join(f.read().split())}
 
 
-def known_rows(path, version):
+def unsteady(row, limit):
+    """Did the machine do something else meanwhile? The ratios of rounds wander by more than this factor."""
+    spreads = [report.spread(row, p) for p in row["medians"] if p != "lathe"]
+    return any(high > limit * low for low, high in spreads)
+
+
+def known_rows(path, version, limit):
     rows = {}
     if os.path.exists(path):
         with open(path) as f:
@@ -151,6 +157,8 @@ def known_rows(path, version):
                 row = json.loads(line)
                 if row.get("version") == version:
                     rows[row["model"], row["threads"]] = row
+    if limit:
+        rows = {key: row for key, row in rows.items() if not unsteady(row, limit)}
     return rows
 
 
@@ -167,6 +175,7 @@ def main():
     ap.add_argument("--results", default=os.path.join(HERE, "../../build/bench/peers.jsonl"))
     ap.add_argument("--cache", default=os.path.join(HERE, "../../build/bench/models"), help="where filled models are kept")
     ap.add_argument("--fresh", action="store_true", help="forget earlier results")
+    ap.add_argument("--again", type=float, metavar="F", help="measure rows anew whose rounds' ratios wandered by more than a factor of F")
     ap.add_argument("--docs", help="a Markdown file whose text between the markers is replaced by the table")
     args = ap.parse_args()
     args.lathe = os.path.abspath(args.lathe)
@@ -183,7 +192,7 @@ def main():
     if args.fresh and os.path.exists(args.results):
         os.unlink(args.results)
     version, failed = version_of(args), 0
-    rows = known_rows(args.results, version)
+    rows = known_rows(args.results, version, args.again)
     for name in names:
         for threads in map(int, args.threads.split(",")):
             if (name[:-5], threads) in rows:
