@@ -68,6 +68,7 @@ install: build  ## install into PREFIX (default /usr/local)
 	@cmake --install build/$(PRESET) --prefix $(PREFIX)
 
 deb: build  ## make build/lathe_VERSION_ARCH.deb
+	@scripts/deps.sh deb
 	@cd build && cpack -G DEB --config $(PRESET)/CPackConfig.cmake
 
 clean:  ## remove build/
