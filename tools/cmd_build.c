@@ -15,6 +15,42 @@ static lathe_status facts(tool *t, const lathe_plan *plan, lathe_engine_info *in
     return lathe_engine_get_info(*engine, info, diag);
 }
 
+static void print_report(lt_json *j, const lathe_plan *plan)
+{
+    lathe_build_report r = { .struct_size = sizeof r };
+    (void)lathe_plan_get_report(plan, &r, NULL);
+    const struct {
+        const char *key;
+        double number;
+    } rows[] = { { "problems", r.problems },   { "timed", r.timed },           { "remembered", r.remembered }, { "wrong", r.wrong },
+                 { "noisy", r.noisy },         { "kept_static", r.kept_static }, { "tune_seconds", r.tune_seconds } };
+    lt_json_key(j, "tuning");
+    lt_json_begin_object(j);
+    for (size_t i = 0; i < LT_COUNT(rows); i++) {
+        lt_json_key(j, rows[i].key);
+        lt_json_f64(j, rows[i].number);
+    }
+    lt_json_key(j, "cut_short");
+    lt_json_bool(j, r.cut_short != 0);
+    lt_json_end_object(j);
+}
+
+/* What was timed, in one line. */
+static void tell_report(tool *t, const lathe_plan *plan)
+{
+    lathe_build_report r = { .struct_size = sizeof r };
+    (void)lathe_plan_get_report(plan, &r, NULL);
+    if (r.problems == 0) {
+        return;
+    }
+    tool_notice(t, "tuned %u problems in %.1f s: %u candidates timed, %u known%s%s", r.problems, r.tune_seconds, r.timed, r.remembered,
+                r.kept_static ? "; the static choice ran faster as a whole and was kept" : "",
+                r.cut_short ? "; the time budget ended the timing, the rest is estimated" : "");
+    if (r.wrong) {
+        tool_notice(t, "%u candidates gave other numbers than the rest and were refused: lathe cache list shows them", r.wrong);
+    }
+}
+
 static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *plan, const char *path, double build_ms)
 {
     lt_buf out;
@@ -46,6 +82,7 @@ static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *pl
         lt_json_key(&j, numbers[k].key);
         lt_json_u64(&j, numbers[k].number);
     }
+    print_report(&j, plan);
     lt_json_key(&j, "async");
     lt_json_bool(&j, i->async != 0);
     lt_json_key(&j, "retunable");
@@ -70,6 +107,7 @@ static int finish(tool *t, const lathe_plan *plan, const char *path, double buil
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
+    tell_report(t, plan);
     if (t->json) {
         print_json(t, &info, plan, path, build_ms);
     } else {
@@ -102,7 +140,9 @@ int verb_build(tool *t)
     lathe_network *network = NULL;
     lathe_plan *plan = NULL;
     lathe_status status = network_open(t, t->args->operands[0], &network, t->diag);
+    tuning_begin();
     status = status == LATHE_OK ? lathe_build(network, &options, &plan, t->diag) : status;
+    tuning_end();
     tool_progress_clear(t);
     code = status == LATHE_OK ? finish(t, plan, path, now_ms() - start) : tool_fail(t, status);
     lathe_plan_destroy(plan);
@@ -126,7 +166,9 @@ int verb_retune(tool *t)
     lt_file file = { 0 };
     lathe_plan *plan = NULL;
     lathe_status status = lt_file_read(&file, t->args->operands[0], NULL, t->diag);
+    tuning_begin();
     status = status == LATHE_OK ? lathe_plan_retune(file.data, file.size, &options, &plan, t->diag) : status;
+    tuning_end();
     tool_progress_clear(t);
     code = status == LATHE_OK ? finish(t, plan, path, now_ms() - start) : tool_fail(t, status);
     lathe_plan_destroy(plan);

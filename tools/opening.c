@@ -133,16 +133,15 @@ static void log_line(void *user, lathe_log_level level, const char *message)
 int build_options(tool *t, lathe_build_options *out)
 {
     const args *a = t->args;
-    int64_t level, threads;
+    int64_t threads;
     const char *outputs = args_text(a, OPT_OUTPUTS), *refit = args_text(a, OPT_REFIT);
-    if (!args_int(a, OPT_LEVEL, 0, 5, 0, &level) || !args_int(a, OPT_THREADS, 0, 1024, 0, &threads)) {
+    if (!args_int(a, OPT_THREADS, 0, 1024, 0, &threads)) {
         return EXIT_USAGE;
     }
     *out = (lathe_build_options){ .struct_size = sizeof *out,
                                   .device = args_text(a, OPT_DEVICE),
                                   .passes = args_text(a, OPT_PASSES),
                                   .max_isa = args_text(a, OPT_MAX_ISA),
-                                  .level = (int)level,
                                   .threads = (int)threads,
                                   .refit = args_has(a, OPT_REFIT) && !refit,
                                   .dump_dir = args_text(a, OPT_DUMP),
@@ -152,6 +151,10 @@ int build_options(tool *t, lathe_build_options *out)
                                   .log = log_line,
                                   .log_user = t };
     read_environment(out);
+    int code = tuning_options(t, out);
+    if (code != EXIT_FINE) {
+        return code;
+    }
     if (out->dump_dir) {
         (void)mkdir(out->dump_dir, 0777); /* if it is neither there nor made, the first dump says why */
     }
@@ -218,7 +221,9 @@ lathe_status engine_open(tool *t, const char *path, const lathe_build_options *o
         return LATHE_OK;
     }
     lathe_status status = network_open(t, path, &out->network, diag);
+    tuning_begin();
     status = status == LATHE_OK ? lathe_build(out->network, options, &out->plan, diag) : status;
+    tuning_end();
     tool_progress_clear(t);
     if (status == LATHE_OK) {
         out->build_ms = now_ms() - start;

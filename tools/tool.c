@@ -93,6 +93,10 @@ static void draw_bar(tool *t, const lathe_progress *p, double now)
 {
     unsigned long long total = p->total ? p->total : 1, done = p->done;
     double elapsed = now - t->phase_ms, left = done > 0 && total > done ? elapsed / (double)done * (double)(total - done) : 0;
+    if (p->seconds_total > 0) {
+        left = (p->seconds_total - p->seconds) * 1000;
+        elapsed = 1000;
+    }
     fprintf(stderr, "\r\033[K%s %llu/%llu", p->phase, done, total);
     if (elapsed > 200 && left > 0) {
         fprintf(stderr, ", %.0f s left", left / 1000 < 1 ? 1 : left / 1000);
@@ -116,7 +120,7 @@ int tool_progress(void *user, const lathe_progress *progress)
     if (t->bars && now - t->bar_ms > 50) {
         draw_bar(t, progress, now);
     }
-    return 0;
+    return tuning_interrupted();
 }
 
 void tool_progress_clear(tool *t)

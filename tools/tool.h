@@ -47,6 +47,14 @@ void tool_progress_clear(tool *t);
 /* Prints what a JSON writer made; false when memory ran out. */
 int tool_print_buf(tool *t, lt_buf *buf);
 
+/* ---- tuning.c: levels, the file of times, Ctrl-C ---- */
+
+int tuning_options(tool *t, lathe_build_options *out); /* usage errors are printed */
+/* Around a build: Ctrl-C makes tool_progress ask it to stop. */
+void tuning_begin(void);
+void tuning_end(void);
+bool tuning_interrupted(void);
+
 /* ---- opening.c: models and plans ---- */
 
 /* Options of lathe_build from the command line. Usage errors are printed: EXIT_USAGE. */

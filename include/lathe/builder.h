@@ -12,6 +12,7 @@
 #ifndef LATHE_BUILDER_H
 #define LATHE_BUILDER_H
 
+#include <lathe/cache.h>
 #include <lathe/problem.h>
 #include <lathe/runtime.h>
 
@@ -76,7 +77,28 @@ typedef struct lathe_progress {
     const char *phase;  /* "import", "passes", "tune", "pack", "write" */
     const char *what;   /* the pass or step at hand */
     uint64_t done, total;
+    double seconds, seconds_total; /* while candidates are timed: since the build began, and predicted for all of it; 0 elsewhere */
 } lathe_progress;
+
+/* A candidate for a step, as the selector sees it. */
+typedef struct lathe_selection {
+    size_t struct_size;
+    const char *tactic;     /* "view": nothing is run, the result shares the operand's storage */
+    uint32_t version, config;
+    double cost_ns;         /* what the choice reckons with */
+    lathe_timing time;      /* samples 0: not timed */
+    size_t scratch;         /* bytes at the opt extents */
+    const lathe_format *in, *out; /* formats of the operands; packed ones as they are before packing */
+    size_t n_in, n_out;
+} lathe_selection;
+
+typedef struct lathe_selection_step {
+    size_t struct_size;
+    const char *name, *op;  /* label of the first node; root operator, "" for pointwise programs */
+    const lathe_problem *problem;
+    uint32_t ordinal;       /* of the step in its part */
+    uint32_t part;          /* profile; the part for all other shapes comes last */
+} lathe_selection_step;
 
 typedef struct lathe_build_options {
     size_t struct_size;
@@ -87,7 +109,7 @@ typedef struct lathe_build_options {
     size_t n_outputs;
     const char *passes;             /* "-NAME,...", "-all" */
     const char *max_isa;            /* NULL: this machine; "base", "avx2", "avx512", "vnni" */
-    int level;                      /* 0: static choice */
+    int level;                      /* 0: static choice, nothing is timed; 1 to 5: candidates are timed with growing effort, 3 is what the command does */
     int threads;                    /* 0: affinity and cgroup quota */
     int refit;                      /* 1: keep every initializer that feeds a recipe or a pack */
     const char *const *refit_names; /* with refit 0: keep these only */
@@ -102,6 +124,19 @@ typedef struct lathe_build_options {
     const lathe_allocator *allocator;
     const char *tactics;            /* to insist on: "Softmax=*.rowwise.*,Conv=conv.f32.*"; other candidates of these operators are refused. NULL: none */
     int verify;                     /* 1: check the graph and print, parse and print it again after every pass */
+    /* Levels 1 to 5. A build that is cancelled or fails still saves what it timed. */
+    const char *timing_cache;       /* file of times (lathe/cache.h): read when it is there, written as the timing goes on; NULL: none */
+    int cached_only;                /* 1: a time that the cache does not hold is an error */
+    double time_budget;             /* seconds that timing may take; what is not timed by then is estimated. 0: no limit */
+    const char *record;             /* file: replayed without timing when it is there (and not changed), written otherwise; docs/tuner.md */
+    const char *rules;              /* file of rules: include, exclude, fastest, slowest, least-scratch; docs/tuner.md */
+    /*
+     * The selector: asked for each step after timing; keep[i] is preset to 1 for candidates that may be taken, 0 forbids one. At least one must stay.
+     * Not 0: cancel. chosen: told of each step's final candidate, once the choice has been made.
+     */
+    int (*select)(void *user, const lathe_selection_step *step, const lathe_selection *candidates, size_t count, unsigned char *keep);
+    void (*chosen)(void *user, const lathe_selection_step *step, const lathe_selection *candidate);
+    void *select_user;
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;
@@ -113,6 +148,20 @@ LATHE_API lathe_status lathe_plan_save(const lathe_plan *plan, const char *path,
 /* What was considered and why, as text (with options.explain); "" otherwise. Lives as long as the plan. */
 LATHE_API const char *lathe_plan_explanation(const lathe_plan *plan);
 LATHE_API void lathe_plan_destroy(lathe_plan *plan);
+
+/* What a build did. */
+typedef struct lathe_build_report {
+    size_t struct_size;
+    uint32_t problems;    /* different problems that left a choice */
+    uint32_t timed;       /* candidates that were run */
+    uint32_t remembered;  /* candidates whose time was in the cache */
+    uint32_t wrong;       /* candidates that were refused for their numbers */
+    uint32_t noisy;       /* measurements taken again because the machine was busy with something else */
+    int cut_short;        /* the time budget ended the timing */
+    int kept_static;      /* profiles for which the static choice won the comparison of whole engines */
+    double tune_seconds, build_seconds;
+} lathe_build_report;
+LATHE_API lathe_status lathe_plan_get_report(const lathe_plan *plan, lathe_build_report *report, lathe_diag *diag);
 
 /* Chooses tactics anew for this machine from the graph and weights inside a plan. options: as for lathe_build, NULL keeps the plan's own. */
 LATHE_API lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag);

@@ -5,6 +5,7 @@
 #define LT_API_INTERNAL_H
 
 #include "api/api.h"
+#include "backend/backend.h"
 #include "passes/passes.h"
 #include "plan/plan.h"
 #include "tune/tune.h"
@@ -18,6 +19,7 @@ struct lathe_plan {
     const lathe_allocator *allocator;
     lt_buf bytes;
     lt_buf explanation;
+    lathe_build_report report;
 };
 
 /* A symbolic dim with its range in one profile. */
@@ -42,6 +44,39 @@ typedef struct lt_extent_user {
     const lt_ranges *ranges;
 } lt_extent_user;
 lathe_status lt_extent_of(void *user, lt_dim dim, lathe_extent *out, lathe_diag *diag);
+
+enum { LT_VERDICT_ROUNDS = 15, LT_VERDICT_LEAST = 3 }; /* runs of each engine in a comparison */
+
+/* What timing needs for the length of a build: threads, the cache and its file, the counts (session.c). At level 0 it is empty. */
+typedef struct lt_session {
+    const lathe_build_options *options;
+    const lathe_allocator *allocator;
+    lt_pool *pool;
+    lathe_timing_cache *cache;
+    char machine[256];
+    int threads;
+    int64_t start, saved, deadline;
+    lt_tune_counts counts;
+    uint32_t kept_static;
+    lt_arena arena;          /* of rules and record */
+    lt_tactic_rules rules;
+    lt_record record;
+    bool replays;            /* the record was there */
+} lt_session;
+/* Writes the record of a finished choice where there was none. */
+lathe_status lt_session_record(lt_session *s, const lt_buf *text, lathe_diag *diag);
+lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, const lathe_allocator *allocator, int threads, uint64_t features,
+                             lathe_diag *diag);
+/* Saves the cache whatever the build came to; a failure to save is one of the build only when nothing else went wrong. */
+lathe_status lt_session_close(lt_session *s, lathe_status status, lathe_diag *diag);
+void lt_session_fill(lt_session *s, lt_tune_options *out); /* the fields for levels above 0 */
+
+/*
+ * verdict.c: which of two choices for one part runs faster as a whole engine. Remembered in the cache. request: that of
+ * the build, with one part, of which the choice is replaced.
+ */
+lathe_status lt_verdict(lt_session *s, const lt_plan_request *request, const lt_choice *first, const lt_choice *second, const lt_extent_user *extents,
+                        lathe_timing times[2], lathe_diag *diag);
 
 /* explain_build.c */
 void lt_explain_part(lt_buf *out, const lt_graph *graph, const lt_choice *choice, const lt_ranges *ranges);

@@ -28,6 +28,8 @@ typedef struct builder {
     lt_plan_profile_input *profiles;
     uint32_t n_profiles;
     lt_buf *explanation;
+    lt_session session;
+    lt_buf record;
     lathe_diag *diag;
 } builder;
 
@@ -51,9 +53,8 @@ static lathe_status read_options(builder *b)
         }
         b->features &= level;
     }
-    if (o->level != 0) {
-        return LT_FAIL(b->diag, LATHE_UNSUPPORTED, NULL, "leave it out, or use level 0", "level %d needs the timing tuner, which this version does not have",
-                       o->level);
+    if (o->level < 0 || o->level > 5) {
+        return LT_FAIL(b->diag, LATHE_INVALID_ARGUMENT, NULL, "0 times nothing, 3 is the usual effort, 5 is exhaustive", "there is no level %d", o->level);
     }
     b->threads = o->threads > 0 ? o->threads : lt_cpu_count();
     return LATHE_OK;
@@ -172,18 +173,6 @@ static lathe_status remember_packs(builder *b, const part *p)
     return LATHE_OK;
 }
 
-static lathe_status choose(builder *b, part *p)
-{
-    lt_extent_user user = {p->graph, &p->ranges};
-    lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = b->o->level,
-                               .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
-    LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
-    if (b->o->explain) {
-        lt_explain_part(b->explanation, p->graph, &p->choice, &p->ranges);
-    }
-    return LATHE_OK;
-}
-
 /* ---- Parts ---- */
 
 static lathe_status make_ranges(builder *b)
@@ -231,17 +220,106 @@ static lathe_status plan_part(builder *b, uint32_t number, lt_plan_part *out)
     return LATHE_OK;
 }
 
+static lathe_status request_of(builder *b, lt_plan_part *parts, uint32_t n, lt_plan_request *out)
+{
+    *out = (lt_plan_request){.above = b->above, .parts = parts, .n_parts = n, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
+                             .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
+                             .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .allocator = b->allocator};
+    return options_text(b, &out->options);
+}
+
+/* ---- The choice ---- */
+
+#define BETTER 0.99 /* the static choice must be faster by this to be kept: the other one was measured step by step */
+
+static long long us(lathe_timing t)
+{
+    return (long long)(t.median * 1e-3 + 0.5);
+}
+
+/* Measured step by step against static: whichever runs faster as a whole engine. */
+static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_options options, const lt_extent_user *user)
+{
+    part *p = &b->parts[number];
+    lt_choice fixed;
+    lt_plan_part one;
+    lt_plan_request r;
+    lathe_timing times[2];
+    options.level = 0;
+    LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &fixed, b->diag));
+    if (fixed.assignment_hash == p->choice.assignment_hash) {
+        return LATHE_OK;
+    }
+    LT_TRY(plan_part(b, number, &one));
+    one.profile = 0;
+    LT_TRY(request_of(b, &one, 1, &r));
+    LT_TRY(progress(b, "tune", "whole engines", number, b->n_parts));
+    LT_TRY(lt_verdict(&b->session, &r, &p->choice, &fixed, user, times, b->diag));
+    bool fixed_won = times[1].median < BETTER * times[0].median;
+    if (b->o->explain) {
+        lt_buf_printf(b->explanation, "whole engine: %lld us by measured steps, %lld us by the static choice; %s is kept\n", us(times[0]), us(times[1]),
+                      fixed_won ? "the latter" : "the former");
+    }
+    if (fixed_won) {
+        p->choice = fixed;
+        b->session.kept_static++;
+    }
+    return LATHE_OK;
+}
+
+/* Tells the caller's selector what it came to. */
+static void report_choice(builder *b, uint32_t number)
+{
+    const lt_choice *c = &b->parts[number].choice;
+    for (uint32_t i = 0, ordinal = 0; i < c->n_units && b->o->chosen; i++) {
+        const lt_unit *u = &c->units[i];
+        if (!u->chosen) {
+            continue;
+        }
+        lathe_selection_step step = {.struct_size = sizeof step, .name = u->name, .op = u->problem->op, .problem = u->problem, .ordinal = ordinal++, .part = number};
+        lathe_selection s = {.struct_size = sizeof s, .tactic = u->tactic->name, .version = u->tactic->version, .config = u->config, .cost_ns = u->cost_ns,
+                             .time = u->chosen->time, .scratch = u->chosen->scratch, .in = u->fit->in, .out = u->fit->out, .n_in = u->n_in, .n_out = u->n_out};
+        b->o->chosen(b->o->select_user, &step, &s);
+    }
+}
+
+/* The part for all other shapes is chosen without timing: nobody said what it will meet. */
+static lathe_status choose(builder *b, uint32_t number)
+{
+    part *p = &b->parts[number];
+    lt_extent_user user = {p->graph, &p->ranges};
+    lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = number < b->n_profiles ? b->o->level : 0,
+                               .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed,
+                               .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
+    options.part = number;
+    lt_session_fill(&b->session, &options);
+    if (b->session.replays) {
+        options.level = 0;
+    }
+    LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
+    if (options.level >= 2 && !options.rules && !options.select && b->device == LATHE_SPACE_HOST && !b->session.counts.cut_short) {
+        LT_TRY(compare_with_static(b, number, options, &user));
+    }
+    if (b->o->explain) {
+        lt_explain_part(b->explanation, p->graph, &p->choice, &p->ranges);
+    }
+    lt_record_put(&b->record, &p->choice, number);
+    report_choice(b, number);
+    return LATHE_OK;
+}
+
+/* ---- All of it ---- */
+
 static lathe_status write_plan(builder *b, lt_buf *out)
 {
     lt_plan_part *parts = LT_ARENA_ARRAY(&b->arena, lt_plan_part, b->n_parts);
-    lt_plan_request r = {.above = b->above, .parts = parts, .n_parts = b->n_parts, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
-                         .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
-                         .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .progress = plan_progress, .progress_user = b,
-                         .allocator = b->allocator};
+    lt_plan_request r;
     if (!parts) {
         return LT_OOM(b->diag);
     }
-    LT_TRY(options_text(b, &r.options));
+    LT_TRY(request_of(b, parts, b->n_parts, &r));
+    r.progress = plan_progress;
+    r.progress_user = b;
     for (uint32_t i = 0; i < b->n_parts; i++) {
         LT_TRY(plan_part(b, i, &parts[i]));
     }
@@ -251,19 +329,29 @@ static lathe_status write_plan(builder *b, lt_buf *out)
 static lathe_status build(builder *b, const lathe_network *network, lathe_plan *plan)
 {
     LT_TRY(read_options(b));
+    LT_TRY(lt_session_open(&b->session, b->o, b->allocator, b->threads, b->features, b->diag));
     LT_TRY(make_above(b, network));
     LT_TRY(make_ranges(b));
     for (uint32_t i = 0; i < b->n_parts; i++) {
         LT_TRY(progress(b, "passes", "below the border", 1, 2));
         LT_TRY(lower(b, &b->parts[i]));
-        LT_TRY(progress(b, "tune", "static choice", i, b->n_parts));
-        LT_TRY(choose(b, &b->parts[i]));
+        LT_TRY(progress(b, "tune", "choice", i, b->n_parts));
+        LT_TRY(choose(b, i));
         LT_TRY(remember_packs(b, &b->parts[i]));
     }
     if (b->o->explain) {
         LT_TRY(lt_explain_origins(b->explanation, b->parts[0].graph, b->diag));
     }
+    LT_TRY(lt_session_record(&b->session, &b->record, b->diag));
     return write_plan(b, &plan->bytes);
+}
+
+static void report(const builder *b, int64_t start, lathe_build_report *out)
+{
+    const lt_tune_counts *c = &b->session.counts;
+    *out = (lathe_build_report){.struct_size = sizeof *out, .problems = c->problems, .timed = c->timed, .remembered = c->remembered, .wrong = c->wrong,
+                                .noisy = c->noisy, .cut_short = c->cut_short, .kept_static = (int)b->session.kept_static, .tune_seconds = c->seconds,
+                                .build_seconds = (double)(lt_now_ns() - start) * 1e-9};
 }
 
 lathe_status lathe_build(const lathe_network *network, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
@@ -281,13 +369,18 @@ lathe_status lathe_build(const lathe_network *network, const lathe_build_options
     lt_buf_init(&plan->explanation, b.allocator);
     b.explanation = &plan->explanation;
     lt_arena_init(&b.arena, b.allocator);
+    lt_buf_init(&b.record, b.allocator);
+    lt_record_begin(&b.record);
     uint32_t mode = lt_float_mode_enter();
-    lathe_status status = build(&b, network, plan);
+    int64_t start = lt_now_ns();
+    lathe_status status = lt_session_close(&b.session, build(&b, network, plan), diag);
+    report(&b, start, &plan->report);
     lt_float_mode_leave(mode);
     for (uint32_t i = 0; b.parts && i < b.n_parts; i++) {
         lt_graph_destroy(b.parts[i].graph);
     }
     lt_graph_destroy(b.above);
+    lt_buf_free(&b.record);
     lt_arena_destroy(&b.arena);
     if (status != LATHE_OK) {
         lathe_plan_destroy(plan);
@@ -313,6 +406,15 @@ lathe_status lathe_plan_save(const lathe_plan *plan, const char *path, lathe_dia
 const char *lathe_plan_explanation(const lathe_plan *plan)
 {
     return lt_buf_str(&plan->explanation);
+}
+
+lathe_status lathe_plan_get_report(const lathe_plan *plan, lathe_build_report *out, lathe_diag *diag)
+{
+    if (!plan || !out || out->struct_size != sizeof *out) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "set struct_size to sizeof(lathe_build_report)", "bad arguments to lathe_plan_get_report");
+    }
+    *out = plan->report;
+    return LATHE_OK;
 }
 
 void lathe_plan_destroy(lathe_plan *plan)

@@ -23,6 +23,27 @@ static void put_us(lt_buf *out, double ns)
     lt_buf_printf(out, "%lld.%lld us", (long long)(tenths / 10), (long long)(tenths % 10));
 }
 
+static void put_candidate(lt_buf *out, const lt_candidate *c)
+{
+    lt_buf_printf(out, "    %s config %u: ", c->tactic->name, c->config);
+    if (!c->fits) {
+        lt_buf_printf(out, "no, %s", c->why);
+    } else if (c->time.samples > 0) {
+        put_us(out, c->time.median);
+        lt_buf_puts(out, " (");
+        put_us(out, c->time.low);
+        lt_buf_puts(out, " to ");
+        put_us(out, c->time.high);
+        lt_buf_printf(out, ", %u times; estimate ", c->time.samples);
+        put_us(out, c->estimate_ns);
+        lt_buf_putc(out, ')');
+    } else {
+        lt_buf_puts(out, "estimated ");
+        put_us(out, c->estimate_ns);
+    }
+    lt_buf_putc(out, '\n');
+}
+
 static void put_unit(lt_buf *out, const lt_graph *graph, const lt_choice *choice, const lt_unit *u, uint32_t number)
 {
     lt_buf_printf(out, "step %u: %s (%s)\n", number, u->name, u->class_name ? u->class_name : "");
@@ -40,18 +61,14 @@ static void put_unit(lt_buf *out, const lt_graph *graph, const lt_choice *choice
     if (!u->tactic) {
         return;
     }
-    lt_buf_printf(out, "  takes %s, estimated ", u->tactic->name);
+    lt_buf_printf(out, "  takes %s, ", u->tactic->name);
     put_us(out, u->cost_ns);
     lt_buf_putc(out, '\n');
+    if (u->note) {
+        lt_buf_printf(out, "  fusion: %s\n", u->note);
+    }
     for (uint32_t i = 0; i < u->n_candidates; i++) {
-        const lt_candidate *c = &u->candidates[i];
-        lt_buf_printf(out, "    %s config %u: ", c->tactic->name, c->config);
-        if (c->fits) {
-            put_us(out, c->cost_ns);
-        } else {
-            lt_buf_printf(out, "no, %s", c->why);
-        }
-        lt_buf_putc(out, '\n');
+        put_candidate(out, &u->candidates[i]);
     }
 }
 

@@ -35,6 +35,9 @@ bool lt_tactic_ask(const lathe_tactic *tactic, uint32_t config, const lathe_prob
 /* Writes a formatted reason and returns 0, for use as `return lt_no(fit, "...")` in fits functions. */
 int lt_no(lathe_fit *fit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Starting and ending a step together costs two barriers and moves its data between cores; a step shorter than this is over sooner on one thread. */
+enum { LT_SHORT_STEP_NS = 2000 };
+
 /* Sizes a pack of a constant; allocates nothing. false: does not suit. */
 bool lt_pack_bytes(const char *name, const lathe_tensor *source, const int64_t param[4], size_t *bytes);
 

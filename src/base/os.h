@@ -49,6 +49,11 @@ const char *lt_cpu_feature_name(lt_cpu_feature feature);
 uint64_t lt_cpu_level(const char *name);
 const char *lt_cpu_model(char *out, size_t size); /* brand string from CPUID */
 
+/* Bytes of the last level of cache, as the system tells; 32 MiB when it does not. */
+size_t lt_cpu_cache_bytes(void);
+/* Puts memory out of all caches, so that the next reader finds it as after a long time; a no-op on processors where a program cannot. */
+void lt_cache_evict(const void *data, size_t bytes);
+
 /*
  * The floating-point mode of this thread: enter makes it the default one (round to nearest, denormals kept, no traps) and returns what it was, leave
  * puts that back. At the border of the API, and in threads of our own: results do not depend on what the caller's thread is set to.

@@ -16,7 +16,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <xmmintrin.h>
+#include <emmintrin.h>
 #endif
 
 int64_t lt_now_ns(void)
@@ -24,6 +24,12 @@ int64_t lt_now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+size_t lt_cpu_cache_bytes(void)
+{
+    long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    return bytes > 0 ? (size_t)bytes : (size_t)32 << 20;
 }
 
 /* The size of the kernel's mask is unknown beforehand: doubled until it fits. */
@@ -265,6 +271,14 @@ const char *lt_cpu_model(char *out, size_t size)
     return out;
 }
 
+void lt_cache_evict(const void *data, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) {
+        _mm_clflush((const char *)data + at);
+    }
+    _mm_mfence();
+}
+
 uint32_t lt_float_mode_enter(void)
 {
     uint32_t mode = _mm_getcsr();
@@ -290,6 +304,12 @@ const char *lt_cpu_model(char *out, size_t size)
         snprintf(out, size, "unknown");
     }
     return out;
+}
+
+void lt_cache_evict(const void *data, size_t bytes)
+{
+    (void)data;
+    (void)bytes;
 }
 
 uint32_t lt_float_mode_enter(void)

@@ -388,9 +388,6 @@ static void bytes_moved(const lt_state *s, const lt_ready_step *step, double *th
     }
 }
 
-/* Starting and ending a step together costs two barriers and moves its data between cores; a step this short is over sooner on one thread. */
-#define SHORT_STEP_NS 2000
-
 /* A function of the step and the extents alone. */
 static bool too_short(const lt_state *s, const lt_ready_step *step)
 {
@@ -399,7 +396,7 @@ static bool too_short(const lt_state *s, const lt_ready_step *step)
         return false; /* nobody knows */
     }
     bytes_moved(s, step, &then, &now);
-    return step->plan->cost_ns * (then > 0 ? now / then : 1) < SHORT_STEP_NS;
+    return step->plan->cost_ns * (then > 0 ? now / then : 1) < LT_SHORT_STEP_NS;
 }
 
 static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *diag)

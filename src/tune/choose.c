@@ -1,17 +1,38 @@
 /*
- * choose.c - the static choice (level 0): drafts, model, units. Called by api; times nothing.
+ * choose.c - the choice: drafts, their times (above level 0), the model, units. Called by api.
  */
 #include "tune/tune_internal.h"
+
+lathe_status lt_problem_line(lt_tuner *t, const lathe_problem *problem, const char **out)
+{
+    lt_buf text;
+    lt_buf_init(&text, t->arena->allocator);
+    lathe_status status = lt_problem_print(problem, &text, t->diag);
+    *out = status == LATHE_OK ? lt_arena_strn(t->arena, lt_buf_str(&text), text.length) : NULL;
+    lt_buf_free(&text);
+    return status != LATHE_OK ? status : *out ? LATHE_OK : LT_OOM(t->diag);
+}
+
+static lathe_status choose(lt_tuner *t, lt_choice *out)
+{
+    LT_TRY(lt_make_drafts(t));
+    LT_TRY(t->options->level > 0 ? lt_time_drafts(t) : LATHE_OK);
+    LT_TRY(lt_settle_pieces(t));
+    LT_TRY(t->options->record ? lt_record_replay(t) : lt_select(t));
+    uint32_t *states = LT_ARENA_ARRAY(t->arena, uint32_t, t->drafts.count + 1);
+    if (!states) {
+        return LT_OOM(t->diag);
+    }
+    LT_TRY(lt_choose_states(t, states, out));
+    return lt_emit(t, states, out);
+}
 
 lathe_status lt_tune_choose(const lt_graph *graph, const lt_tune_options *options, lt_arena *arena, lt_choice *out, lathe_diag *diag)
 {
     lt_tuner t = {.graph = graph, .options = options, .arena = arena, .diag = diag};
     *out = (lt_choice){.arena = arena};
-    LT_TRY(lt_make_drafts(&t));
-    uint32_t *states = LT_ARENA_ARRAY(arena, uint32_t, t.drafts.count + 1);
-    if (!states) {
-        return LT_OOM(diag);
-    }
-    LT_TRY(lt_choose_states(&t, states, out));
-    return lt_emit(&t, states, out);
+    lt_map_init(&t.reformats, arena->allocator);
+    lathe_status status = choose(&t, out);
+    lt_map_free(&t.reformats);
+    return status;
 }

@@ -137,16 +137,6 @@ static lathe_status push_unit(emitter *e, const lt_unit *u)
     return LATHE_OK;
 }
 
-static lathe_status print_problem(emitter *e, const lathe_problem *p, const char **out)
-{
-    lt_buf text;
-    lt_buf_init(&text, e->t->arena->allocator);
-    lathe_status status = lt_problem_print(p, &text, e->t->diag);
-    *out = status == LATHE_OK ? lt_arena_strn(e->t->arena, lt_buf_str(&text), text.length) : NULL;
-    lt_buf_free(&text);
-    return status != LATHE_OK ? status : *out ? LATHE_OK : LT_OOM(e->t->diag);
-}
-
 static uint32_t *one_slot(emitter *e, uint32_t slot)
 {
     return lt_arena_copy(e->t->arena, &slot, sizeof slot, _Alignof(uint32_t));
@@ -154,46 +144,14 @@ static uint32_t *one_slot(emitter *e, uint32_t slot)
 
 /* ---- Reformats ---- */
 
-/* The tactic that rearranges within a space: the cheapest that fits. */
 static lathe_status reformat_tactic(emitter *e, const lt_value *v, const lathe_format *from, const lathe_format *to, lt_unit *u)
 {
-    lt_arena *arena = e->t->arena;
-    lathe_problem *p = LT_ARENA_NEW(arena, lathe_problem);
-    lathe_operand *o = LT_ARENA_ARRAY(arena, lathe_operand, 2);
-    lathe_fit *fit = LT_ARENA_NEW(arena, lathe_fit);
-    uint16_t *root = LT_ARENA_ARRAY(arena, uint16_t, 1);
-    const lathe_tactic *tactic;
-    if (!p || !o || !fit || !root) {
-        return LT_OOM(e->t->diag);
-    }
-    LT_TRY(lt_fill_operand(e->t, v, &o[0]));
-    o[0].flags = 0;
-    o[1] = o[0];
-    o[0].format = *from;
-    o[1].format = *to;
-    *p = (lathe_problem){.struct_size = sizeof *p, .op = "Reformat", .domain = "lathe", .version = 1, .in = &o[0], .n_in = 1, .out = &o[1], .n_out = 1,
-                         .n_root_in = 1, .n_root_out = 1, .root_in = root};
-    u->problem = p;
-    for (size_t i = 0; (tactic = lt_tactic_at(i)); i++) {
-        lathe_fit answer;
-        if (tactic->device != from->space || !lt_tactic_lists(tactic, "Reformat", "lathe")) {
-            continue;
-        }
-        bool fits = lt_tactic_ask(tactic, 0, p, e->t->options->features, arena, &answer);
-        if (!answer.in) {
-            return LT_OOM(e->t->diag);
-        }
-        if (fits && (!u->tactic || answer.cost < u->cost_ns)) {
-            *fit = answer;
-            u->tactic = tactic;
-            u->fit = fit;
-            u->cost_ns = answer.cost;
-        }
-    }
-    if (!u->tactic) {
-        return LT_FAIL(e->t->diag, LATHE_INTERNAL, v->name, "this is a bug in Lathe: please report it", "no tactic reformats '%s'", v->name);
-    }
-    return print_problem(e, p, &u->problem_text);
+    lt_reformat_way *way;
+    LT_TRY(lt_reformat_find(e->t, v, from, to, &way));
+    u->problem = way->problem;
+    u->fit = &way->fit;
+    u->tactic = way->candidate.tactic;
+    return lt_problem_line(e->t, way->problem, &u->problem_text);
 }
 
 static lathe_status reformat(emitter *e, uint32_t from, uint32_t to, lt_region_id region)
@@ -221,7 +179,6 @@ static lathe_status reformat(emitter *e, uint32_t from, uint32_t to, lt_region_i
     }
     u.cost_ns = lt_reformat_cost(e->t, v, &a, &b);
     if (a.space == b.space) {
-        u.cost_ns = 0;
         LT_TRY(reformat_tactic(e, v, &a, &b, &u));
     }
     return push_unit(e, &u);
@@ -286,17 +243,14 @@ static lathe_status operand_slots(emitter *e, uint32_t number, bool output, uint
     return LATHE_OK;
 }
 
-/* The problem with the formats that were chosen, which is what the plan records. */
-static lathe_status settle_problem(emitter *e, const lt_draft *d, uint32_t state, lt_unit *u)
+lathe_problem *lt_settle_problem(lt_arena *arena, const lathe_problem *asked, const lathe_fit *fit)
 {
-    lt_arena *arena = e->t->arena;
-    lathe_problem *p = lt_arena_copy(arena, d->problem, sizeof *p, _Alignof(lathe_problem));
-    lathe_operand *in = lt_arena_copy(arena, d->problem->in, (p ? p->n_in : 0) * sizeof *in, _Alignof(lathe_operand));
-    lathe_operand *out = lt_arena_copy(arena, d->problem->out, (p ? p->n_out : 0) * sizeof *out, _Alignof(lathe_operand));
+    lathe_problem *p = lt_arena_copy(arena, asked, sizeof *p, _Alignof(lathe_problem));
+    lathe_operand *in = lt_arena_copy(arena, asked->in, asked->n_in * sizeof *in, _Alignof(lathe_operand));
+    lathe_operand *out = lt_arena_copy(arena, asked->out, asked->n_out * sizeof *out, _Alignof(lathe_operand));
     if (!p || !in || !out) {
-        return LT_OOM(e->t->diag);
+        return NULL;
     }
-    const lathe_fit *fit = &d->fits[state];
     for (size_t i = 0; i < p->n_in; i++) {
         in[i].format = in[i].flags & LATHE_OPERAND_ABSENT || fit->pack[i] ? in[i].format : fit->in[i];
     }
@@ -305,15 +259,27 @@ static lathe_status settle_problem(emitter *e, const lt_draft *d, uint32_t state
     }
     p->in = in;
     p->out = out;
+    return p;
+}
+
+/* The problem with the formats that were chosen, which is what the plan records. */
+static lathe_status settle(emitter *e, const lt_draft *d, uint32_t state, lt_unit *u)
+{
+    lathe_problem *p = lt_settle_problem(e->t->arena, d->problem, &d->fits[state]);
+    if (!p) {
+        return LT_OOM(e->t->diag);
+    }
     u->problem = p;
-    u->fit = fit;
+    u->fit = &d->fits[state];
     u->tactic = d->states[state]->tactic;
     u->config = d->states[state]->config;
-    u->cost_ns = fit->cost;
+    u->cost_ns = u->fit->cost;
+    u->chosen = d->states[state];
+    u->asked = lt_problem_hash(d->problem);
     u->candidates = d->candidates;
     u->n_candidates = d->n_candidates;
     u->class_name = class_of(p);
-    return print_problem(e, p, &u->problem_text);
+    return lt_problem_line(e->t, p, &u->problem_text);
 }
 
 static lathe_status emit_draft(emitter *e, uint32_t number, uint32_t *in, uint32_t *out)
@@ -326,15 +292,17 @@ static lathe_status emit_draft(emitter *e, uint32_t number, uint32_t *in, uint32
         }
     }
     lt_unit u = {.kind = d->kind, .region = d->region, .nodes = d->nodes, .n_nodes = d->n_nodes, .name = name_of(e, d), .in = in, .n_in = d->n_in, .out = out,
-                 .n_out = d->n_out, .class_name = d->kind == LT_UNIT_VIEW ? "view" : "control"};
+                 .n_out = d->n_out, .class_name = d->kind == LT_UNIT_VIEW ? "view" : "control", .note = d->note};
     if (!u.name) {
         return LT_OOM(e->t->diag);
     }
     if (d->kind == LT_UNIT_STEP && d->states[state]->tactic == NULL) { /* a Transpose whose formats make it a view */
         u.kind = LT_UNIT_VIEW;
         u.class_name = "view";
+        u.asked = lt_problem_hash(d->problem);
+        u.view_state = state;
     } else if (d->kind == LT_UNIT_STEP) {
-        LT_TRY(settle_problem(e, d, state, &u));
+        LT_TRY(settle(e, d, state, &u));
     }
     LT_TRY(push_unit(e, &u));
     for (uint32_t i = 0; i < d->n_out; i++) {
@@ -425,6 +393,24 @@ static double summed_cost(const emitter *e)
     return total;
 }
 
+/* Hashes of the problems as they were asked and of what computes them: two choices for one graph differ in the second only. */
+static lathe_status hash_all(const emitter *e, lt_choice *choice)
+{
+    for (uint32_t i = 0; i < e->t->drafts.count; i++) {
+        const lt_draft *d = &e->t->drafts.items[i];
+        uint64_t problem = d->problem ? lt_problem_hash(d->problem) : d->kind;
+        choice->problems_hash = lt_hash64(&problem, sizeof problem, choice->problems_hash);
+    }
+    for (size_t i = 0; i < e->n_units; i++) {
+        const lt_unit *u = &e->units[i];
+        uint64_t hash = choice->assignment_hash;
+        hash = u->problem_text ? lt_hash64(u->problem_text, strlen(u->problem_text), hash) : hash;
+        hash = u->tactic ? lt_hash64(u->tactic->name, strlen(u->tactic->name), hash + u->config) : lt_hash64(&u->kind, sizeof u->kind, hash);
+        choice->assignment_hash = hash;
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_emit(lt_tuner *t, const uint32_t *states, lt_choice *choice)
 {
     emitter e = {.t = t, .states = states};
@@ -437,5 +423,5 @@ lathe_status lt_emit(lt_tuner *t, const uint32_t *states, lt_choice *choice)
     choice->slots = e.slots;
     choice->n_slots = (uint32_t)e.n_slots;
     choice->cost_ns = summed_cost(&e);
-    return status;
+    return status == LATHE_OK ? hash_all(&e, choice) : status;
 }

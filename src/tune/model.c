@@ -46,19 +46,19 @@ static bool same_layout(const lathe_format *a, const lathe_format *b)
     return lt_format_same(&c, b);
 }
 
-double lt_reformat_cost(const lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to)
+double lt_reformat_cost(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to)
 {
     if (lt_format_same(from, to)) {
         return 0;
     }
-    double bytes = bytes_of(t, value), within = 1000 + 0.5 * bytes, across = 20000 + 0.1 * bytes;
+    double bytes = bytes_of(t, value), across = 20000 + 0.1 * bytes;
     if (from->space == to->space) {
-        return from->space == LATHE_SPACE_HOST ? within : LT_PBQP_INF;
+        return from->space == LATHE_SPACE_HOST ? lt_time_reformat(t, value, from, to, 1000 + 0.5 * bytes) : LT_PBQP_INF;
     }
     if (from->space != LATHE_SPACE_HOST && to->space != LATHE_SPACE_HOST) {
         return LT_PBQP_INF;
     }
-    return same_layout(from, to) ? across : across + within;
+    return same_layout(from, to) ? across : across + 1000 + 0.5 * bytes;
 }
 
 /* ---- Who makes and reads a value ---- */

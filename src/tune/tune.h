@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "graph/graph.h"
+#include <lathe/builder.h>
 
 typedef struct lt_slot {
     lt_value_id value;
@@ -30,7 +31,11 @@ typedef struct lt_candidate { /* kept for explain */
     uint32_t config;
     bool fits;
     const char *why;    /* refusal */
-    double cost_ns;
+    double cost_ns;     /* what the choice reckons with: measured where it was, else estimated */
+    double estimate_ns;
+    double factor;      /* cost_ns is more than the time by this: 2 when a constant would stand in the plan twice */
+    lathe_timing time;  /* samples 0: not timed */
+    size_t scratch;     /* bytes at the opt extents */
 } lt_candidate;
 
 typedef struct lt_unit {
@@ -49,6 +54,10 @@ typedef struct lt_unit {
     double cost_ns;
     const lt_candidate *candidates;
     uint32_t n_candidates;
+    const lt_candidate *chosen;  /* steps of the network; NULL for reformats */
+    uint64_t asked;              /* hash of the problem before formats were chosen; 0: not a choice among tactics */
+    const char *note;            /* whether the fusion pays, with both times; NULL: nobody asked */
+    uint32_t view_state;         /* views that were chosen: which of the candidates */
 } lt_unit;
 
 typedef struct lt_choice {
@@ -60,6 +69,8 @@ typedef struct lt_choice {
     double cost_ns;           /* re-summed from the true objective */
     double lower_bound_ns;    /* of the PBQP relaxation; equal to cost_ns when exact */
     bool exact;               /* only R0..R2 reductions were needed */
+    uint64_t problems_hash;   /* of what was asked: all problems in order */
+    uint64_t assignment_hash; /* of what was chosen for them */
 } lt_choice;
 
 /* A constant as an earlier program of the same plan has it packed. */
@@ -68,6 +79,55 @@ typedef struct lt_packed_before {
     const char *pack;
     int64_t param[4];
 } lt_packed_before;
+
+/* How far the timing of candidates is. */
+typedef struct lt_tune_progress {
+    const char *what;              /* the step at hand */
+    uint32_t done, total;          /* problems */
+    double left;                   /* seconds of timing that are still to come, as predicted */
+    double engine_seconds;         /* of one run of all steps, as predicted */
+    double weight_bytes;           /* of all constants */
+} lt_tune_progress;
+
+typedef struct lt_tune_counts {
+    uint32_t problems;   /* different ones that leave a choice */
+    uint32_t timed;      /* candidates that were run now */
+    uint32_t remembered; /* whose time was in the cache */
+    uint32_t wrong;      /* that gave other numbers than the rest, or failed */
+    uint32_t noisy;      /* shots that were taken again because the machine was busy with something else */
+    bool cut_short;      /* the time budget ended the timing: the rest was estimated */
+    double seconds;
+} lt_tune_counts;
+
+/* ---- Rules (tactic_rules.c) and records (record.c) ---- */
+
+typedef enum lt_tactic_rule_kind { LT_TACTIC_RULE_INCLUDE, LT_TACTIC_RULE_EXCLUDE, LT_TACTIC_RULE_FASTEST, LT_TACTIC_RULE_SLOWEST, LT_TACTIC_RULE_LEAST_SCRATCH } lt_tactic_rule_kind;
+typedef struct lt_tactic_rule {
+    lt_tactic_rule_kind kind;
+    const char *tactic, *op, *node; /* globs */
+    const char *where;              /* "FILE:LINE" */
+} lt_tactic_rule;
+typedef struct lt_tactic_rules {
+    lt_tactic_rule *items;
+    size_t count;
+} lt_tactic_rules;
+lathe_status lt_tactic_rules_parse(const char *text, size_t length, const char *file, lt_arena *arena, lt_tactic_rules *out, lathe_diag *diag);
+
+typedef struct lt_record_entry {
+    uint64_t problem;
+    uint32_t part, ordinal, line;
+    const char *tactic;
+    uint32_t version, config;
+    double ns;
+} lt_record_entry;
+typedef struct lt_record {
+    const char *file;
+    lt_record_entry *items;
+    size_t count;
+} lt_record;
+lathe_status lt_record_parse(const char *text, size_t length, const char *file, lt_arena *arena, lt_record *out, lathe_diag *diag);
+void lt_record_begin(lt_buf *out);
+void lt_record_put(lt_buf *out, const lt_choice *choice, uint32_t part);
 
 typedef struct lt_tune_options {
     lathe_space device;       /* default space of groups whose node says HOST? see lt_node.device: nodes keep their own */
@@ -84,9 +144,23 @@ typedef struct lt_tune_options {
     void *user;
     lathe_log_fn log;
     void *log_user;
+    /* Levels 1 to 5 time candidates. */
+    lt_pool *pool;              /* the threads that will run the plan; NULL: the caller alone */
+    lathe_timing_cache *cache;  /* times of earlier builds, and where new ones go; may be NULL */
+    const char *machine;        /* section of the cache */
+    bool cached_only;           /* a time that the cache does not hold is an error */
+    int64_t deadline;           /* on lt_now_ns's clock: what is not timed by then is estimated; 0: none */
+    lathe_status (*progress)(void *user, const lt_tune_progress *progress, lathe_diag *diag); /* an error ends the tuning; may be NULL */
+    void *progress_user;
+    lt_tune_counts *counts;     /* added up; may be NULL */
+    uint32_t part;              /* number of the part at hand */
+    const lt_tactic_rules *rules;      /* may be NULL */
+    const lt_record *record;    /* replayed in place of timing and choosing; may be NULL */
+    int (*select)(void *user, const lathe_selection_step *step, const lathe_selection *candidates, size_t count, unsigned char *keep); /* may be NULL */
+    void *select_user;
 } lt_tune_options;
 
-/* Static choice (level 0). Everything in *out lives in the arena. */
+/* The choice: static at level 0, from measured times above. Everything in *out lives in the arena. */
 lathe_status lt_tune_choose(const lt_graph *graph, const lt_tune_options *options, lt_arena *arena, lt_choice *out, lathe_diag *diag);
 
 /* Problem of one unit's nodes, as the tuner makes it (also for `lathe tactics --for`). in/out get the graph values of the operands. */

@@ -21,6 +21,8 @@ typedef struct lt_draft {
     lathe_fit *fits;               /* states of the choice: those that fit */
     const lt_candidate **states;
     uint32_t n_states;
+    bool piece;                    /* of the last draft before it that is none: an alternative to it (pieces.c) */
+    const char *note;              /* what pieces.c found; NULL */
 } lt_draft;
 
 typedef struct lt_drafts {
@@ -34,7 +36,16 @@ typedef struct lt_tuner {
     lt_arena *arena;
     lathe_diag *diag;
     lt_drafts drafts;
+    struct lt_clock *clock;        /* of timing; NULL at level 0 */
+    lt_map reformats;              /* text of a reformat problem -> number in reformat_ns */
+    double *reformat_ns;
+    size_t n_reformats, cap_reformats;
 } lt_tuner;
+
+static inline int lt_tuner_threads(const lt_tuner *t)
+{
+    return t->options->threads > 0 ? t->options->threads : 1;
+}
 
 /* group_problem.c */
 lathe_status lt_node_problem(lt_tuner *t, const lt_node *node, lathe_problem **out, const lt_value_id **in, const lt_value_id **out_values);
@@ -57,7 +68,39 @@ lathe_status lt_choose_states(lt_tuner *t, uint32_t *states, lt_choice *choice);
 lathe_format lt_draft_out(const lt_draft *d, uint32_t state, uint32_t i, const lt_tuner *t);
 lathe_format lt_draft_in(const lt_draft *d, uint32_t state, uint32_t i, const lt_tuner *t);
 /* Estimated nanoseconds to bring a value from one format to another; LT_PBQP_INF when there is no way. */
-double lt_reformat_cost(const lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to);
+double lt_reformat_cost(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to);
+
+/* jobs.c: measured times in place of the drafts' estimates, from the cache where it has them */
+lathe_status lt_time_drafts(lt_tuner *t);
+/* reformat.c: one format of a value to another within the host */
+typedef struct lt_reformat_way {
+    lathe_problem *problem;
+    lathe_fit fit;
+    lt_candidate candidate;
+    lathe_operand operands[2];
+    uint16_t root[1];
+} lt_reformat_way;
+lathe_status lt_reformat_find(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to, lt_reformat_way **out);
+/* Its nanoseconds: measured above level 0, once for each pair of formats and extents; otherwise, or when that fails, the guess. */
+double lt_time_reformat(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to, double guess);
+/* jobs.c: the time of a draft's one candidate, from the cache or by running it. */
+lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *text);
+
+/* Canonical text of a problem, in the tuner's arena. */
+lathe_status lt_problem_line(lt_tuner *t, const lathe_problem *problem, const char **out);
+/* The problem with the formats of a fit; NULL when out of memory. */
+lathe_problem *lt_settle_problem(lt_arena *arena, const lathe_problem *asked, const lathe_fit *fit);
+
+/* tactic_rules.c: where a rule refuses a tactic for a draft ("FILE:LINE"), NULL when none does; what counts as best for it */
+const char *lt_tactic_rules_refuse(const lt_tuner *t, const lt_draft *d, const lathe_tactic *tactic);
+lt_tactic_rule_kind lt_tactic_rules_aim(const lt_tuner *t, const lt_draft *d);
+/* pieces.c: of each group and its pieces, one stays */
+lathe_status lt_settle_pieces(lt_tuner *t);
+/* select.c: the rules' aims and the caller's selector, after timing */
+lathe_status lt_select(lt_tuner *t);
+/* record.c: the states that a record names */
+lathe_status lt_record_replay(lt_tuner *t);
+const lt_record_entry *lt_record_find(const lt_record *record, uint32_t part, uint64_t problem, uint32_t ordinal);
 
 /* emit.c: drafts and states -> units, slots, reformats */
 lathe_status lt_emit(lt_tuner *t, const uint32_t *states, lt_choice *choice);

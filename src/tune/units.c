@@ -58,14 +58,35 @@ static bool stored_again(const lt_tuner *t, const lt_value *value, const char *p
     return other;
 }
 
-static void charge_packs(const lt_tuner *t, const lt_draft *d, lathe_fit *fit)
+/* What a candidate counts more than its time: profiles share weights, and a second pack of one costs memory. */
+static double factor_of(const lt_tuner *t, const lt_draft *d, const lathe_fit *fit)
 {
     for (size_t i = 0; i < d->problem->n_in && t->options->n_packed > 0; i++) {
         if (stored_again(t, lt_value_get(t->graph, d->in[i]), fit->pack[i], fit->pack_param[i])) {
-            fit->cost *= 2;
-            return;
+            return 2;
         }
     }
+    return 1;
+}
+
+/* Bytes at the opt extents. */
+static size_t scratch_of(const lt_tuner *t, const lt_draft *d, const lathe_tactic *tactic, uint32_t config)
+{
+    enum { MOST = 64 };
+    lathe_buffer row[MOST];
+    int64_t dims[MOST][LATHE_MAX_RANK];
+    const lathe_problem *p = d->problem;
+    if (!tactic->scratch_bytes || p->n_in + p->n_out > MOST) {
+        return 0;
+    }
+    for (size_t i = 0; i < p->n_in + p->n_out; i++) {
+        const lathe_operand *o = i < p->n_in ? &p->in[i] : &p->out[i - p->n_in];
+        row[i] = (lathe_buffer){.rank = o->flags & LATHE_OPERAND_ABSENT || o->rank < 0 ? 0 : o->rank, .dims = dims[i]};
+        for (int k = 0; k < row[i].rank; k++) {
+            dims[i][k] = o->dims[k].opt;
+        }
+    }
+    return tactic->scratch_bytes(p, config, row, row + p->n_in, lt_tuner_threads(t));
 }
 
 static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *tactic, uint32_t config, draft_room *room)
@@ -88,12 +109,18 @@ static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *
         c.fits = false;
         lt_no(&fit, "another tactic is forced");
     }
+    const char *rule = c.fits ? lt_tactic_rules_refuse(t, d, tactic) : NULL;
+    if (rule) {
+        c.fits = false;
+        lt_no(&fit, "ruled out by %s", rule);
+    }
     if (!c.fits && !t->options->keep_candidates) {
         return LATHE_OK;
     }
-    if (c.fits) {
-        charge_packs(t, d, &fit);
-    }
+    c.estimate_ns = fit.cost;
+    c.scratch = c.fits ? scratch_of(t, d, tactic, config) : 0;
+    c.factor = c.fits ? factor_of(t, d, &fit) : 1;
+    fit.cost *= c.factor;
     c.why = c.fits ? "" : lt_arena_str(t->arena, fit.why);
     c.cost_ns = fit.cost;
     if (!c.why || !lt_arena_grow(t->arena, (void **)&d->candidates, &room->candidates, d->n_candidates + 1u, sizeof c)) {
@@ -239,6 +266,27 @@ static lathe_status draft_apart(lt_tuner *t, const lt_node_id *nodes, uint32_t n
     return done ? LATHE_OK : draft_each(t, nodes + root + 1, n - root - 1);
 }
 
+/* A group around a root, where times will tell (or a record told) whether it pays. */
+static bool wants_pieces(const lt_tuner *t, const lt_node_id *nodes, uint32_t n)
+{
+    bool root = false;
+    for (uint32_t i = 0; i < n; i++) {
+        root |= !in_pointwise(lt_node_get(t->graph, nodes[i]));
+    }
+    return n > 1 && root && t->options->device == LATHE_SPACE_HOST && (t->options->level >= 3 || t->options->record);
+}
+
+/* The group is drafted already; its pieces follow it. */
+static lathe_status draft_pieces(lt_tuner *t, const lt_node_id *nodes, uint32_t n)
+{
+    size_t first = t->drafts.count;
+    LT_TRY(draft_apart(t, nodes, n));
+    for (size_t i = first; i < t->drafts.count; i++) {
+        t->drafts.items[i].piece = true;
+    }
+    return LATHE_OK;
+}
+
 static bool is_view(const lt_tuner *t, const lt_node *n)
 {
     const lt_value *in = lt_node_in(t->graph, n, 0), *out = lt_node_out(t->graph, n, 0);
@@ -263,7 +311,7 @@ static lathe_status draft_group(lt_tuner *t, const lt_node_id *nodes, uint32_t n
         LT_TRY(draft_program(t, nodes, n, &done));
     }
     if (done) {
-        return LATHE_OK;
+        return wants_pieces(t, nodes, n) ? draft_pieces(t, nodes, n) : LATHE_OK;
     }
     return n > 1 ? draft_apart(t, nodes, n) : draft_node(t, nodes);
 }

@@ -1,0 +1,128 @@
+/*
+ * session.c - timing for the length of one build: the threads that candidates run on, the cache and its file, progress. Used by build.c.
+ *
+ * The cache's file is written every few seconds while timing goes on, and at the end whatever the build came to: a build that is cancelled, fails or is
+ * killed leaves what it learned to the next one.
+ */
+#include "api/api_internal.h"
+
+enum { SAVE_EVERY_NS = 2000000000 };
+
+static lathe_status open_cache(lt_session *s, uint64_t features, lathe_diag *diag)
+{
+    const char *path = s->options->timing_cache;
+    LT_TRY(lathe_timing_machine(s->threads, features, s->machine, sizeof s->machine, diag));
+    LT_TRY(lathe_timing_cache_create(s->allocator, &s->cache, diag));
+    lathe_status status = path ? lathe_timing_cache_load(s->cache, path, 0, NULL) : LATHE_OK;
+    if (status == LATHE_IO) {
+        return LATHE_OK; /* none there yet; one that cannot be written is reported when it is */
+    }
+    return status == LATHE_OK ? LATHE_OK : lathe_timing_cache_load(s->cache, path, 0, diag);
+}
+
+static lathe_status read_rules(lt_session *s, lathe_diag *diag)
+{
+    lt_file file;
+    if (!s->options->rules) {
+        return LATHE_OK;
+    }
+    LT_TRY(lt_file_read(&file, s->options->rules, s->allocator, diag));
+    lathe_status status = lt_tactic_rules_parse((const char *)file.data, file.size, s->options->rules, &s->arena, &s->rules, diag);
+    lt_file_close(&file);
+    return status;
+}
+
+/* A record that is not there will be written. */
+static lathe_status read_record(lt_session *s, lathe_diag *diag)
+{
+    lt_file file;
+    if (!s->options->record || lt_file_read(&file, s->options->record, s->allocator, NULL) != LATHE_OK) {
+        return LATHE_OK;
+    }
+    s->replays = true;
+    lathe_status status = lt_record_parse((const char *)file.data, file.size, s->options->record, &s->arena, &s->record, diag);
+    lt_file_close(&file);
+    return status;
+}
+
+lathe_status lt_session_record(lt_session *s, const lt_buf *text, lathe_diag *diag)
+{
+    return s->options->record && !s->replays ? lt_file_write(s->options->record, text->data, text->length, diag) : LATHE_OK;
+}
+
+lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, const lathe_allocator *allocator, int threads, uint64_t features,
+                             lathe_diag *diag)
+{
+    *s = (lt_session){.options = options, .allocator = allocator, .threads = threads, .start = lt_now_ns()};
+    lt_arena_init(&s->arena, allocator);
+    LT_TRY(read_rules(s, diag));
+    LT_TRY(read_record(s, diag));
+    if (options->level == 0 || s->replays) {
+        return LATHE_OK;
+    }
+    s->saved = s->start;
+    s->deadline = options->time_budget > 0 ? s->start + (int64_t)(options->time_budget * 1e9) : 0;
+    LT_TRY(lt_pool_create(threads, allocator, &s->pool, diag));
+    return open_cache(s, features, diag);
+}
+
+static lathe_status save(lt_session *s, lathe_diag *diag)
+{
+    s->saved = lt_now_ns();
+    return s->cache && s->options->timing_cache && s->counts.timed > 0 ? lathe_timing_cache_save(s->cache, s->options->timing_cache, diag) : LATHE_OK;
+}
+
+lathe_status lt_session_close(lt_session *s, lathe_status status, lathe_diag *diag)
+{
+    lathe_status saved = save(s, status == LATHE_OK ? diag : NULL);
+    lathe_timing_cache_destroy(s->cache);
+    lt_pool_destroy(s->pool);
+    lt_arena_destroy(&s->arena);
+    s->cache = NULL;
+    s->pool = NULL;
+    return status == LATHE_OK ? saved : status;
+}
+
+/* Plans are written at about this rate: constants are packed, hashed, copied. */
+#define WRITE_SECONDS_PER_BYTE 3.5e-9
+
+/* What follows the timing: two engines built and run against each other, and the plan itself. */
+static double seconds_after(const lt_session *s, const lt_tune_progress *at)
+{
+    double write = at->weight_bytes * WRITE_SECONDS_PER_BYTE, runs = 0.75 / (at->engine_seconds > 1e-6 ? at->engine_seconds : 1e-6);
+    runs = runs < LT_VERDICT_LEAST ? LT_VERDICT_LEAST : runs > LT_VERDICT_ROUNDS ? LT_VERDICT_ROUNDS : runs;
+    return write + (s->options->level >= 2 ? 2 * write + 2 * (runs + 1) * at->engine_seconds : 0);
+}
+
+static lathe_status on_progress(void *user, const lt_tune_progress *at, lathe_diag *diag)
+{
+    lt_session *s = user;
+    const lathe_build_options *o = s->options;
+    double so_far = (double)(lt_now_ns() - s->start) * 1e-9;
+    lathe_progress p = {.struct_size = sizeof p, .phase = "tune", .what = at->what, .done = at->done, .total = at->total, .seconds = so_far,
+                        .seconds_total = so_far + at->left + seconds_after(s, at)};
+    if (lt_now_ns() - s->saved > SAVE_EVERY_NS) {
+        LT_TRY(save(s, diag));
+    }
+    if (o->progress && o->progress(o->progress_user, &p) != 0) {
+        return LT_FAIL(diag, LATHE_CANCELLED, NULL, "what was timed so far is in the timing cache, if the build was given one", "cancelled while timing '%s'",
+                       at->what);
+    }
+    return LATHE_OK;
+}
+
+void lt_session_fill(lt_session *s, lt_tune_options *out)
+{
+    out->pool = s->pool;
+    out->cache = s->cache;
+    out->machine = s->machine;
+    out->cached_only = s->options->cached_only != 0;
+    out->deadline = s->deadline;
+    out->progress = on_progress;
+    out->progress_user = s;
+    out->counts = &s->counts;
+    out->rules = s->rules.count ? &s->rules : NULL;
+    out->record = s->replays ? &s->record : NULL;
+    out->select = s->options->select;
+    out->select_user = s->options->select_user;
+}
