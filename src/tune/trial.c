@@ -395,31 +395,89 @@ static bool agree(const lt_trial *trial, const void *const *results, uint32_t i,
     return true;
 }
 
-/* Entries fall into camps that agree among themselves; the largest camp is believed. */
+/* Does a camp's first result agree with the reference on the samples? */
+static bool meets(const lt_trial *trial, const lt_oracle_points *points, const void *result)
+{
+    lathe_dtype dtype = trial->problem->out[0].dtype;
+    double top = 0, bottom = 0, most = 0;
+    for (uint32_t i = 0; i < points->n; i++) {
+        double x = lt_load_f64(dtype, result, points->index[i]), y = points->value[i], d = fabs(x - y);
+        if (x == y || (isnan(x) && isnan(y))) {
+            bottom += isfinite(y) ? fabs(y) : 0;
+            continue;
+        }
+        if (!isfinite(d)) {
+            return false;
+        }
+        top += d;
+        bottom += fabs(y);
+        most = d > most ? d : most;
+    }
+    return lt_dtype_is_float(dtype) ? top <= tolerance(dtype) * bottom + 1e-30 : most <= tolerance(dtype);
+}
+
+typedef struct camps {
+    uint32_t *leader, *size; /* of each entry; of each leader */
+    bool *wrong;             /* of each leader: the reference says otherwise */
+} camps;
+
+static lathe_status form_camps(lt_trial *trial, const void *const *results, camps *c)
+{
+    uint32_t n = trial->n_entries;
+    c->leader = LT_ARENA_ARRAY(&trial->memory, uint32_t, n + 1u);
+    c->size = LT_ARENA_ARRAY(&trial->memory, uint32_t, n + 1u);
+    c->wrong = LT_ARENA_ARRAY(&trial->memory, bool, n + 1u);
+    if (!c->leader || !c->size || !c->wrong) {
+        return LT_OOM(trial->t->diag);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        c->leader[i] = i;
+        for (uint32_t k = 0; trial->entries[i].ready && !trial->entries[i].why[0] && k <= i; k++) {
+            if (k == i || (c->size[k] > 0 && agree(trial, results, i, k))) {
+                c->leader[i] = k;
+                c->size[k]++;
+                break;
+            }
+        }
+    }
+    return LATHE_OK;
+}
+
+/* The largest camp that the reference does not contradict; when it contradicts all, the largest. */
+static uint32_t best_camp(const lt_trial *trial, const camps *c)
+{
+    uint32_t best = UINT32_MAX;
+    for (int strict = 1; strict >= 0 && best == UINT32_MAX; strict--) {
+        for (uint32_t i = 0; i < trial->n_entries; i++) {
+            if (c->size[i] > 0 && !(strict && c->wrong[i]) && (best == UINT32_MAX || c->size[i] > c->size[best])) {
+                best = i;
+            }
+        }
+    }
+    return best;
+}
+
 lathe_status lt_trial_compare(lt_trial *trial)
 {
-    uint32_t n = trial->n_entries, best = 0;
-    uint32_t *leader = LT_ARENA_ARRAY(&trial->memory, uint32_t, n + 1u), *size = LT_ARENA_ARRAY(&trial->memory, uint32_t, n + 1u);
+    uint32_t n = trial->n_entries;
+    camps c;
     const void **results = lt_arena_zero(&trial->memory, (size_t)n * trial->problem->n_out + 1, sizeof *results, _Alignof(void *));
-    if (!leader || !size || !results) {
+    lt_oracle_points *points = LT_ARENA_NEW(&trial->memory, lt_oracle_points);
+    if (!results || !points) {
         return LT_OOM(trial->t->diag);
     }
     LT_TRY(collect_results(trial, results));
-    for (uint32_t i = 0; i < n; i++) {
-        leader[i] = i;
-        if (!trial->entries[i].ready || trial->entries[i].why[0]) {
-            continue;
-        }
-        for (uint32_t k = 0; k < i && leader[i] == i; k++) {
-            leader[i] = size[k] > 0 && agree(trial, results, i, k) ? k : i;
-        }
-        size[leader[i]]++;
-        best = size[leader[i]] > size[best] ? leader[i] : best;
+    LT_TRY(form_camps(trial, results, &c));
+    bool judged = lt_oracle_sample(trial, points);
+    for (uint32_t i = 0; i < n && judged; i++) {
+        c.wrong[i] = c.size[i] > 0 && results[i] && !meets(trial, points, results[i]);
     }
-    for (uint32_t i = 0; i < n; i++) {
+    uint32_t best = best_camp(trial, &c);
+    for (uint32_t i = 0; i < n && best != UINT32_MAX; i++) {
         lt_trial_entry *e = &trial->entries[i];
-        if (e->ready && !e->why[0] && leader[i] != best) {
-            snprintf(e->why, sizeof e->why, "its numbers differ from those of %u other candidates", size[best]);
+        uint32_t camp = c.leader[i];
+        if (e->ready && !e->why[0] && camp != best && (!judged || c.wrong[camp])) {
+            snprintf(e->why, sizeof e->why, judged ? "its numbers differ from the reference's" : "its numbers differ from those of %u other candidates", c.size[best]);
         }
     }
     return LATHE_OK;

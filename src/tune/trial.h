@@ -48,7 +48,19 @@ void lt_trial_close(lt_trial *trial);
 lathe_status lt_trial_prepare(lt_trial *trial, uint32_t i, const lt_draft *d, uint32_t state);
 /* Runs an entry once on a gang and returns its nanoseconds; negative: it failed (entry->why). cold: weights are put out of the caches before. */
 double lt_trial_shot(lt_trial *trial, uint32_t i, bool cold);
-/* After one shot each: entries whose results differ from those of the majority get a `why`. */
+/*
+ * After one shot each: entries are compared with one another in full, and their camps with the reference on samples; those of a camp that the reference
+ * contradicts, or (without an oracle) of a smaller camp, get a `why`.
+ */
 lathe_status lt_trial_compare(lt_trial *trial);
+
+/* oracle.c: elements of output 0 by the reference; false: there is no way. */
+enum { LT_ORACLE_SAMPLES = 4096 };
+typedef struct lt_oracle_points {
+    int64_t index[LT_ORACLE_SAMPLES]; /* row-major */
+    double value[LT_ORACLE_SAMPLES];
+    uint32_t n;
+} lt_oracle_points;
+bool lt_oracle_sample(lt_trial *trial, lt_oracle_points *out);
 
 #endif
