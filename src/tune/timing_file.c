@@ -139,12 +139,6 @@ static lathe_status complain(const reader *r, const char *text)
     return LT_FAIL(r->diag, LATHE_BAD_PLAN, where, ADVICE, "%s", text);
 }
 
-/* Out of memory and the like keep their status, and name the line too. */
-static lathe_status pass_on(const reader *r, lathe_status status)
-{
-    return status == LATHE_INVALID_ARGUMENT ? complain(r, "this entry is not valid") : status;
-}
-
 static bool blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -213,7 +207,7 @@ static size_t word_length(const reader *r)
 static lathe_status take_word(reader *r, const char *expected, const char **out)
 {
     size_t n = word_length(r);
-    if (n == 0) {
+    if (n == 0 || *r->line == '#') {
         return fault(r, expected);
     }
     *out = lt_timing_intern(r->cache, r->line, n);
@@ -362,7 +356,7 @@ static lathe_status read_entry(reader *r)
     if (r->line != r->stop) {
         return fault(r, "the end of the line");
     }
-    LT_TRY(pass_on(r, lt_timing_row_of(r->cache, &e, &row, &fresh, r->diag)));
+    LT_TRY(lt_timing_row_of(r->cache, &e, &row, &fresh, r->diag)); /* what it checks was checked above: only want of room is left */
     if (!fresh) {
         char text[80];
         snprintf(text, sizeof text, "this entry is in line %u already, for the same machine and problem", row->line);
@@ -385,6 +379,9 @@ static lathe_status take_title(reader *r, const char *expected, const char **out
     }
     if (stop == r->line) {
         return fault(r, expected);
+    }
+    if (memchr(r->line, '\t', (size_t)(stop - r->line))) {
+        return complain(r, "there is a tab inside the text: blanks there are spaces");
     }
     *out = lt_timing_intern(r->cache, r->line, (size_t)(stop - r->line));
     return *out ? LATHE_OK : LT_OOM(r->diag);
