@@ -36,23 +36,36 @@ typedef struct lathe_timing_entry {
     const char *refused;  /* not NULL: it was run and must not be used, and this is why (wrong numbers, failed); time is zero then */
 } lathe_timing_entry;
 
-/* The section's name of this machine for plans with this many threads and these instruction set features (0: all that the machine has). */
+/*
+ * The section's name of this machine for plans with this many threads (0: as many as it has) and these instruction set features, lt_cpu_feature's bits: those
+ * that the machine lacks do not count, so that UINT64_MAX means all that it has; 0 means none (LATHE_MAX_ISA=base). 256 bytes are room enough.
+ */
 LATHE_API lathe_status lathe_timing_machine(int threads, uint64_t features, char *text, size_t room, lathe_diag *diag);
 
 LATHE_API lathe_status lathe_timing_cache_create(const lathe_allocator *allocator, lathe_timing_cache **out, lathe_diag *diag);
 LATHE_API void lathe_timing_cache_destroy(lathe_timing_cache *cache);
 
 /*
- * Adds the entries of a file; newer ones (the file's) win over older ones of the same key only when `replace` is set. LATHE_IO when there is no such file;
- * LATHE_BAD_PLAN with the line and the reason when it is damaged or of another format version: nothing is taken then.
+ * Adds the entries of a file ("-": of the standard input); they win over those of the same key that are here only when `replace` is set. LATHE_IO when there
+ * is no such file; LATHE_BAD_PLAN with the line and the reason when it is damaged or of another format version, LATHE_OVERFLOW when it is far too large:
+ * nothing is taken then.
  */
 LATHE_API lathe_status lathe_timing_cache_load(lathe_timing_cache *cache, const char *path, int replace, lathe_diag *diag);
-/* Merges with what the file holds by now (under a lock file), then writes aside and renames. Entries removed here are removed there. */
+/*
+ * Merges with what the file holds by now, under a lock (PATH.lock), then writes aside and renames. Entries put here go in, over those of the same key; entries
+ * removed here since the last save go out; entries that were loaded from this very path and not touched since stay as the file has them by now, or away if
+ * someone removed them there. The cache itself stays as it is. A file that cannot be read as a timing cache is not touched: the status is that of load.
+ * Nothing is written when nothing would change.
+ */
 LATHE_API lathe_status lathe_timing_cache_save(lathe_timing_cache *cache, const char *path, lathe_diag *diag);
 
 /* 1 and *out (valid until the cache changes) when there is an entry of just this machine, problem, tactic, version, config and setting; 0 otherwise. */
 LATHE_API int lathe_timing_cache_find(const lathe_timing_cache *cache, const lathe_timing_entry *key, lathe_timing_entry *out);
-/* Strings are copied. */
+/*
+ * Strings are copied, and times kept exactly, in the file too (which is easier to read when they were rounded before). LATHE_INVALID_ARGUMENT: machine and
+ * problem are one line each, tactic and setting one word each, low <= median <= high, times 0 or 0.001 to 1e15, at least one sample. A reason may be any text:
+ * it is brought onto one line of at most 500 characters.
+ */
 LATHE_API lathe_status lathe_timing_cache_put(lathe_timing_cache *cache, const lathe_timing_entry *entry, lathe_diag *diag);
 LATHE_API int lathe_timing_cache_remove(lathe_timing_cache *cache, const lathe_timing_entry *key);
 

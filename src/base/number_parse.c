@@ -164,6 +164,37 @@ static bool small_integer(const decimal *d, uint64_t limit, uint64_t *out)
     return value <= limit;
 }
 
+/* The digits as one integer, when there are few enough for it. */
+static bool whole_digits(const decimal *d, uint64_t *out)
+{
+    *out = 0;
+    for (int i = 0; i < d->count && d->count <= 19; i++) {
+        *out = *out * 10 + (uint64_t)(d->digit[i] - '0');
+    }
+    return d->count > 0 && d->count <= 19;
+}
+
+__extension__ typedef unsigned __int128 u128;
+
+/* digits / 10^power, 0 < power <= 19, rounded to nearest even: what a shortest double with a fraction looks like. Far from subnormals. */
+static double divide_short(uint64_t digits, int power)
+{
+    uint64_t divisor = 10;
+    for (int i = 1; i < power; i++) {
+        divisor *= 10;
+    }
+    int shift = 62 + __builtin_clzll(digits) - __builtin_clzll(divisor); /* gives the quotient 62 or 63 bits, or 64 when nothing is left to shift */
+    shift = shift > 0 ? shift : 0;
+    u128 dividend = (u128)digits << shift;
+    uint64_t quotient = (uint64_t)(dividend / divisor);
+    bool rest = dividend % divisor != 0;
+    int drop = 64 - __builtin_clzll(quotient) - 53;
+    uint64_t tail = quotient & (((uint64_t)1 << drop) - 1), half = (uint64_t)1 << (drop - 1);
+    quotient >>= drop;
+    quotient += tail > half || (tail == half && (rest || (quotient & 1) != 0));
+    return ldexp((double)quotient, drop - shift);
+}
+
 /* inf, nan, nan(0x...) after the sign. bits: the pattern of a NaN with bits. */
 static bool scan_special(const char *p, size_t length, uint64_t *bits, bool *infinite, bool *plain_nan)
 {
@@ -203,6 +234,8 @@ bool lt_parse_f64(const char *text, size_t length, double *out)
     }
     if (small_integer(&d, (uint64_t)1 << 53, &significand) && d.exponent >= -22 && d.exponent <= 22) {
         value = d.exponent >= 0 ? (double)significand * powers[d.exponent] : (double)significand / powers[-d.exponent];
+    } else if (d.exponent < 0 && d.exponent >= -19 && whole_digits(&d, &significand)) {
+        value = divide_short(significand, (int)-d.exponent);
     } else {
         static const target f64 = { 53, -1074, 1024 };
         value =

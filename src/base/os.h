@@ -18,6 +18,8 @@ typedef struct lt_file {
 
 lathe_status lt_file_map(lt_file *file, const char *path, lathe_diag *diag);  /* regular files only; size 0 gives data NULL */
 lathe_status lt_file_read(lt_file *file, const char *path, const lathe_allocator *allocator, lathe_diag *diag); /* any file, "-" is stdin */
+/* The same for files that are never larger than `most`: LATHE_OVERFLOW when this one is. */
+lathe_status lt_file_read_most(lt_file *file, const char *path, size_t most, const lathe_allocator *allocator, lathe_diag *diag);
 void lt_file_close(lt_file *file);
 /*
  * Opens `name` under `folder` without leaving it: absolute names, "..", and links that lead out are refused by name (openat with O_NOFOLLOW per
@@ -32,6 +34,17 @@ lathe_status lt_writer_write(lt_writer *writer, const void *data, size_t size, l
 lathe_status lt_writer_commit(lt_writer *writer, lathe_diag *diag); /* flush, rename, free; also frees on failure */
 void lt_writer_abort(lt_writer *writer);                            /* remove and free; NULL ok */
 lathe_status lt_file_write(const char *path, const void *data, size_t size, lathe_diag *diag);
+
+/*
+ * Changing a file that other processes change too: whoever has opened the update is alone until commit or abort. The lock is an flock on PATH.lock, into
+ * which the new contents are written and which then takes the file's place; of a process that dies nothing is left but that file, which the next one takes
+ * over. Waits up to a minute. What is no regular file is neither locked nor replaced, but written to.
+ */
+typedef struct lt_update lt_update;
+lathe_status lt_update_open(lt_update **out, const char *path, const lathe_allocator *allocator, lathe_diag *diag);
+bool lt_update_found(const lt_update *update); /* there is a regular file to begin with */
+lathe_status lt_update_commit(lt_update *update, const void *data, size_t size, lathe_diag *diag); /* also frees on failure */
+void lt_update_abort(lt_update *update);                                                           /* NULL ok */
 
 int64_t lt_now_ns(void);              /* monotonic */
 int lt_cpu_count(void);               /* affinity and cgroup quota, at least 1 */

@@ -71,11 +71,14 @@ lathe_status lt_file_map(lt_file *file, const char *path, lathe_diag *diag)
 }
 
 /* Reads to the end; *data holds *size of *capacity bytes. */
-static lathe_status read_all(int fd, const lathe_allocator *allocator, void **data, size_t *capacity, size_t *size,
+static lathe_status read_all(int fd, size_t most, const lathe_allocator *allocator, void **data, size_t *capacity, size_t *size,
                              const char *path, lathe_diag *diag)
 {
     for (;;) {
         size_t need;
+        if (*size > most) {
+            return LT_FAIL(diag, LATHE_OVERFLOW, path, NULL, "the file is larger than %zu bytes", most);
+        }
         if (*size == *capacity &&
             (!lt_size_add(*size, (size_t)1 << 16, &need) || !lt_grow(allocator, data, capacity, need, 1))) {
             return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, path, NULL, "out of memory after reading %zu bytes", *size);
@@ -93,6 +96,11 @@ static lathe_status read_all(int fd, const lathe_allocator *allocator, void **da
 
 lathe_status lt_file_read(lt_file *file, const char *path, const lathe_allocator *allocator, lathe_diag *diag)
 {
+    return lt_file_read_most(file, path, SIZE_MAX, allocator, diag);
+}
+
+lathe_status lt_file_read_most(lt_file *file, const char *path, size_t most, const lathe_allocator *allocator, lathe_diag *diag)
+{
     *file = (lt_file){ .allocator = allocator };
     bool standard = strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -103,12 +111,13 @@ lathe_status lt_file_read(lt_file *file, const char *path, const lathe_allocator
     size_t capacity = 0, size = 0;
     struct stat info;
     lathe_status status = LATHE_OK;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size < PTRDIFF_MAX) {
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size < PTRDIFF_MAX &&
+        (uint64_t)info.st_size <= most) {
         /* One more byte than the size, so that the end is seen without growing; no room is no error yet: the size
            may be a lie. */
         (void)lt_grow(allocator, &data, &capacity, (size_t)info.st_size + 1, 1);
     }
-    status = read_all(fd, allocator, &data, &capacity, &size, path, diag);
+    status = read_all(fd, most, allocator, &data, &capacity, &size, path, diag);
     if (!standard) {
         close(fd);
     }
