@@ -1,5 +1,5 @@
 /*
- * cmd_inspect.c - lathe inspect: what is in a model or a data file. Plans are inspect_plan.c's.
+ * cmd_inspect.c - lathe inspect: what is in a model or a data file. Plans are inspect_plan.c's, timing caches cmd_cache.c's.
  */
 #include "data.h"
 #include "inspect.h"
@@ -244,6 +244,7 @@ int verb_inspect(tool *t)
     for (size_t i = 0; i < t->args->n_operands; i++) {
         const char *path = t->args->operands[i];
         int code = path_is_plan(path)                               ? inspect_plan(t, path)
+                   : path_is_cache(path)                            ? inspect_cache(t, path)
                    : data_name_known(path) || strstr(path, ".npz:") ? inspect_data(t, path)
                                                                     : inspect_model(t, path);
         worst = code > worst ? code : worst;

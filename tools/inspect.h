@@ -1,5 +1,5 @@
 /*
- * inspect.h - the two halves of `lathe inspect`: models and data (cmd_inspect.c), plans (inspect_plan.c).
+ * inspect.h - the parts of `lathe inspect`: models and data (cmd_inspect.c), plans (inspect_plan.c), timing caches (cmd_cache.c).
  */
 #ifndef LATHE_TOOLS_INSPECT_H
 #define LATHE_TOOLS_INSPECT_H
@@ -7,5 +7,7 @@
 #include "tool.h"
 
 int inspect_plan(tool *t, const char *path);
+bool path_is_cache(const char *path);
+int inspect_cache(tool *t, const char *path);
 
 #endif

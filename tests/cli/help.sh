@@ -2,7 +2,7 @@
 . "$LATHE_SOURCE_DIR/tests/cli/common.inc"
 
 expect 0 "$lathe" help
-for verb in build run bench inspect explain compare ops tactics conformance demo retune help version; do
+for verb in build run bench inspect explain compare ops tactics cache conformance demo retune help version; do
     has out "  $verb "
 done
 cp out all
