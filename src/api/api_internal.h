@@ -44,6 +44,7 @@ typedef struct lt_extent_user {
 lathe_status lt_extent_of(void *user, lt_dim dim, lathe_extent *out, lathe_diag *diag);
 
 /* explain_build.c */
+void lt_say_import(const lt_debug *debug, const lt_graph *graph);
 void lt_explain_part(lt_buf *out, const lt_graph *graph, const lt_choice *choice, const lt_ranges *ranges);
 lathe_status lt_explain_origins(lt_buf *out, const lt_graph *graph, lathe_diag *diag);
 

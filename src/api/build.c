@@ -28,6 +28,7 @@ typedef struct builder {
     lt_plan_profile_input *profiles;
     uint32_t n_profiles;
     lt_buf *explanation;
+    lt_debug debug;
     lathe_diag *diag;
 } builder;
 
@@ -123,7 +124,7 @@ static lathe_status keep_outputs(builder *b, lt_graph *graph)
 
 static lt_pipeline_options pipeline_options(const builder *b)
 {
-    return (lt_pipeline_options){.verify = b->o->verify != 0, .select = b->o->passes, .dump_dir = b->o->dump_dir, .device = b->device, .debug = b->o->debug, .log = b->o->log,
+    return (lt_pipeline_options){.verify = b->o->verify != 0, .select = b->o->passes, .dump_dir = b->o->dump_dir, .device = b->device, .debug = b->debug.level[LT_TOPIC_PASSES], .filter = b->debug.filter, .log = b->o->log,
                                  .log_user = b->o->log_user};
 }
 
@@ -176,7 +177,7 @@ static lathe_status choose(builder *b, part *p)
 {
     lt_extent_user user = {p->graph, &p->ranges};
     lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = b->o->level,
-                               .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
+                               .keep_candidates = b->o->explain != 0 || lt_debug_on(&b->debug, LT_TOPIC_TUNE, 4, NULL), .debug = &b->debug, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
     if (b->o->explain) {
         lt_explain_part(b->explanation, p->graph, &p->choice, &p->ranges);
@@ -236,7 +237,7 @@ static lathe_status write_plan(builder *b, lt_buf *out)
     lt_plan_part *parts = LT_ARENA_ARRAY(&b->arena, lt_plan_part, b->n_parts);
     lt_plan_request r = {.above = b->above, .parts = parts, .n_parts = b->n_parts, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
                          .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
-                         .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .progress = plan_progress, .progress_user = b,
+                         .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .progress = plan_progress, .progress_user = b, .debug = &b->debug,
                          .allocator = b->allocator};
     if (!parts) {
         return LT_OOM(b->diag);
@@ -251,6 +252,7 @@ static lathe_status write_plan(builder *b, lt_buf *out)
 static lathe_status build(builder *b, const lathe_network *network, lathe_plan *plan)
 {
     LT_TRY(read_options(b));
+    lt_say_import(&b->debug, network->graph);
     LT_TRY(make_above(b, network));
     LT_TRY(make_ranges(b));
     for (uint32_t i = 0; i < b->n_parts; i++) {
@@ -280,6 +282,7 @@ lathe_status lathe_build(const lathe_network *network, const lathe_build_options
     lt_buf_init(&plan->bytes, b.allocator);
     lt_buf_init(&plan->explanation, b.allocator);
     b.explanation = &plan->explanation;
+    lt_debug_read(&b.debug, b.o->debug, b.o->log, b.o->log_user);
     lt_arena_init(&b.arena, b.allocator);
     uint32_t mode = lt_float_mode_enter();
     lathe_status status = build(&b, network, plan);

@@ -13,5 +13,7 @@ lathe_status lt_tune_choose(const lt_graph *graph, const lt_tune_options *option
         return LT_OOM(diag);
     }
     LT_TRY(lt_choose_states(&t, states, out));
-    return lt_emit(&t, states, out);
+    LT_TRY(lt_emit(&t, states, out));
+    lt_tune_say(options->debug, out);
+    return LATHE_OK;
 }

@@ -84,6 +84,7 @@ typedef struct lt_tune_options {
     void *user;
     lathe_log_fn log;
     void *log_user;
+    const lt_debug *debug;    /* topic tune; NULL: silent */
 } lt_tune_options;
 
 /* Static choice (level 0). Everything in *out lives in the arena. */

@@ -59,6 +59,9 @@ lathe_format lt_draft_in(const lt_draft *d, uint32_t state, uint32_t i, const lt
 /* Estimated nanoseconds to bring a value from one format to another; LT_PBQP_INF when there is no way. */
 double lt_reformat_cost(const lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to);
 
+/* tune_log.c */
+void lt_tune_say(const lt_debug *debug, const lt_choice *choice);
+
 /* emit.c: drafts and states -> units, slots, reformats */
 lathe_status lt_emit(lt_tuner *t, const uint32_t *states, lt_choice *choice);
 
