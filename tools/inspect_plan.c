@@ -257,9 +257,92 @@ static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size
     return tool_print_buf(t, &out);
 }
 
+static lathe_status json_program_memory(tool *t, lt_json *j, const lt_plan *plan, uint32_t number)
+{
+    const lt_plan_program *p = &plan->programs[number];
+    lt_study_memory m;
+    LT_TRY(lt_study_memory_of(plan, number, &t->arena, &m, t->diag));
+    const struct {
+        const char *key;
+        uint64_t n;
+    } numbers[] = {
+        { "program", number },
+        { "arena_bytes", m.arena },
+        { "lower_bound_bytes", m.bound },
+        { "scratch_offset", p->scratch_offset[LATHE_SPACE_HOST] },
+        { "scratch_bytes", p->scratch_bytes[LATHE_SPACE_HOST] },
+        { "instructions", m.instructions },
+        { "peak_instruction", m.peak },
+    };
+    lt_json_begin_object(j);
+    for (size_t i = 0; i < LT_COUNT(numbers); i++) {
+        lt_json_key(j, numbers[i].key);
+        lt_json_u64(j, numbers[i].n);
+    }
+    lt_json_key(j, "planned");
+    lt_json_bool(j, m.planned);
+    lt_json_key(j, "values");
+    lt_json_begin_array(j);
+    for (uint32_t i = 0; i < m.count; i++) {
+        const uint64_t at[] = { m.lives[i].offset, m.lives[i].bytes, m.lives[i].first, m.lives[i].last };
+        static const char *const keys[] = { "offset", "bytes", "first", "last" };
+        lt_json_begin_object(j);
+        lt_json_key(j, "name");
+        lt_json_string(j, m.values[i]->name);
+        for (size_t k = 0; k < LT_COUNT(at); k++) {
+            lt_json_key(j, keys[k]);
+            lt_json_u64(j, at[k]);
+        }
+        lt_json_end_object(j);
+    }
+    lt_json_end_array(j);
+    lt_json_key(j, "managed");
+    lt_json_begin_array(j);
+    for (uint32_t i = 0; i < p->n_values; i++) {
+        if (p->values[i].storage == LT_STORE_MANAGED) {
+            lt_json_string(j, p->values[i].name);
+        }
+    }
+    lt_json_end_array(j);
+    lt_json_end_object(j);
+    return LATHE_OK;
+}
+
+/* What --memory draws, as data. */
+static int json_memory(tool *t, const lt_plan *plan, const char *path)
+{
+    lt_buf out;
+    lt_json j;
+    lathe_status status = LATHE_OK;
+    lt_buf_init(&out, NULL);
+    lt_json_init(&j, &out, true);
+    lt_json_begin_object(&j);
+    lt_json_key(&j, "file");
+    lt_json_string(&j, path);
+    lt_json_key(&j, "model");
+    lt_json_string(&j, plan->model_name);
+    lt_json_key(&j, "programs");
+    lt_json_begin_array(&j);
+    for (uint32_t i = 0, number; status == LATHE_OK && (number = lt_study_program(plan, i)) != LT_PLAN_NONE; i++) {
+        if (i == 0 || plan->programs[number].profile != LT_PLAN_NONE) {
+            status = json_program_memory(t, &j, plan, number);
+        }
+    }
+    lt_json_end_array(&j);
+    lt_json_end_object(&j);
+    if (status != LATHE_OK) {
+        lt_buf_free(&out);
+        return tool_fail(t, status);
+    }
+    return tool_print_buf(t, &out);
+}
+
 static int show(tool *t, const lt_study_plan *p, const char *path)
 {
     lt_buf out;
+    if (t->json && args_has(t->args, OPT_MEMORY)) {
+        return json_memory(t, p->plan, path);
+    }
     if (t->json) {
         return json_plan(t, p->plan, path, p->file.size);
     }

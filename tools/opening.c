@@ -113,21 +113,12 @@ static const char *const *split_names(tool *t, const char *text, size_t *count)
 
 static void read_environment(lathe_build_options *out)
 {
-    const char *debug = lt_env("LATHE_DEBUG");
+    out->debug = lt_env("LATHE_DEBUG");
     out->max_isa = out->max_isa ? out->max_isa : lt_env("LATHE_MAX_ISA");
     out->dump_dir = out->dump_dir ? out->dump_dir : lt_env("LATHE_DUMP");
     out->tactics = lt_env("LATHE_TACTIC");
     const char *verify = lt_env("LATHE_VERIFY");
     out->verify = verify && strcmp(verify, "0") != 0;
-    if (debug && strstr(debug, "passes")) {
-        out->debug = strstr(debug, "passes=1") ? 1 : 2;
-    }
-}
-
-static void log_line(void *user, lathe_log_level level, const char *message)
-{
-    (void)level;
-    tool_notice(user, "%s", message);
 }
 
 int build_options(tool *t, lathe_build_options *out)
@@ -148,7 +139,7 @@ int build_options(tool *t, lathe_build_options *out)
                                   .explain = args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS,
                                   .progress = tool_progress,
                                   .progress_user = t,
-                                  .log = log_line,
+                                  .log = tool_log,
                                   .log_user = t };
     read_environment(out);
     int code = tuning_options(t, out);

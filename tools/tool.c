@@ -147,15 +147,23 @@ int tool_print_buf(tool *t, lt_buf *buf)
     return code;
 }
 
-static void log_line(void *user, lathe_log_level level, const char *message)
+void tool_log(void *user, lathe_log_level level, const char *message)
 {
-    static const char *const names[] = { "error", "warning", "note", "debug" };
+    static const char *const names[] = { "error", "warning", "note" };
     tool *t = user;
-    if (level <= LATHE_LOG_INFO && t->quiet) {
+    bool again = level == LATHE_LOG_WARNING && strncmp(t->warned, message, sizeof t->warned - 1) == 0; /* builder and runtime both read LATHE_DEBUG */
+    if ((level <= LATHE_LOG_INFO && t->quiet) || again) {
         return;
     }
     tool_progress_clear(t);
-    fprintf(stderr, "%s: %s\n", level <= LATHE_LOG_DEBUG ? names[level] : "note", message);
+    if (level == LATHE_LOG_WARNING) {
+        snprintf(t->warned, sizeof t->warned, "%s", message);
+    }
+    if (level >= LATHE_LOG_DEBUG) { /* asked for: its topic stands before it */
+        fprintf(stderr, "%s\n", message);
+        return;
+    }
+    fprintf(stderr, "%s: %s\n", names[level], message);
 }
 
 bool tool_start_runtime(tool *t)
@@ -165,7 +173,7 @@ bool tool_start_runtime(tool *t)
         return false;
     }
     lathe_runtime_options options = {
-        .struct_size = sizeof options, .threads = (int)threads, .log = log_line, .log_user = t, .read_environment = 1
+        .struct_size = sizeof options, .threads = (int)threads, .log = tool_log, .log_user = t, .read_environment = 1
     };
     lathe_status status = lathe_runtime_create(&options, &t->runtime, t->diag);
     if (status != LATHE_OK) {

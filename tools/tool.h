@@ -19,6 +19,7 @@ typedef struct tool {
     lathe_runtime *runtime;
     uint64_t seed;
     bool json, bars, quiet, bar_drawn;
+    char warned[240]; /* the last warning of the library, so as not to say it twice */
     double bar_ms;   /* when it was drawn */
     double phase_ms; /* when the phase at hand began */
     char phase[32], what[96];
@@ -37,6 +38,7 @@ int tool_exit_code(lathe_status status);
 /* A usage error on stderr; returns EXIT_USAGE. */
 int tool_usage(const tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A line on stderr unless --quiet. */
+void tool_log(void *tool, lathe_log_level level, const char *message); /* a lathe_log_fn */
 void tool_notice(tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool tool_operands(const tool *t, size_t min, size_t max); /* false: printed */
 

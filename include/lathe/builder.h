@@ -115,7 +115,7 @@ typedef struct lathe_build_options {
     const char *const *refit_names; /* with refit 0: keep these only */
     size_t n_refit_names;
     const char *dump_dir;           /* numbered text IR of the passes */
-    int debug;
+    const char *debug;              /* what to log, as in LATHE_DEBUG: "passes,tune=2,filter=conv*"; topics import, passes, tune, plan */
     int explain;                    /* 1: keep every candidate for lathe_plan_explanation */
     int (*progress)(void *user, const lathe_progress *progress); /* not 0: cancel; may be NULL */
     void *progress_user;

@@ -31,6 +31,7 @@ typedef struct lathe_runtime_options {
     lathe_log_fn log;                 /* NULL: silent. Called from the thread that works. */
     void *log_user;
     int read_environment;             /* 1: heed the variables of `lathe help environment`; 0: ignore them all */
+    const char *debug;                /* what to log, as in LATHE_DEBUG, which serves when this is NULL: "rt=2,filter=conv*" */
 } lathe_runtime_options;
 
 /* options may be NULL for defaults. */

@@ -79,6 +79,7 @@ lathe_status lt_verdict(lt_session *s, const lt_plan_request *request, const lt_
                         lathe_timing times[2], lathe_diag *diag);
 
 /* explain_build.c */
+void lt_say_import(const lt_debug *debug, const lt_graph *graph);
 void lt_explain_part(lt_buf *out, const lt_graph *graph, const lt_choice *choice, const lt_ranges *ranges);
 lathe_status lt_explain_origins(lt_buf *out, const lt_graph *graph, lathe_diag *diag);
 

@@ -30,6 +30,7 @@ typedef struct builder {
     lt_buf *explanation;
     lt_session session;
     lt_buf record;
+    lt_debug debug;
     lathe_diag *diag;
 } builder;
 
@@ -124,7 +125,7 @@ static lathe_status keep_outputs(builder *b, lt_graph *graph)
 
 static lt_pipeline_options pipeline_options(const builder *b)
 {
-    return (lt_pipeline_options){.verify = b->o->verify != 0, .select = b->o->passes, .dump_dir = b->o->dump_dir, .device = b->device, .debug = b->o->debug, .log = b->o->log,
+    return (lt_pipeline_options){.verify = b->o->verify != 0, .select = b->o->passes, .dump_dir = b->o->dump_dir, .device = b->device, .debug = b->debug.level[LT_TOPIC_PASSES], .filter = b->debug.filter, .log = b->o->log,
                                  .log_user = b->o->log_user};
 }
 
@@ -224,7 +225,7 @@ static lathe_status request_of(builder *b, lt_plan_part *parts, uint32_t n, lt_p
 {
     *out = (lt_plan_request){.above = b->above, .parts = parts, .n_parts = n, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
                              .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
-                             .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .allocator = b->allocator};
+                             .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .debug = &b->debug, .allocator = b->allocator};
     return options_text(b, &out->options);
 }
 
@@ -289,7 +290,7 @@ static lathe_status choose(builder *b, uint32_t number)
     part *p = &b->parts[number];
     lt_extent_user user = {p->graph, &p->ranges};
     lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = number < b->n_profiles ? b->o->level : 0,
-                               .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed,
+                               .keep_candidates = b->o->explain != 0 || lt_debug_on(&b->debug, LT_TOPIC_TUNE, 4, NULL), .debug = &b->debug, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed,
                                .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     options.part = number;
     lt_session_fill(&b->session, &options);
@@ -330,6 +331,7 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
 {
     LT_TRY(read_options(b));
     LT_TRY(lt_session_open(&b->session, b->o, b->allocator, b->threads, b->features, b->diag));
+    lt_say_import(&b->debug, network->graph);
     LT_TRY(make_above(b, network));
     LT_TRY(make_ranges(b));
     for (uint32_t i = 0; i < b->n_parts; i++) {
@@ -368,6 +370,7 @@ lathe_status lathe_build(const lathe_network *network, const lathe_build_options
     lt_buf_init(&plan->bytes, b.allocator);
     lt_buf_init(&plan->explanation, b.allocator);
     b.explanation = &plan->explanation;
+    lt_debug_read(&b.debug, b.o->debug, b.o->log, b.o->log_user);
     lt_arena_init(&b.arena, b.allocator);
     lt_buf_init(&b.record, b.allocator);
     lt_record_begin(&b.record);

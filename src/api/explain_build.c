@@ -118,3 +118,34 @@ lathe_status lt_explain_origins(lt_buf *out, const lt_graph *graph, lathe_diag *
     }
     return out->failed ? LT_OOM(diag) : LATHE_OK;
 }
+
+/* ---- The topic import of LATHE_DEBUG: the network as the importer left it (1: in all, 2: inputs and outputs, 3: each node) ---- */
+
+static void say_end(const lt_debug *debug, const lt_graph *graph, const char *what, lt_value_id id)
+{
+    const lt_value *v = lt_value_get(graph, id);
+    lt_buf text;
+    lt_buf_init(&text, lt_graph_allocator(graph));
+    lt_type_print(lt_graph_dims(graph), &v->type, &text);
+    lt_debug_say(debug, LT_TOPIC_IMPORT, 2, v->name, "%s %s: %s", what, v->name, lt_buf_str(&text));
+    lt_buf_free(&text);
+}
+
+void lt_say_import(const lt_debug *debug, const lt_graph *graph)
+{
+    const lt_region *main = lt_region_get(graph, LT_MAIN);
+    if (!lt_debug_on(debug, LT_TOPIC_IMPORT, 1, NULL)) {
+        return;
+    }
+    lt_debug_say(debug, LT_TOPIC_IMPORT, 1, NULL, "%s: %zu nodes, %u inputs, %u outputs, %u initializers", lt_graph_name(graph),
+                 lt_graph_node_count(graph, LT_MAIN), main->n_inputs, main->n_outputs, lt_region_get(graph, LT_INIT)->n_inputs);
+    for (uint32_t i = 0; i < main->n_inputs; i++) {
+        say_end(debug, graph, "input", main->inputs[i]);
+    }
+    for (uint32_t i = 0; i < main->n_outputs; i++) {
+        say_end(debug, graph, "output", main->outputs[i]);
+    }
+    for (const lt_node *n = lt_region_first(graph, LT_MAIN); n; n = lt_node_next(graph, n)) {
+        lt_debug_say(debug, LT_TOPIC_IMPORT, 3, n->label, "node %s (%s): %u inputs, %u outputs", n->label, n->op->name, n->n_inputs, n->n_outputs);
+    }
+}

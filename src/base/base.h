@@ -19,6 +19,7 @@
 #include "base/tensor.h" /* tensors and values as the reference sees them */
 #include "base/json.h"   /* JSON writer and bounded reader */
 #include "base/trace.h"  /* trace events */
+#include "base/debug.h"  /* what to log */
 #include "base/os.h"     /* files, clock, processors, environment */
 #include "base/random.h" /* Philox: counter-based random numbers */
 

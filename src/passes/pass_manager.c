@@ -191,11 +191,22 @@ static lathe_status dump(const lt_graph *graph, const lt_pipeline_options *optio
 static void log_pass(const lt_graph *graph, const lt_pipeline_options *options, const char *name, bool changed, int64_t ns)
 {
     char line[160];
+    if (options->log == NULL || options->debug < 2) {
+        return;
+    }
+    snprintf(line, sizeof line, "passes: %s: %s, %zu nodes, %lld us", name, changed ? "changed" : "nothing to do", lt_graph_node_count(graph, LT_MAIN),
+             (long long)(ns / 1000));
+    options->log(options->log_user, LATHE_LOG_DEBUG, line);
+}
+
+static void log_part(const lt_graph *graph, const lt_pipeline_options *options, bool below, size_t nodes, unsigned changes, int64_t ns)
+{
+    char line[200];
     if (options->log == NULL || options->debug < 1) {
         return;
     }
-    snprintf(line, sizeof line, "pass %s: %s, %zu nodes, %lld us", name, changed ? "changed" : "nothing to do", lt_graph_node_count(graph, LT_MAIN),
-             (long long)(ns / 1000));
+    snprintf(line, sizeof line, "passes: %s the border: %zu nodes became %zu, %u passes changed something, %lld us", below ? "below" : "above", nodes,
+             lt_graph_node_count(graph, LT_MAIN), changes, (long long)(ns / 1000));
     options->log(options->log_user, LATHE_LOG_DEBUG, line);
 }
 
@@ -238,6 +249,9 @@ static lathe_status run_range(lt_graph **graph, const lt_pipeline_options *optio
 {
     bool past = false;
     footprint base = measure(*graph);
+    size_t nodes = lt_graph_node_count(*graph, LT_MAIN);
+    unsigned changes = 0;
+    int64_t begin = lt_now_ns();
     options = options != NULL ? options : &defaults;
     LT_TRY(check_select(options->select, diag));
     for (size_t i = 0; lt_pipeline[i] != NULL; i++) {
@@ -257,11 +271,13 @@ static lathe_status run_range(lt_graph **graph, const lt_pipeline_options *optio
         int64_t start = lt_now_ns();
         LT_TRY(lt_pass_run(pass, *graph, options, &changed, diag));
         log_pass(*graph, options, name, changed, lt_now_ns() - start);
+        changes += changed;
         if (changed && options->dump_dir != NULL) {
             LT_TRY(dump(*graph, options, i + 1, name, diag));
         }
         LT_TRY(compact(graph, &base, diag));
     }
+    log_part(*graph, options, below, nodes, changes, lt_now_ns() - begin);
     return LATHE_OK;
 }
 

@@ -6,12 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Whether the filter lets a node's name through. */
+static bool wanted(const lt_pipeline_options *o, const lt_node *node)
+{
+    return o->filter == NULL || o->filter[0] == 0 || lt_glob(o->filter, node->label != NULL ? node->label : "");
+}
+
 void lt_pass_note(lt_pass_call *c, const lt_node *node, const char *format, ...)
 {
     char text[512], place[160];
     va_list args;
     const lt_pipeline_options *o = c->options;
-    if (o == NULL || o->log == NULL || o->debug < 1) {
+    if (o == NULL || o->log == NULL || o->debug < 3 || (node != NULL && !wanted(o, node))) {
         return;
     }
     va_start(args, format);

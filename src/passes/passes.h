@@ -62,7 +62,8 @@ typedef struct lt_pipeline_options {
     const char *select;   /* "-NAME,-OTHER" leaves passes out, "-all" leaves all that may be left out; NULL: all */
     const char *dump_dir; /* numbered text IR after each pass that changed something; NULL: none */
     lathe_space device;
-    int debug;            /* 0..2 */
+    int debug;            /* 1: a line for each part of the pipeline, 2: for each pass, 3: notes on nodes */
+    const char *filter;   /* node names that notes are wanted for; NULL or "": all */
     lathe_log_fn log;
     void *log_user;
     bool verify;          /* verify and print-parse-print after every pass (always in debug builds) */

@@ -46,6 +46,7 @@ typedef struct lt_plan_request {
     uint32_t n_refit_names;
     int (*progress)(void *user, const char *phase, const char *what, uint64_t done, uint64_t total);
     void *progress_user;
+    const lt_debug *debug;     /* topic plan; NULL: silent */
     const lathe_allocator *allocator;
 } lt_plan_request;
 

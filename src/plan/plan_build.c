@@ -65,7 +65,9 @@ static lathe_status build(lt_planner *p, lt_buf *out)
     LT_TRY(lt_blobs_finish(p));
     LT_TRY(lt_tell_story(p));
     LT_TRY(lt_plan_encode(&p->plan, lt_blob_bytes, p, out, p->diag));
-    return read_back(p, out);
+    LT_TRY(read_back(p, out));
+    lt_plan_say(p->request->debug, &p->plan, out->length);
+    return LATHE_OK;
 }
 
 lathe_status lt_plan_build(const lt_plan_request *request, lt_buf *out, lathe_diag *diag)

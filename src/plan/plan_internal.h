@@ -238,4 +238,7 @@ lathe_status lt_problem_text(const lathe_problem *problem, lt_arena *arena, cons
 /* plan_live.c: live ranges, offsets, the program's tables */
 lathe_status lt_program_finish(lt_maker *m, lt_plan_program *out);
 
+/* plan_log.c */
+void lt_plan_say(const lt_debug *debug, const lt_plan *plan, size_t bytes);
+
 #endif

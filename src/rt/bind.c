@@ -459,5 +459,8 @@ lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
     LT_TRY(reserve(context, s, planned, diag));
     LT_TRY(place_all(context, s, diag));
     s->generation = context->generation;
+    if (lt_rt_talks(context->engine, 1)) {
+        lt_rt_say_bind(context, s, planned);
+    }
     return LATHE_OK;
 }

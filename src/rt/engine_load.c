@@ -335,6 +335,9 @@ static lathe_status decode_in_mode(lathe_engine *engine, const void *data, size_
 
 static lathe_status finish(lathe_engine **out, lathe_status status)
 {
+    if (status == LATHE_OK) {
+        lt_rt_say_load(*out);
+    }
     if (status != LATHE_OK) {
         lathe_engine_destroy(*out);
         *out = NULL;

@@ -85,6 +85,9 @@ static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
     const lt_ready_step *step = &s->program->steps[number];
     lathe_buffer *row = &s->buffers[s->first_buffer[number]];
     LT_TRY(refresh_outputs(r, step));
+    if (lt_rt_talks(r->context->engine, 2)) {
+        lt_rt_say_step(r->context, s, number);
+    }
     lt_trace *trace = r->context->engine->runtime ? r->context->engine->runtime->trace : NULL;
     int64_t start = r->context->profiling || trace ? lt_now_ns() : 0;
     lt_host host = {.scratch = &r->context->scratch, .keep = &s->heaps[number], .seed = r->context->seed + r->context->run * 0x9e3779b97f4a7c15u, .node = number};

@@ -17,6 +17,7 @@ struct lathe_runtime {
     int threads;
     lathe_log_fn log;
     void *log_user;
+    lt_debug debug;        /* topic rt */
     uint64_t features;
     lt_trace *trace;       /* NULL: nobody asked */
     const char *trace_path;
@@ -148,5 +149,11 @@ lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t va
 lathe_status lt_context_execute(lathe_context *context, lt_state *state, lathe_diag *diag);
 /* A value's elements as a plain host tensor: a view where possible, else a copy in `arena`. */
 lathe_status lt_cell_tensor(lathe_context *context, lt_state *state, uint32_t value, lt_arena *arena, lathe_tensor *out, lathe_diag *diag);
+
+/* rt_log.c */
+bool lt_rt_talks(const lathe_engine *engine, int level);
+void lt_rt_say_load(const lathe_engine *engine);
+void lt_rt_say_bind(const lathe_context *context, const lt_state *s, bool planned);
+void lt_rt_say_step(const lathe_context *context, const lt_state *s, uint32_t number);
 
 #endif

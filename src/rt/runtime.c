@@ -33,6 +33,7 @@ lathe_status lathe_runtime_create(const lathe_runtime_options *options, lathe_ru
     }
     r->log = o->log;
     r->log_user = o->log_user;
+    lt_debug_read(&r->debug, o->debug ? o->debug : o->read_environment ? lt_env("LATHE_DEBUG") : NULL, o->log, o->log_user);
     r->threads = o->threads > 0 ? o->threads : lt_cpu_count();
     r->features = lt_cpu_features();
     const char *level = o->read_environment ? lt_env("LATHE_MAX_ISA") : NULL;

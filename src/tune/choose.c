@@ -24,7 +24,9 @@ static lathe_status choose(lt_tuner *t, lt_choice *out)
         return LT_OOM(t->diag);
     }
     LT_TRY(lt_choose_states(t, states, out));
-    return lt_emit(t, states, out);
+    LT_TRY(lt_emit(t, states, out));
+    lt_tune_say(t->options->debug, out);
+    return LATHE_OK;
 }
 
 lathe_status lt_tune_choose(const lt_graph *graph, const lt_tune_options *options, lt_arena *arena, lt_choice *out, lathe_diag *diag)

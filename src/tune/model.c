@@ -376,7 +376,7 @@ static lathe_status solve(model *m, uint32_t *states, lt_choice *choice)
         return LT_FAIL(t->diag, LATHE_UNSUPPORTED, lt_graph_name(t->graph), "lathe tactics --for shows every refusal",
                        "no combination of tactics has formats that can be brought together");
     }
-    choice->lower_bound_ns = choice->exact ? choice->cost_ns : 0;
+    choice->lower_bound_ns = lt_pbqp_lower_bound(m->p);
     return LATHE_OK;
 }
 

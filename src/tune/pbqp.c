@@ -1,76 +1,85 @@
 /*
  * pbqp.c - partitioned boolean quadratic programming: choose one state per node so that node costs plus edge costs are least.
  *
- * Called by choose.c; knows nothing of tactics. Reductions after Scholz and Eckstein (2002): a node without edges takes its best state (R0), a node
- * with one edge folds into its neighbour (R1), with two edges into an edge between its neighbours (R2). These are exact. When only nodes of degree
- * three or more are left, the one whose best state is clearest is fixed (RN), which is a heuristic; afterwards local search over connected pairs
- * improves the whole, also from starts where one node is held in another state (kicks). The cost returned is summed anew over the original costs.
+ * Called by model.c; knows nothing of tactics. Nodes with two neighbours or fewer are removed without loss (R0, R1, R2, after Scholz and Eckstein);
+ * what is left is the core. Cores that can be taken apart with tables of bounded size are solved exactly too. Where that is too much, the node whose
+ * best state is clearest is fixed (RN) whenever reductions stop, and the result is improved: a few nodes keep their states and all others are chosen
+ * anew, exactly, in turns of which other nodes keep theirs; also from starts where one node is forced into another state. All of it is counted in
+ * work, not in time, so that the same problem has the same answer everywhere. The cost returned is summed anew over the costs as they were given.
  */
-#include "tune/tune.h"
-#include <string.h>
+#include "tune/pbqp_net.h"
+#include <float.h>
 
-typedef struct edge {
-    uint32_t a, b;    /* nodes; a < b */
-    double *cost;     /* states(a) * states(b), current */
-    double *original;
-    bool alive;
-} edge;
+#define EXACT_CELLS (1u << 18) /* of one table when a core is solved exactly */
+#define EXACT_WORK 40000000u
+#define ROUND_CELLS 512u       /* of one table while a solution is improved */
+#define IMPROVE_WORK 3000000u
 
-typedef struct node {
+typedef struct edge_of {
+    uint32_t a, b;
+    const double *cost; /* states(a) * states(b) */
+} edge_of;
+
+typedef struct node_of {
     uint32_t states;
-    double *cost;           /* current */
-    double *original;
-    uint32_t *edges;        /* numbers of edges, dead ones included */
-    size_t n_edges, cap_edges;
-    uint32_t degree;        /* alive edges */
-    bool gone;
-    uint32_t chosen;
-} node;
-
-/* How a node left the graph: replayed backwards to choose its state. */
-typedef struct removal {
-    uint32_t node;
-    uint32_t n; /* edges alive when it left: 0, 1 or 2; RN nodes are chosen at once */
-    uint32_t edge[2];
-} removal;
+    const double *cost;
+} node_of;
 
 struct lt_pbqp {
     lt_arena *arena;
-    node *nodes;
+    node_of *nodes;
     size_t n_nodes, cap_nodes;
-    edge *edges;
+    edge_of *edges;
     size_t n_edges, cap_edges;
-    removal *stack;
-    size_t n_stack;
+    uint64_t cells; /* limit of a table */
+    double lower_bound;
 };
+
+/* The search on a core that was not solved exactly. */
+typedef struct search {
+    lt_pbqp *p;
+    const lt_net *core;
+    lt_arena arena;        /* of one attempt */
+    uint32_t *best, *trial;
+    double best_cost;
+    uint32_t *held;        /* how often each node kept its state */
+    uint64_t work;
+    lathe_diag *diag;
+} search;
+
+typedef enum attempt_kind { GREEDY, HOLD, RELAX } attempt_kind;
 
 lt_pbqp *lt_pbqp_create(lt_arena *arena)
 {
     lt_pbqp *p = LT_ARENA_NEW(arena, lt_pbqp);
     if (p) {
         p->arena = arena;
+        p->cells = EXACT_CELLS;
     }
     return p;
 }
 
-static double *copy_costs(lt_arena *arena, const double *costs, size_t count)
+void lt_pbqp_limit(lt_pbqp *p, uint64_t cells)
 {
-    return lt_arena_copy(arena, costs, count * sizeof(double), _Alignof(double));
+    p->cells = cells;
+}
+
+double lt_pbqp_lower_bound(const lt_pbqp *p)
+{
+    return p->lower_bound;
 }
 
 lathe_status lt_pbqp_node(lt_pbqp *p, uint32_t states, const double *costs, uint32_t *out, lathe_diag *diag)
 {
     LT_CHECK(diag, states > 0, "pbqp");
-    if (!lt_arena_grow(p->arena, (void **)&p->nodes, &p->cap_nodes, p->n_nodes + 1, sizeof(node))) {
+    if (!lt_arena_grow(p->arena, (void **)&p->nodes, &p->cap_nodes, p->n_nodes + 1, sizeof(node_of))) {
         return LT_OOM(diag);
     }
-    node *n = &p->nodes[p->n_nodes];
-    *n = (node){.states = states};
-    n->cost = copy_costs(p->arena, costs, states);
-    n->original = copy_costs(p->arena, costs, states);
-    if (!n->cost || !n->original) {
+    const double *copy = lt_arena_copy(p->arena, costs, states * sizeof(double), _Alignof(double));
+    if (!copy) {
         return LT_OOM(diag);
     }
+    p->nodes[p->n_nodes] = (node_of){.states = states, .cost = copy};
     *out = (uint32_t)p->n_nodes++;
     return LATHE_OK;
 }
@@ -80,419 +89,240 @@ uint32_t lt_pbqp_nodes(const lt_pbqp *p)
     return (uint32_t)p->n_nodes;
 }
 
-static edge *edge_between(lt_pbqp *p, uint32_t a, uint32_t b)
-{
-    node *n = &p->nodes[a];
-    for (size_t i = 0; i < n->n_edges; i++) {
-        edge *e = &p->edges[n->edges[i]];
-        if (e->alive && (e->a == b || e->b == b)) {
-            return e;
-        }
-    }
-    return NULL;
-}
-
-static bool attach(lt_pbqp *p, uint32_t n, uint32_t e)
-{
-    node *at = &p->nodes[n];
-    if (!lt_arena_grow(p->arena, (void **)&at->edges, &at->cap_edges, at->n_edges + 1, sizeof(uint32_t))) {
-        return false;
-    }
-    at->edges[at->n_edges++] = e;
-    at->degree++;
-    return true;
-}
-
-/* An edge whose matrix (states(a) rows) belongs to the arena already. a < b. */
-static lathe_status new_edge(lt_pbqp *p, uint32_t a, uint32_t b, double *cost, double *original, lathe_diag *diag)
-{
-    if (!lt_arena_grow(p->arena, (void **)&p->edges, &p->cap_edges, p->n_edges + 1, sizeof(edge))) {
-        return LT_OOM(diag);
-    }
-    p->edges[p->n_edges] = (edge){.a = a, .b = b, .cost = cost, .original = original, .alive = true};
-    uint32_t number = (uint32_t)p->n_edges++;
-    return attach(p, a, number) && attach(p, b, number) ? LATHE_OK : LT_OOM(diag);
-}
-
-static void add_into(double *to, const double *from, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        to[i] += from[i];
-    }
-}
-
 lathe_status lt_pbqp_edge(lt_pbqp *p, uint32_t a, uint32_t b, const double *matrix, lathe_diag *diag)
 {
     LT_CHECK(diag, a < p->n_nodes && b < p->n_nodes && a != b, "pbqp");
-    uint32_t rows = p->nodes[a].states, cols = p->nodes[b].states;
-    size_t count = (size_t)rows * cols;
-    double *cost = lt_arena_alloc(p->arena, count * sizeof(double), _Alignof(double));
+    if (!lt_arena_grow(p->arena, (void **)&p->edges, &p->cap_edges, p->n_edges + 1, sizeof(edge_of))) {
+        return LT_OOM(diag);
+    }
+    size_t count = (size_t)p->nodes[a].states * p->nodes[b].states;
+    const double *copy = lt_arena_copy(p->arena, matrix, count * sizeof(double), _Alignof(double));
+    if (!copy) {
+        return LT_OOM(diag);
+    }
+    p->edges[p->n_edges++] = (edge_of){.a = a, .b = b, .cost = copy};
+    return LATHE_OK;
+}
+
+static double true_cost(const lt_pbqp *p, const uint32_t *states)
+{
+    double total = 0;
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        total += p->nodes[i].cost[states[i]];
+    }
+    for (size_t i = 0; i < p->n_edges; i++) {
+        const edge_of *e = &p->edges[i];
+        total += e->cost[states[e->a] * p->nodes[e->b].states + states[e->b]];
+    }
+    return total;
+}
+
+static lathe_status add_edge(const lt_pbqp *p, const edge_of *e, lt_net *net, lathe_diag *diag)
+{
+    uint32_t rows = p->nodes[e->a].states, cols = p->nodes[e->b].states;
+    double *cost = lt_arena_alloc(net->arena, (size_t)rows * cols * sizeof(double), _Alignof(double));
     if (!cost) {
         return LT_OOM(diag);
     }
     for (uint32_t i = 0; i < rows; i++) {
         for (uint32_t j = 0; j < cols; j++) {
-            cost[a < b ? i * cols + j : j * rows + i] = matrix[i * cols + j];
+            cost[e->a < e->b ? i * cols + j : j * rows + i] = e->cost[i * cols + j];
         }
     }
-    edge *old = edge_between(p, a, b);
-    if (old) {
-        add_into(old->cost, cost, count);
-        add_into(old->original, cost, count);
-        return LATHE_OK;
-    }
-    double *original = copy_costs(p->arena, cost, count);
-    return original ? new_edge(p, a < b ? a : b, a < b ? b : a, cost, original, diag) : LT_OOM(diag);
+    uint32_t scope[2] = {e->a < e->b ? e->a : e->b, e->a < e->b ? e->b : e->a};
+    return lt_net_add(net, scope, 2, cost, diag);
 }
 
-/* Cost of edge e when node `at` is in state s and the other end in state t. */
-static double edge_cost(const lt_pbqp *p, const edge *e, const double *matrix, uint32_t at, uint32_t s, uint32_t t)
+static lathe_status make_net(const lt_pbqp *p, lt_arena *arena, lt_net *net, lathe_diag *diag)
 {
-    uint32_t cols = p->nodes[e->b].states;
-    return e->a == at ? matrix[s * cols + t] : matrix[t * cols + s];
-}
-
-static uint32_t other_end(const edge *e, uint32_t at)
-{
-    return e->a == at ? e->b : e->a;
-}
-
-static void kill_edge(lt_pbqp *p, edge *e)
-{
-    e->alive = false;
-    p->nodes[e->a].degree--;
-    p->nodes[e->b].degree--;
-}
-
-/* Alive edges of a node, at most max of them. */
-static uint32_t alive_edges(const lt_pbqp *p, uint32_t n, uint32_t *out, uint32_t max)
-{
-    uint32_t found = 0;
-    for (size_t i = 0; i < p->nodes[n].n_edges && found < max; i++) {
-        if (p->edges[p->nodes[n].edges[i]].alive) {
-            out[found++] = p->nodes[n].edges[i];
-        }
-    }
-    return found;
-}
-
-static void push(lt_pbqp *p, removal r)
-{
-    p->nodes[r.node].gone = true;
-    p->stack[p->n_stack++] = r;
-}
-
-/* R1: the best that node n can do for each state of its one neighbour moves into the neighbour's costs. */
-static void reduce_one(lt_pbqp *p, uint32_t n)
-{
-    uint32_t number = 0;
-    alive_edges(p, n, &number, 1);
-    edge *e = &p->edges[number];
-    node *at = &p->nodes[n], *to = &p->nodes[other_end(e, n)];
-    for (uint32_t t = 0; t < to->states; t++) {
-        double best = LT_PBQP_INF * 10;
-        for (uint32_t s = 0; s < at->states; s++) {
-            double c = at->cost[s] + edge_cost(p, e, e->cost, n, s, t);
-            best = c < best ? c : best;
-        }
-        to->cost[t] += best;
-    }
-    kill_edge(p, e);
-    push(p, (removal){.node = n, .n = 1, .edge = {number}});
-}
-
-/* R2: the best that node n can do for each pair of states of its two neighbours becomes (part of) an edge between them. */
-static lathe_status reduce_two(lt_pbqp *p, uint32_t n, lathe_diag *diag)
-{
-    uint32_t number[2];
-    alive_edges(p, n, number, 2);
-    edge *e = &p->edges[number[0]], *f = &p->edges[number[1]];
-    uint32_t a = other_end(e, n), b = other_end(f, n);
-    if (a > b) {
-        uint32_t swap = a;
-        a = b;
-        b = swap;
-        edge *hold = e;
-        e = f;
-        f = hold;
-    }
-    const node *at = &p->nodes[n];
-    uint32_t rows = p->nodes[a].states, cols = p->nodes[b].states;
-    double *matrix = lt_arena_alloc(p->arena, (size_t)rows * cols * sizeof(double), _Alignof(double));
-    if (!matrix) {
-        return LT_OOM(diag);
-    }
-    for (uint32_t i = 0; i < rows; i++) {
-        for (uint32_t j = 0; j < cols; j++) {
-            double best = LT_PBQP_INF * 10;
-            for (uint32_t s = 0; s < at->states; s++) {
-                double c = at->cost[s] + edge_cost(p, e, e->cost, n, s, i) + edge_cost(p, f, f->cost, n, s, j);
-                best = c < best ? c : best;
-            }
-            matrix[i * cols + j] = best;
-        }
-    }
-    kill_edge(p, e);
-    kill_edge(p, f);
-    push(p, (removal){.node = n, .n = 2, .edge = {number[0], number[1]}});
-    edge *old = edge_between(p, a, b);
-    if (old) {
-        add_into(old->cost, matrix, (size_t)rows * cols);
-        return LATHE_OK;
-    }
-    return new_edge(p, a, b, matrix, NULL, diag);
-}
-
-/* What state s of node n costs when every neighbour answers as well as it can. */
-static double optimistic(const lt_pbqp *p, uint32_t n, uint32_t s)
-{
-    double total = p->nodes[n].cost[s];
-    for (size_t i = 0; i < p->nodes[n].n_edges; i++) {
-        const edge *e = &p->edges[p->nodes[n].edges[i]];
-        if (!e->alive) {
-            continue;
-        }
-        const node *o = &p->nodes[other_end(e, n)];
-        double best = LT_PBQP_INF * 10;
-        for (uint32_t t = 0; t < o->states; t++) {
-            double c = o->cost[t] + edge_cost(p, e, e->cost, n, s, t);
-            best = c < best ? c : best;
-        }
-        total += best;
-    }
-    return total;
-}
-
-/* RN: fixes the node whose two best states lie furthest apart and hands its edges to the neighbours as plain costs. */
-static void reduce_many(lt_pbqp *p)
-{
-    uint32_t pick = UINT32_MAX, state = 0;
-    double widest = -1;
-    for (uint32_t n = 0; n < p->n_nodes; n++) {
-        if (p->nodes[n].gone) {
-            continue;
-        }
-        double best = LT_PBQP_INF * 100, second = LT_PBQP_INF * 100;
-        uint32_t best_state = 0;
-        for (uint32_t s = 0; s < p->nodes[n].states; s++) {
-            double c = optimistic(p, n, s);
-            if (c < best) {
-                second = best;
-                best = c;
-                best_state = s;
-            } else if (c < second) {
-                second = c;
-            }
-        }
-        if (second - best > widest) {
-            widest = second - best;
-            pick = n;
-            state = best_state;
-        }
-    }
-    node *at = &p->nodes[pick];
-    at->chosen = state;
-    at->gone = true;
-    for (size_t i = 0; i < at->n_edges; i++) {
-        edge *e = &p->edges[at->edges[i]];
-        if (e->alive) {
-            node *o = &p->nodes[other_end(e, pick)];
-            for (uint32_t t = 0; t < o->states; t++) {
-                o->cost[t] += edge_cost(p, e, e->cost, pick, state, t);
-            }
-            kill_edge(p, e);
-        }
-    }
-}
-
-/* Removes every node; *exact is cleared when RN was needed. */
-static lathe_status reduce_all(lt_pbqp *p, bool *exact, lathe_diag *diag)
-{
-    for (;;) {
-        bool any = false, left = false;
-        for (uint32_t n = 0; n < p->n_nodes; n++) {
-            node *at = &p->nodes[n];
-            if (at->gone) {
-                continue;
-            }
-            if (at->degree == 0) {
-                push(p, (removal){.node = n});
-            } else if (at->degree == 1) {
-                reduce_one(p, n);
-            } else if (at->degree == 2) {
-                LT_TRY(reduce_two(p, n, diag));
-            } else {
-                left = true;
-                continue;
-            }
-            any = true;
-        }
-        if (!left && !any) {
-            return LATHE_OK;
-        }
-        if (!any) {
-            *exact = false;
-            reduce_many(p);
-        }
-    }
-}
-
-/* Chooses states in the reverse order of removal: the neighbours of that time are all decided. */
-static void replay(lt_pbqp *p)
-{
-    while (p->n_stack > 0) {
-        removal r = p->stack[--p->n_stack];
-        node *at = &p->nodes[r.node];
-        double best = LT_PBQP_INF * 100;
-        for (uint32_t s = 0; s < at->states; s++) {
-            double c = at->cost[s];
-            for (uint32_t i = 0; i < r.n; i++) {
-                const edge *e = &p->edges[r.edge[i]];
-                c += edge_cost(p, e, e->cost, r.node, s, p->nodes[other_end(e, r.node)].chosen);
-            }
-            if (c < best) {
-                best = c;
-                at->chosen = s;
-            }
-        }
-    }
-}
-
-/* Original cost of node n in state s, and of its original edges, given the neighbours' choices; edges to `except` are left out. */
-static double local_cost(const lt_pbqp *p, uint32_t n, uint32_t s, uint32_t except)
-{
-    double c = p->nodes[n].original[s];
-    for (size_t i = 0; i < p->nodes[n].n_edges; i++) {
-        const edge *e = &p->edges[p->nodes[n].edges[i]];
-        uint32_t o = other_end(e, n);
-        if (e->original && o != except) {
-            c += edge_cost(p, e, e->original, n, s, p->nodes[o].chosen);
-        }
-    }
-    return c;
-}
-
-/* Best pair of states for the two ends of an edge, node `held` staying as it is; true when it improves on the present one. */
-static bool improve_pair(lt_pbqp *p, const edge *e, uint32_t held)
-{
-    node *a = &p->nodes[e->a], *b = &p->nodes[e->b];
-    uint32_t sa = a->chosen, sb = b->chosen;
-    double now = local_cost(p, e->a, sa, e->b) + local_cost(p, e->b, sb, e->a) + edge_cost(p, e, e->original, e->a, sa, sb);
-    double best = now;
-    for (uint32_t s = 0; s < a->states; s++) {
-        double ca = local_cost(p, e->a, s, e->b);
-        for (uint32_t t = 0; t < b->states; t++) {
-            if ((e->a == held && s != a->chosen) || (e->b == held && t != b->chosen)) {
-                continue;
-            }
-            double c = ca + local_cost(p, e->b, t, e->a) + edge_cost(p, e, e->original, e->a, s, t);
-            if (c < best - 1e-9 * (best < 0 ? -best : best)) {
-                best = c;
-                sa = s;
-                sb = t;
-            }
-        }
-    }
-    a->chosen = sa;
-    b->chosen = sb;
-    return best < now;
-}
-
-static void local_search(lt_pbqp *p, uint32_t held)
-{
-    bool changed = true;
-    for (int round = 0; changed && round < 50; round++) {
-        changed = false;
-        for (size_t i = 0; i < p->n_edges; i++) {
-            if (p->edges[i].original && improve_pair(p, &p->edges[i], held)) {
-                changed = true;
-            }
-        }
-    }
-}
-
-static double true_cost(const lt_pbqp *p)
-{
-    double total = 0;
-    for (size_t n = 0; n < p->n_nodes; n++) {
-        total += p->nodes[n].original[p->nodes[n].chosen];
+    LT_TRY(lt_net_begin(net, arena, (uint32_t)p->n_nodes, diag));
+    for (uint32_t i = 0; i < p->n_nodes; i++) {
+        LT_TRY(lt_net_node_add(net, i, p->nodes[i].states, p->nodes[i].cost, diag));
     }
     for (size_t i = 0; i < p->n_edges; i++) {
-        const edge *e = &p->edges[i];
-        if (e->original) {
-            total += edge_cost(p, e, e->original, e->a, p->nodes[e->a].chosen, p->nodes[e->b].chosen);
-        }
+        LT_TRY(add_edge(p, &p->edges[i], net, diag));
     }
-    return total;
-}
-
-static void get_states(const lt_pbqp *p, uint32_t *to)
-{
-    for (size_t n = 0; n < p->n_nodes; n++) {
-        to[n] = p->nodes[n].chosen;
-    }
-}
-
-static void set_states(lt_pbqp *p, const uint32_t *from)
-{
-    for (size_t n = 0; n < p->n_nodes; n++) {
-        p->nodes[n].chosen = from[n];
-    }
-}
-
-/* Holds each node in each of its other states in turn and improves the rest; keeps whatever is better. Bounded, deterministic. */
-static lathe_status kick(lt_pbqp *p, lathe_diag *diag)
-{
-    size_t limit = 4000000 / (p->n_edges + 1); /* a second at the most */
-    size_t max_kicks = limit < 2000 ? limit : 2000;
-    uint32_t *best = LT_ARENA_ARRAY(p->arena, uint32_t, p->n_nodes + 1);
-    if (!best) {
-        return LT_OOM(diag);
-    }
-    get_states(p, best);
-    double least = true_cost(p);
-    size_t kicks = 0;
-    for (bool better = true; better && kicks < max_kicks;) {
-        better = false;
-        for (uint32_t n = 0; n < p->n_nodes && kicks < max_kicks; n++) {
-            for (uint32_t s = 0; s < p->nodes[n].states; s++) {
-                if (s == best[n] || p->nodes[n].original[s] >= LT_PBQP_INF) {
-                    continue;
-                }
-                p->nodes[n].chosen = s;
-                local_search(p, n);
-                local_search(p, UINT32_MAX);
-                kicks++;
-                double cost = true_cost(p);
-                if (cost < least - 1e-9 * least) {
-                    least = cost;
-                    get_states(p, best);
-                    better = true;
-                }
-                set_states(p, best);
-            }
+    for (uint32_t i = 0; i < p->n_nodes; i++) {
+        if (p->nodes[i].states == 1) {
+            LT_TRY(lt_net_fix(net, i, 0, diag)); /* no choice: its edges are costs of its neighbours */
         }
     }
     return LATHE_OK;
 }
 
-lathe_status lt_pbqp_solve(lt_pbqp *p, uint32_t *states_out, double *cost, bool *exact, lathe_diag *diag)
+/* The node that kept its state least often; of those, the one with most tables. */
+static uint32_t next_held(const search *s, lt_net *net)
 {
-    bool only_exact = true;
-    p->stack = LT_ARENA_ARRAY(p->arena, removal, p->n_nodes + 1);
-    if (!p->stack) {
+    lt_net_list(net);
+    uint32_t pick = net->left[0];
+    for (uint32_t i = 1; i < net->n_listed; i++) {
+        uint32_t node = net->left[i];
+        const lt_net_node *a = &net->nodes[node], *b = &net->nodes[pick];
+        if (s->held[node] < s->held[pick] || (s->held[node] == s->held[pick] && a->count - a->first > b->count - b->first)) {
+            pick = node;
+        }
+    }
+    return pick;
+}
+
+/* Removes one node of a net that no longer reduces. */
+static lathe_status unblock(search *s, lt_net *net, attempt_kind kind)
+{
+    uint32_t node, state;
+    if (kind == GREEDY) {
+        LT_TRY(lt_net_clearest(net, &node, &state, s->diag));
+        return lt_net_fix(net, node, state, s->diag);
+    }
+    node = next_held(s, net);
+    if (kind == RELAX) {
+        return lt_net_split(net, node, s->diag);
+    }
+    s->held[node]++;
+    return lt_net_fix(net, node, s->trial[node], s->diag);
+}
+
+/* One way through the core, `forced` (unless UINT32_MAX) staying in that state. GREEDY and HOLD leave their states in trial, RELAX its bound. */
+static lathe_status attempt(search *s, attempt_kind kind, uint32_t forced, uint32_t state, double *cost)
+{
+    lt_net net;
+    uint64_t cells = s->p->cells < ROUND_CELLS ? s->p->cells : ROUND_CELLS;
+    lt_arena_reset(&s->arena);
+    LT_TRY(lt_net_copy(s->core, false, &s->arena, &net, s->diag));
+    if (forced != UINT32_MAX) {
+        LT_TRY(lt_net_fix(&net, forced, state, s->diag));
+    }
+    LT_TRY(lt_net_reduce(&net, cells, UINT64_MAX, s->diag));
+    while (net.n_left > 0) {
+        LT_TRY(unblock(s, &net, kind));
+        LT_TRY(lt_net_reduce(&net, cells, UINT64_MAX, s->diag));
+    }
+    s->work += net.work;
+    if (kind == RELAX) {
+        *cost = net.constant;
+        return LATHE_OK;
+    }
+    lt_net_replay(&net, s->trial);
+    *cost = lt_net_cost(s->core, s->trial);
+    return LATHE_OK;
+}
+
+static bool clearly_less(double a, double b)
+{
+    return a < b - 1e-12 * (b < 0 ? -b : b);
+}
+
+static bool keep_if_better(search *s, double cost)
+{
+    if (!clearly_less(cost, s->best_cost)) {
+        return false;
+    }
+    s->best_cost = cost;
+    for (uint32_t i = 0; i < s->core->n_nodes; i++) {
+        s->best[i] = s->trial[i];
+    }
+    return true;
+}
+
+/* Chooses all but a few nodes of `trial` anew until `patience` turns in a row have changed nothing. */
+static lathe_status settle(search *s, uint32_t patience, double cost)
+{
+    for (uint32_t quiet = 0; quiet < patience && s->work < IMPROVE_WORK;) {
+        double next;
+        LT_TRY(attempt(s, HOLD, UINT32_MAX, 0, &next));
+        quiet = clearly_less(next, cost) ? 0 : quiet + 1;
+        cost = next;
+    }
+    keep_if_better(s, cost);
+    return LATHE_OK;
+}
+
+/* Forces each node in turn into each of its other states; keeps whatever ends better. */
+static lathe_status kick(search *s, bool *better)
+{
+    *better = false;
+    for (uint32_t i = 0; i < s->core->n_nodes; i++) {
+        const lt_net_node *at = &s->core->nodes[i];
+        for (uint32_t state = 0; !at->gone && state < at->states && s->work < IMPROVE_WORK; state++) {
+            if (state == s->best[i] || at->cost[state] >= LT_PBQP_INF) {
+                continue;
+            }
+            double cost, before = s->best_cost;
+            LT_TRY(attempt(s, GREEDY, i, state, &cost));
+            LT_TRY(settle(s, 2, cost));
+            *better |= s->best_cost < before;
+        }
+    }
+    return LATHE_OK;
+}
+
+static lathe_status search_core(search *s)
+{
+    double cost;
+    LT_TRY(attempt(s, GREEDY, UINT32_MAX, 0, &cost));
+    s->best_cost = DBL_MAX;
+    keep_if_better(s, cost);
+    LT_TRY(settle(s, 8, cost));
+    for (bool better = true; better && s->work < IMPROVE_WORK;) {
+        LT_TRY(kick(s, &better));
+    }
+    return attempt(s, RELAX, UINT32_MAX, 0, &s->p->lower_bound);
+}
+
+/* The exact solution, when that is not too much; `dry` finds out. */
+static lathe_status take_apart(search *s, bool dry, bool *done)
+{
+    lt_net net;
+    lt_arena_reset(&s->arena);
+    LT_TRY(lt_net_copy(s->core, dry, &s->arena, &net, s->diag));
+    LT_TRY(lt_net_reduce(&net, s->p->cells, EXACT_WORK, s->diag));
+    *done = net.n_left == 0;
+    if (*done && !dry) {
+        lt_net_replay(&net, s->best);
+    }
+    return LATHE_OK;
+}
+
+/* States of the core's nodes into `states`. */
+static lathe_status solve_core(lt_pbqp *p, const lt_net *core, uint32_t *states, bool *exact, lathe_diag *diag)
+{
+    search s = {.p = p, .core = core, .best = states, .diag = diag};
+    s.trial = LT_ARENA_ARRAY(p->arena, uint32_t, p->n_nodes + 1);
+    s.held = LT_ARENA_ARRAY(p->arena, uint32_t, p->n_nodes + 1);
+    if (!s.trial || !s.held) {
         return LT_OOM(diag);
     }
-    LT_TRY(reduce_all(p, &only_exact, diag));
-    replay(p);
-    if (!only_exact) {
-        local_search(p, UINT32_MAX);
-        LT_TRY(kick(p, diag));
+    lt_arena_init(&s.arena, p->arena->allocator);
+    lathe_status status = take_apart(&s, true, exact);
+    if (status == LATHE_OK) {
+        status = *exact ? take_apart(&s, false, exact) : search_core(&s);
     }
-    for (size_t n = 0; n < p->n_nodes; n++) {
-        states_out[n] = p->nodes[n].chosen;
+    lt_arena_destroy(&s.arena);
+    return status;
+}
+
+static lathe_status solve(lt_pbqp *p, lt_arena *arena, uint32_t *states, bool *exact, lathe_diag *diag)
+{
+    lt_net net;
+    LT_TRY(make_net(p, arena, &net, diag));
+    LT_TRY(lt_net_reduce(&net, 0, 0, diag));
+    *exact = true;
+    if (net.n_left > 0) {
+        LT_TRY(solve_core(p, &net, states, exact, diag));
     }
-    *cost = true_cost(p);
+    lt_net_replay(&net, states);
+    return LATHE_OK;
+}
+
+lathe_status lt_pbqp_solve(lt_pbqp *p, uint32_t *states_out, double *cost, bool *exact, lathe_diag *diag)
+{
+    lt_arena arena;
+    bool only_exact = false;
+    lt_arena_init(&arena, p->arena->allocator);
+    lathe_status status = solve(p, &arena, states_out, &only_exact, diag);
+    lt_arena_destroy(&arena);
+    LT_TRY(status);
+    *cost = true_cost(p, states_out);
+    p->lower_bound = only_exact || p->lower_bound > *cost ? *cost : p->lower_bound;
     if (exact) {
         *exact = only_exact;
     }

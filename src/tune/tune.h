@@ -67,8 +67,8 @@ typedef struct lt_choice {
     const lt_slot *slots;
     uint32_t n_slots;
     double cost_ns;           /* re-summed from the true objective */
-    double lower_bound_ns;    /* of the PBQP relaxation; equal to cost_ns when exact */
-    bool exact;               /* only R0..R2 reductions were needed */
+    double lower_bound_ns;    /* no choice can cost less; equal to cost_ns when exact */
+    bool exact;               /* cost_ns is the least there is under these costs */
     uint64_t problems_hash;   /* of what was asked: all problems in order */
     uint64_t assignment_hash; /* of what was chosen for them */
 } lt_choice;
@@ -158,6 +158,7 @@ typedef struct lt_tune_options {
     const lt_record *record;    /* replayed in place of timing and choosing; may be NULL */
     int (*select)(void *user, const lathe_selection_step *step, const lathe_selection *candidates, size_t count, unsigned char *keep); /* may be NULL */
     void *select_user;
+    const lt_debug *debug;    /* topic tune; NULL: silent */
 } lt_tune_options;
 
 /* The choice: static at level 0, from measured times above. Everything in *out lives in the arena. */
@@ -180,7 +181,10 @@ lathe_status lt_pbqp_node(lt_pbqp *p, uint32_t states, const double *costs, uint
 /* matrix[i * states(b) + j]; edges between the same pair add up. */
 lathe_status lt_pbqp_edge(lt_pbqp *p, uint32_t a, uint32_t b, const double *matrix, lathe_diag *diag);
 uint32_t lt_pbqp_nodes(const lt_pbqp *p); /* added so far */
-/* states_out: one per node. cost: re-summed over the original costs. exact: no heuristic reduction was needed. */
+/* states_out: one per node. cost: re-summed over the original costs. exact: no heuristic was needed. Ties go to the lowest state. */
 lathe_status lt_pbqp_solve(lt_pbqp *p, uint32_t *states_out, double *cost, bool *exact, lathe_diag *diag);
+double lt_pbqp_lower_bound(const lt_pbqp *p); /* of the last solve; the cost itself when it was exact */
+/* Largest table for removing a node with three neighbours or more: with 0 only R0, R1, R2 are exact and RN does the rest (for tests). */
+void lt_pbqp_limit(lt_pbqp *p, uint64_t cells);
 
 #endif

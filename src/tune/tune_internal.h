@@ -102,6 +102,9 @@ lathe_status lt_select(lt_tuner *t);
 lathe_status lt_record_replay(lt_tuner *t);
 const lt_record_entry *lt_record_find(const lt_record *record, uint32_t part, uint64_t problem, uint32_t ordinal);
 
+/* tune_log.c */
+void lt_tune_say(const lt_debug *debug, const lt_choice *choice);
+
 /* emit.c: drafts and states -> units, slots, reformats */
 lathe_status lt_emit(lt_tuner *t, const uint32_t *states, lt_choice *choice);
 

@@ -340,7 +340,7 @@ static lathe_status run_case(const page_case *c, const char *path, result *out, 
 {
     lt_graph *before = NULL, *after = NULL;
     char names[256];
-    lt_pipeline_options options = { .verify = true, .debug = 1, .log = note, .log_user = &out->sections[2] };
+    lt_pipeline_options options = { .verify = true, .debug = 3, .log = note, .log_user = &out->sections[2] };
     snprintf(names, sizeof names, "%.*s", (int)c->run.length, c->run.length > 0 ? c->run.text : "");
     lathe_status status = lt_graph_parse(c->head.text, c->head.length, path, NULL, NULL, NULL, &before, diag);
     if (status == LATHE_OK) {

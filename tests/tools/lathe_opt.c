@@ -120,7 +120,7 @@ int main(int argc, char **argv)
     }
     if (a.notes) {
         a.options.log = print_note;
-        a.options.debug = 1;
+        a.options.debug = 3;
     }
     lathe_diag *diag = lathe_diag_create(NULL);
     lathe_status status = optimize(&a, diag);
