@@ -153,6 +153,8 @@ bool lt_can_replace(const lt_graph *graph, const lt_value *old, const lt_value *
 bool lt_peek_splat(const lt_value *value, double number, double tolerance);
 bool lt_peek_scalar(const lt_value *value, double *out); /* one element, or all equal */
 bool lt_peek_ints(const lt_value *value, int64_t *out, int max, int *count);
+/* Has the constant one element, or one for each channel (axis 1) of a tensor of this rank? */
+bool lt_suits_channels(const lt_value *constant, int rank, int64_t channels);
 /* All bytes of the constants among the node's inputs of an integer or bool type, as shape arithmetic reads them. */
 lathe_status lt_assume_shape_inputs(lt_graph *graph, const lt_node *node, lathe_diag *diag);
 

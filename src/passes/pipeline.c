@@ -23,6 +23,7 @@ const char *const lt_pipeline[] = {
     "compose-slices",
     "fold-pad",
     "fold-bn-into-conv",
+    "fold-scale-into-conv", /* what no convolution stands before */
     "fold-bn-into-quantized",
     "quantize-before-pool", /* so that convolutions quantize their own results */
     "sink-transposes",
