@@ -49,16 +49,6 @@ static bool read_conv(folding *f, const lt_node *conv)
            f->channels == f->groups * w->type.dims[1].k;
 }
 
-/* Does only the convolution read its weights? Recipes do not count: they run once. */
-static bool one_reader(const lt_graph *graph, const lt_value *weights)
-{
-    uint32_t readers = weights->n_region_outputs;
-    for (uint32_t i = 0; i < weights->n_uses; i++) {
-        readers += lt_node_get(graph, weights->uses[i].node)->region != LT_INIT;
-    }
-    return readers == 1;
-}
-
 static bool is_padded(const lt_node *conv)
 {
     size_t count = 0;
@@ -128,7 +118,7 @@ static const lt_node *find_before(folding *f, const lt_node *conv)
         (void)refuse(f, node, "it has other readers");
         return NULL;
     }
-    if (!one_reader(graph, lt_node_in(graph, conv, 1))) {
+    if (!lt_value_read_once(graph, lt_node_in(graph, conv, 1))) {
         (void)refuse(f, node, "the weights have other readers");
         return NULL;
     }

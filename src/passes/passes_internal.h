@@ -141,6 +141,8 @@ bool lt_value_unused(const lt_value *value);
 bool lt_node_unused(const lt_graph *graph, const lt_node *node);
 /* Used exactly once, by a node. */
 bool lt_value_single(const lt_value *value);
+/* Used exactly once, but for recipes: those run once. */
+bool lt_value_read_once(const lt_graph *graph, const lt_value *value);
 uint32_t lt_node_inputs(const lt_node *node);  /* without absent ones at the end */
 bool lt_type_proves_same(const lt_graph *graph, const lt_type *a, const lt_type *b); /* class, dtype, rank, all dims equal for sure */
 bool lt_dims_prove_same(const lt_graph *graph, const lt_type *a, const lt_type *b);  /* rank and dims only */

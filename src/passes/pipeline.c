@@ -28,6 +28,7 @@ const char *const lt_pipeline[] = {
     "quantize-before-pool", /* so that convolutions quantize their own results */
     "sink-transposes",
     "fold-scale-into-matmul", /* with what came next to products just now */
+    "merge-matmuls",      /* with their weights as they stay */
     "drop-identity",      /* what raising and folding left */
     "merge-common",
     "dead-code",
