@@ -15,6 +15,7 @@ const char *const lt_pipeline[] = {
     "raise-quantized",
     "pack-attention",
     "fuse-attention",     /* before anything moves the transposes and scales that it looks for */
+    "mask-to-causal",
     "fuse-layer-norm",
     "fold-scale-into-norm",
     "fuse-group-norm",
