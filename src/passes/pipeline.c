@@ -27,6 +27,7 @@ const char *const lt_pipeline[] = {
     "fold-scale-into-conv", /* what no convolution stands before */
     "fold-bn-into-quantized",
     "quantize-before-pool", /* so that convolutions quantize their own results */
+    "gemm-to-matmul",     /* after normalizations went into Gemm */
     "sink-transposes",
     "fold-scale-into-matmul", /* with what came next to products just now */
     "merge-matmuls",      /* with their weights as they stay */
