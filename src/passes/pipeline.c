@@ -23,6 +23,9 @@ const char *const lt_pipeline[] = {
     "drop-expand",
     "compose-slices",
     "fold-pad",
+    "sink-transposes",    /* what stands between two, and then what stands behind convolutions alone */
+    "sink-views",
+    "drop-identity",
     "fold-bn-into-conv",
     "fold-scale-into-conv", /* what no convolution stands before */
     "fold-bn-into-quantized",
