@@ -22,6 +22,7 @@ const char *const lt_pipeline[] = {
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "drop-expand",
     "compose-slices",
+    "compose-moves",
     "fold-pad",
     "sink-transposes",    /* what stands between two, and then what stands behind convolutions alone */
     "sink-views",
