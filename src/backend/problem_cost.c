@@ -62,8 +62,77 @@ static double attention_keys(const lathe_problem *p)
     return root_extent(p, 1, axis);
 }
 
+/* Layers over time: each row of the input meets all weights, those of the input and the recurrent ones. */
+static double recurrent_flops(const lathe_problem *p)
+{
+    double weights[2] = { 1, 1 };
+    for (size_t slot = 1; slot < 3; slot++) {
+        for (int i = 0; i < root_rank(p, slot); i++) {
+            weights[slot - 1] *= root_extent(p, slot, i);
+        }
+    }
+    return 2 * root_extent(p, 0, 0) * root_extent(p, 0, 1) * (weights[0] + weights[1]);
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Is the letter summed over: not in the result, or without a result in the equation, there more than once? */
+static bool summed(const char *inputs, size_t n_inputs, const char *result, size_t n_result, char letter)
+{
+    int times = 0;
+    for (size_t i = 0; i < n_inputs; i++) {
+        times += inputs[i] == letter;
+    }
+    return result ? memchr(result, letter, n_result) == NULL : times > 1;
+}
+
+/* Extent of the letter at equation[at], which is in the term of input `slot`: what stands behind an ellipsis counts from the end. */
+static double letter_extent(const lathe_problem *p, const char *equation, size_t n, size_t at, size_t slot)
+{
+    int before = 0, behind = 0;
+    bool dots = false;
+    for (size_t i = at; i-- > 0 && equation[i] != ',';) {
+        before += is_letter(equation[i]);
+        dots = dots || equation[i] == '.';
+    }
+    for (size_t i = at + 1; i < n && equation[i] != ','; i++) {
+        behind += is_letter(equation[i]);
+    }
+    return root_extent(p, slot, dots ? -1 - behind : before);
+}
+
+/* What one element of an Einsum's result sums up: the extents of all letters that are not in it. */
+static double einsum_sums(const lathe_problem *p)
+{
+    const lathe_attr *attr = lt_attr_find(p->attrs, p->n_attrs, "equation");
+    if (!attr || attr->kind != LATHE_ATTR_STRING) {
+        return 1;
+    }
+    const char *text = attr->s.data, *arrow = memchr(text, '-', attr->s.length);
+    size_t n = arrow ? (size_t)(arrow - text) : attr->s.length, slot = 0;
+    double sums = 1;
+    for (size_t i = 0; i < n; i++) {
+        slot += text[i] == ',';
+        if (is_letter(text[i]) && memchr(text, text[i], i) == NULL && summed(text, n, arrow, attr->s.length - n, text[i])) {
+            sums *= letter_extent(p, text, n, i, slot);
+        }
+    }
+    return sums;
+}
+
+static bool is_recurrent(const lathe_problem *p)
+{
+    return strcmp(p->op, "LSTM") == 0 || strcmp(p->op, "GRU") == 0 || strcmp(p->op, "RNN") == 0;
+}
+
 double lt_problem_flops(const lathe_problem *problem)
 {
+    if (is_recurrent(problem)) {
+        return recurrent_flops(problem);
+    }
     double out = problem->n_out ? elements(&problem->out[0]) : 0, per = 1;
     if (strstr(problem->op, "ConvTranspose")) {
         out = 1;
@@ -84,6 +153,8 @@ double lt_problem_flops(const lathe_problem *problem)
         per = 2 * root_extent(problem, 0, transposed ? 0 : -1);
     } else if (strstr(problem->op, "Attention")) {
         per = 4 * attention_keys(problem);
+    } else if (strcmp(problem->op, "Einsum") == 0) {
+        per = 2 * einsum_sums(problem);
     } else if (problem->op[0]) { /* reductions and others walk their inputs */
         double in = problem->n_in ? elements(&problem->in[0]) : 0;
         out = in > out ? in : out;

@@ -91,6 +91,21 @@ lathe_status lt_assume_shape_inputs(lt_graph *graph, const lt_node *node, lathe_
     return LATHE_OK;
 }
 
+bool lt_suits_channels(const lt_value *constant, int rank, int64_t channels)
+{
+    const lt_type *t = &constant->type;
+    if (t->rank < 0 || t->rank > rank) {
+        return false;
+    }
+    for (int i = 0; i < t->rank; i++) {
+        bool channel = rank - t->rank + i == 1;
+        if (!lt_dim_is(t->dims[i], 1) && !(channel && lt_dim_is(t->dims[i], channels))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- Making ---- */
 
 /* May this node go to the init function: are all inputs constants? */

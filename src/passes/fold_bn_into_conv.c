@@ -87,22 +87,6 @@ static bool single_use(lt_pass_call *c, const lt_node *node, const lt_value *val
     return false;
 }
 
-/* Does the constant have one element, or one for each channel of an output of this rank? */
-static bool per_channel(const lt_value *constant, int rank, int64_t channels)
-{
-    const lt_type *t = &constant->type;
-    if (t->rank < 0 || t->rank > rank) {
-        return false;
-    }
-    for (int i = 0; i < t->rank; i++) {
-        bool channel = rank - t->rank + i == 1;
-        if (!lt_dim_is(t->dims[i], 1) && !(channel && lt_dim_is(t->dims[i], channels))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- Recipes ---- */
 
 static int64_t elements(const lt_value *value)
@@ -365,7 +349,7 @@ static lathe_status visit_binary(lt_pass_call *c, const lt_node *node)
     if (!constant_input(c->graph, node, slot) || !find_conv(&f, x) || !single_use(c, node, x)) {
         return LATHE_OK;
     }
-    if (!per_channel(constant, x->type.rank, f.channels) || y == NULL || !lt_type_proves_same(c->graph, &x->type, &y->type)) {
+    if (!lt_suits_channels(constant, x->type.rank, f.channels) || y == NULL || !lt_type_proves_same(c->graph, &x->type, &y->type)) {
         lt_pass_note(c, node, "not folded: '%s' is not one constant for each channel", constant->name);
         return LATHE_OK;
     }

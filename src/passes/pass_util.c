@@ -99,6 +99,15 @@ bool lt_value_single(const lt_value *value)
     return value->n_uses == 1 && value->n_region_outputs == 0;
 }
 
+bool lt_value_read_once(const lt_graph *graph, const lt_value *value)
+{
+    uint32_t readers = value->n_region_outputs;
+    for (uint32_t i = 0; i < value->n_uses; i++) {
+        readers += lt_node_get(graph, value->uses[i].node)->region != LT_INIT;
+    }
+    return readers == 1;
+}
+
 uint32_t lt_node_inputs(const lt_node *node)
 {
     uint32_t n = node->n_inputs;

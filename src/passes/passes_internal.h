@@ -141,6 +141,8 @@ bool lt_value_unused(const lt_value *value);
 bool lt_node_unused(const lt_graph *graph, const lt_node *node);
 /* Used exactly once, by a node. */
 bool lt_value_single(const lt_value *value);
+/* Used exactly once, but for recipes: those run once. */
+bool lt_value_read_once(const lt_graph *graph, const lt_value *value);
 uint32_t lt_node_inputs(const lt_node *node);  /* without absent ones at the end */
 bool lt_type_proves_same(const lt_graph *graph, const lt_type *a, const lt_type *b); /* class, dtype, rank, all dims equal for sure */
 bool lt_dims_prove_same(const lt_graph *graph, const lt_type *a, const lt_type *b);  /* rank and dims only */
@@ -153,6 +155,8 @@ bool lt_can_replace(const lt_graph *graph, const lt_value *old, const lt_value *
 bool lt_peek_splat(const lt_value *value, double number, double tolerance);
 bool lt_peek_scalar(const lt_value *value, double *out); /* one element, or all equal */
 bool lt_peek_ints(const lt_value *value, int64_t *out, int max, int *count);
+/* Has the constant one element, or one for each channel (axis 1) of a tensor of this rank? */
+bool lt_suits_channels(const lt_value *constant, int rank, int64_t channels);
 /* All bytes of the constants among the node's inputs of an integer or bool type, as shape arithmetic reads them. */
 lathe_status lt_assume_shape_inputs(lt_graph *graph, const lt_node *node, lathe_diag *diag);
 

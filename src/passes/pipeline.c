@@ -15,18 +15,26 @@ const char *const lt_pipeline[] = {
     "raise-quantized",
     "pack-attention",
     "fuse-attention",     /* before anything moves the transposes and scales that it looks for */
+    "mask-to-causal",
     "fuse-layer-norm",
     "fold-scale-into-norm",
     "fuse-group-norm",
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "drop-expand",
     "compose-slices",
+    "compose-moves",
     "fold-pad",
+    "sink-transposes",    /* what stands between two, and then what stands behind convolutions alone */
+    "sink-views",
+    "drop-identity",
     "fold-bn-into-conv",
+    "fold-scale-into-conv", /* what no convolution stands before */
     "fold-bn-into-quantized",
     "quantize-before-pool", /* so that convolutions quantize their own results */
+    "gemm-to-matmul",     /* after normalizations went into Gemm */
     "sink-transposes",
     "fold-scale-into-matmul", /* with what came next to products just now */
+    "merge-matmuls",      /* with their weights as they stay */
     "drop-identity",      /* what raising and folding left */
     "merge-common",
     "dead-code",

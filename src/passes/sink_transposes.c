@@ -374,14 +374,47 @@ static bool one_goes(const sink *s)
     return false;
 }
 
+/* A Transpose that has met its inverse: both go, so that what comes behind them is looked at as it then is. */
+static lathe_status cancel(lt_pass_call *c, const lt_node *node)
+{
+    const lt_graph *graph = c->graph;
+    const lt_node *first = lt_maker(graph, lt_node_in(graph, node, 0), "Transpose");
+    const lt_value *x = first != NULL ? lt_node_in(graph, first, 0) : NULL, *y = lt_node_out(graph, node, 0);
+    int64_t perm[LATHE_MAX_RANK], back[LATHE_MAX_RANK];
+    int rank, back_rank;
+    if (x == NULL || !read_perm(graph, first, perm, &rank) || !read_perm(graph, node, back, &back_rank) || rank != back_rank ||
+        !lt_can_replace(graph, y, x)) {
+        return LATHE_OK;
+    }
+    for (int i = 0; i < rank; i++) {
+        if (perm[back[i]] != i) {
+            return LATHE_OK;
+        }
+    }
+    lt_node_id ids[] = { node->id, first->id };
+    bool both = lt_value_single(lt_node_out(graph, first, 0));
+    LT_TRY(lt_edit_begin(c->graph, c->pass->name, "cancel", c->diag));
+    lathe_status status = lt_edit_consume(c->graph, ids[0], c->diag);
+    status = status == LATHE_OK && both ? lt_edit_consume(c->graph, ids[1], c->diag) : status;
+    status = status == LATHE_OK ? lt_finish_replace(c->graph, y->id, x->id, false, c->diag) : status;
+    for (int i = 0; i < 2 && status == LATHE_OK; i++) {
+        status = lt_remove_unused(c->graph, ids[i], c->diag);
+    }
+    c->changed = true;
+    lt_edit_end(c->graph);
+    return status;
+}
+
 static lathe_status visit(lt_pass_call *c, const lt_node *node)
 {
     const lt_graph *graph = c->graph;
     sink s = { .c = c, .node = node };
     uint32_t first = 0;
     const lt_node *transpose = NULL;
-    if (node->n_inputs > MAX_INPUTS || node->n_outputs == 0 || lt_node_is(node, "Transpose") ||
-        !result_only(graph, node)) {
+    if (lt_node_is(node, "Transpose")) {
+        return cancel(c, node);
+    }
+    if (node->n_inputs > MAX_INPUTS || node->n_outputs == 0 || !result_only(graph, node)) {
         return LATHE_OK;
     }
     for (; transpose == NULL && first < node->n_inputs; first++) {

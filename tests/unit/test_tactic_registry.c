@@ -109,6 +109,65 @@ static void features_are_asked_for(void **state)
     lt_arena_destroy(&arena);
 }
 
+typedef struct work_case {
+    const char *op, *equation;
+    int rank[3];
+    int64_t dims[3][3], out[4];
+    int out_rank;
+    double flops;
+} work_case;
+
+static lathe_operand operand_of(int rank, const int64_t *dims)
+{
+    lathe_operand o = { .dtype = LATHE_DTYPE_F32, .rank = rank, .format = lt_format_plain(LATHE_DTYPE_F32, rank, LATHE_SPACE_HOST) };
+    for (int i = 0; i < rank; i++) {
+        o.dims[i] = (lathe_extent){ .min = dims[i], .opt = dims[i], .max = dims[i], .multiple = 1 };
+    }
+    return o;
+}
+
+/* What the static costs start from; and the reference says that it is slower than that. */
+static void check_work(const work_case *w)
+{
+    static const uint16_t slots[] = { 0, 1, 2 };
+    lathe_operand in[3], out[1];
+    lathe_attr equation = { .name = "equation", .kind = LATHE_ATTR_STRING };
+    lathe_problem p = { .struct_size = sizeof p, .op = w->op, .domain = "", .in = in, .out = out, .n_out = 1, .root_in = slots };
+    lt_arena arena;
+    lathe_fit fit;
+    for (p.n_in = 0; p.n_in < 3 && w->rank[p.n_in] > 0; p.n_in++) {
+        in[p.n_in] = operand_of(w->rank[p.n_in], w->dims[p.n_in]);
+    }
+    out[0] = operand_of(w->out_rank, w->out);
+    p.n_root_in = p.n_in;
+    if (w->equation) {
+        equation.s = (lathe_bytes){ w->equation, strlen(w->equation) };
+        p.attrs = &equation;
+        p.n_attrs = 1;
+    }
+    assert_true(lt_problem_flops(&p) == w->flops);
+    lt_arena_init(&arena, NULL);
+    assert_true(lt_tactic_ask(lt_tactic_find("reference.eval"), 0, &p, UINT64_MAX, &arena, &fit));
+    assert_true(fit.cost > 2 * w->flops);
+    lt_arena_destroy(&arena);
+}
+
+static void work_is_counted(void **state)
+{
+    static const work_case cases[] = {
+        { "LSTM", NULL, { 3, 3, 3 }, { { 5, 2, 8 }, { 1, 64, 8 }, { 1, 64, 16 } }, { 5, 1, 2, 16 }, 4, 2.0 * 10 * 64 * (8 + 16) },
+        { "GRU", NULL, { 3, 3, 3 }, { { 5, 2, 8 }, { 2, 48, 8 }, { 2, 48, 16 } }, { 5, 2, 2, 16 }, 4, 2.0 * 10 * 96 * (8 + 16) },
+        { "Einsum", "bik,bkj->bij", { 3, 3 }, { { 2, 3, 5 }, { 2, 5, 7 } }, { 2, 3, 7 }, 3, 2.0 * 42 * 5 },
+        { "Einsum", "ik,kj", { 2, 2 }, { { 3, 5 }, { 5, 7 } }, { 3, 7 }, 2, 2.0 * 21 * 5 },
+        { "Einsum", "...ik,...kj->...ij", { 3, 3 }, { { 2, 3, 5 }, { 2, 5, 7 } }, { 2, 3, 7 }, 3, 2.0 * 42 * 5 },
+        { "Einsum", "ij->", { 2 }, { { 3, 5 } }, { 0 }, 0, 2.0 * 15 },
+    };
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        check_work(&cases[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +175,7 @@ int main(void)
         cmocka_unit_test(operators_have_tests),
         cmocka_unit_test(packs_are_whole),
         cmocka_unit_test(features_are_asked_for),
+        cmocka_unit_test(work_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

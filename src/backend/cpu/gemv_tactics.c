@@ -5,6 +5,7 @@
 #include "backend/cpu/drivers.h"
 #include "backend/cpu/matmul_shape.h"
 #include "backend/cpu/product.h"
+#include <math.h>
 #include <string.h>
 
 enum { MAX_ROWS = 4, COLS = LT_TILE / MAX_ROWS };
@@ -39,8 +40,10 @@ int lt_gemv_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     lt_matmul_opt(problem, a, b, &m, &n, &k);
     lt_tile_formats(problem, NULL, fit);
     /* By dot products at the speed of memory; by columns each row of the matrix is another page. */
-    double each = lt_gemm_flag(problem, "transB") ? 0.22 + 0.4 / isa->nr + 0.012 * m : n < 512 ? 0.2 + 0.02 * m : 0.5;
-    fit->cost = 500 + n * k * each + m * n * lt_tile_cost(isa, problem);
+    bool dots = lt_gemm_flag(problem, "transB");
+    double each = dots ? 0.22 + 0.4 / isa->nr + 0.012 * m : n < 512 ? 0.2 + 0.02 * m : 0.5,
+           rest = dots ? 0 : n - isa->nr * floor(n / isa->nr); /* columns that fill no panel go one by one */
+    fit->cost = 500 + ((n - rest) * each + rest * m * 1.2) * k + m * n * lt_tile_cost(isa, problem);
     return 1;
 }
 
