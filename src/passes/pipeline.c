@@ -18,12 +18,15 @@ const char *const lt_pipeline[] = {
     "fuse-layer-norm",
     "fold-scale-into-norm",
     "fuse-group-norm",
+    "sink-unsqueeze",     /* what stands between them comes to the convolution in front of it */
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "drop-expand",
     "compose-slices",
+    "sink-slices",        /* behind them, so that each table is cut once */
     "fold-pad",
     "fold-bn-into-conv",
     "fold-bn-into-quantized",
+    "conv-to-matmul",     /* with the weights that those left */
     "quantize-before-pool", /* so that convolutions quantize their own results */
     "sink-transposes",
     "fold-scale-into-matmul", /* with what came next to products just now */
