@@ -374,14 +374,43 @@ static bool one_goes(const sink *s)
     return false;
 }
 
+/* A Transpose whose inverse has come in front of it goes away now: it would be moved on without it. */
+static lathe_status meet(lt_pass_call *c, const lt_node *node)
+{
+    int64_t outer[LATHE_MAX_RANK], inner[LATHE_MAX_RANK];
+    int rank, rank_inner;
+    lt_graph *graph = c->graph;
+    const lt_node *from = lt_maker(graph, lt_node_in(graph, node, 0), "Transpose");
+    bool back = from != NULL && from->region == node->region && read_perm(graph, node, outer, &rank) &&
+                read_perm(graph, from, inner, &rank_inner) && rank == rank_inner;
+    for (int i = 0; back && i < rank; i++) {
+        back = inner[outer[i]] == i;
+    }
+    if (!back || !lt_can_replace(graph, lt_node_out(graph, node, 0), lt_node_in(graph, from, 0))) {
+        return LATHE_OK;
+    }
+    lt_value_id old = node->outputs[0], now = from->inputs[0];
+    lt_node_id id = node->id, behind = from->id;
+    LT_TRY(lt_edit_begin(graph, c->pass->name, "meet", c->diag));
+    lathe_status status = lt_edit_consume(graph, id, c->diag);
+    status = status == LATHE_OK ? lt_finish_replace(graph, old, now, false, c->diag) : status;
+    status = status == LATHE_OK ? lt_remove_unused(graph, id, c->diag) : status;
+    status = status == LATHE_OK ? lt_remove_unused(graph, behind, c->diag) : status;
+    lt_edit_end(graph);
+    c->changed = true;
+    return status;
+}
+
 static lathe_status visit(lt_pass_call *c, const lt_node *node)
 {
     const lt_graph *graph = c->graph;
     sink s = { .c = c, .node = node };
     uint32_t first = 0;
     const lt_node *transpose = NULL;
-    if (node->n_inputs > MAX_INPUTS || node->n_outputs == 0 || lt_node_is(node, "Transpose") ||
-        !result_only(graph, node)) {
+    if (lt_node_is(node, "Transpose")) {
+        return meet(c, node);
+    }
+    if (node->n_inputs > MAX_INPUTS || node->n_outputs == 0 || !result_only(graph, node)) {
         return LATHE_OK;
     }
     for (; transpose == NULL && first < node->n_inputs; first++) {
