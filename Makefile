@@ -4,7 +4,7 @@ JOBS   ?= $(shell nproc)
 PREFIX ?= /usr/local
 SECS   ?= 60
 
-.PHONY: build demo test check-peers bench-peers layers bless asan tsan debug fuzz fmt install deb clean help deps-test
+.PHONY: build demo test check-peers bench-peers bench-seeds layers bless asan tsan debug fuzz fmt install deb clean help deps-test
 
 define compile
 	@scripts/build.sh $(1) $(JOBS)
@@ -47,6 +47,11 @@ bench-peers:  ## Lathe and the pinned ONNX Runtime and OpenVINO in turn: make be
 	@scripts/deps.sh build peers
 	$(call compile,release)
 	@bench/peers/run.sh $(ARGS)
+
+bench-seeds:  ## the experiments that TensorRT is told by, figure, bar, result: make bench-seeds ARGS='--only X01,X02 --quick'
+	@scripts/deps.sh build peers
+	$(call compile,release)
+	@bench/seeds/run.sh $(ARGS)
 
 layers: deps-test  ## check folders, includes, globals and the link tests (docs/layers.txt)
 	$(call compile,$(PRESET))

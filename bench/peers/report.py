@@ -18,7 +18,6 @@ CLASSES = {  # of operators of the peer, by the names of Lathe's classes of step
     "reduction": "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2 ArgMax ArgMin TopK",
 }
 CLASS_OF = {op: name for name, ops in CLASSES.items() for op in ops.split()}
-BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 
 
 def ratio(row, peer):
@@ -111,9 +110,11 @@ def table(rows, peers):
     return "\n".join(text)
 
 
-def into_docs(path, text):
+def into_docs(path, text, name="peers"):
+    """Between the two markers of that name."""
     with open(path) as f:
         old = f.read()
-    begin, end = old.index(BEGIN) + len(BEGIN), old.index(END)
+    begin, end = (f"<!-- {name}: {place} -->" for place in ("begin", "end"))
+    begin, end = old.index(begin) + len(begin), old.index(end)
     with open(path, "w") as f:
         f.write(old[:begin] + "\n" + text + "\n" + old[end:])

@@ -19,10 +19,12 @@ const char *const lt_pipeline[] = {
     "fuse-layer-norm",
     "fold-scale-into-norm",
     "fuse-group-norm",
+    "sink-unsqueeze",     /* what stands between them comes to the convolution in front of it */
     "fuse-activations",   /* before constants behind convolutions disappear in their weights */
     "drop-expand",
     "compose-slices",
     "compose-moves",
+    "sink-slices",        /* behind them, so that each table is cut once */
     "fold-pad",
     "sink-transposes",    /* what stands between two, and then what stands behind convolutions alone */
     "sink-views",
@@ -30,6 +32,7 @@ const char *const lt_pipeline[] = {
     "fold-bn-into-conv",
     "fold-scale-into-conv", /* what no convolution stands before */
     "fold-bn-into-quantized",
+    "conv-to-matmul",     /* with the weights that those left */
     "quantize-before-pool", /* so that convolutions quantize their own results */
     "gemm-to-matmul",     /* after normalizations went into Gemm */
     "sink-transposes",

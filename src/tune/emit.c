@@ -178,7 +178,10 @@ static lathe_status reformat(emitter *e, uint32_t from, uint32_t to, lt_region_i
         return LT_OOM(e->t->diag);
     }
     u.cost_ns = lt_reformat_cost(e->t, v, &a, &b);
-    if (a.space == b.space) {
+    if (lt_reformat_is_view(v, &a, &b)) {
+        u.kind = LT_UNIT_VIEW;
+        u.class_name = "view";
+    } else if (a.space == b.space) {
         LT_TRY(reformat_tactic(e, v, &a, &b, &u));
     }
     return push_unit(e, &u);

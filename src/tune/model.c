@@ -46,9 +46,37 @@ static bool same_layout(const lathe_format *a, const lathe_format *b)
     return lt_format_same(&c, b);
 }
 
+static bool dense(const lathe_format *f, int rank)
+{
+    return f->rank == rank && f->block == 0 && f->pad_to <= 1 && f->strided == 0;
+}
+
+bool lt_reformat_is_view(const lt_value *value, const lathe_format *from, const lathe_format *to)
+{
+    int rank = value->type.rank, i = 0, j = 0;
+    if (value->type.cls != LT_TENSOR || lt_value_is_constant(value) || from->space != to->space || from->storage != to->storage ||
+        !dense(from, rank) || !dense(to, rank)) {
+        return false;
+    }
+    for (;;) {
+        while (i < rank && lt_dim_is(value->type.dims[from->order[i]], 1)) {
+            i++;
+        }
+        while (j < rank && lt_dim_is(value->type.dims[to->order[j]], 1)) {
+            j++;
+        }
+        if (i == rank || j == rank) {
+            return i == rank && j == rank;
+        }
+        if (from->order[i++] != to->order[j++]) {
+            return false;
+        }
+    }
+}
+
 double lt_reformat_cost(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to)
 {
-    if (lt_format_same(from, to)) {
+    if (lt_format_same(from, to) || lt_reformat_is_view(value, from, to)) {
         return 0;
     }
     double bytes = bytes_of(t, value), across = 20000 + 0.1 * bytes;

@@ -67,6 +67,8 @@ lathe_status lt_choose_states(lt_tuner *t, uint32_t *states, lt_choice *choice);
 /* Format that a draft in a state gives to output i / wants for input i. */
 lathe_format lt_draft_out(const lt_draft *d, uint32_t state, uint32_t i, const lt_tuner *t);
 lathe_format lt_draft_in(const lt_draft *d, uint32_t state, uint32_t i, const lt_tuner *t);
+/* Is the value the same bytes in both formats, as when only extents of one change their place? */
+bool lt_reformat_is_view(const lt_value *value, const lathe_format *from, const lathe_format *to);
 /* Estimated nanoseconds to bring a value from one format to another; LT_PBQP_INF when there is no way. */
 double lt_reformat_cost(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to);
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make check-peers` runs inside the virtual environment: stored outputs of samples as the peers give them today, exported models before ONNX's
-# checker, real architectures against ONNX Runtime, those with free extents at many shapes.
+# checker, the nets of bench/seeds, real architectures against ONNX Runtime, those with free extents at many shapes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=${LATHE_BUILD_DIR:-$here/../../build/release}
@@ -8,5 +8,6 @@ python=${LATHE_PEERS_PYTHON:-python3}
 "$python" "$here/samples.py" "$build/lathe-samples" --check
 "$python" "$here/skeleton_outputs.py" "$build/skeleton-write" --check
 "$python" "$here/exports.py" "$build/onnx-roundtrip"
+"$python" "$here/generators.py"
 "$python" "$here/skeletons.py" "${LATHE:-$build/lathe}" "$@"
 "$python" "$here/shapes.py" "${LATHE:-$build/lathe}"

@@ -97,8 +97,10 @@ int lt_im2col_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t
         k *= opt(w, i);
         n *= opt(y, i);
     }
+    /* Pixels are gathered by lines of the output: of short ones, each element by itself, from a line of the cache of its own. */
+    double line = opt(y, x->rank - 1), gather = 2.2 + (line < 4 && n > line && k > opt(w, 1) ? 12 / line : 0);
     double products = opt(x, 0) * groups, limit = 512.0 * 1024 / (4 * isa->nr) / (k > 0 ? k : 1);
-    double once = lt_product_cost(isa, problem, m, n, k, n * k * 2.2),
+    double once = lt_product_cost(isa, problem, m, n, k, n * k * gather),
            memory = lt_problem_bytes(problem) * 0.03; /* counted once, not per product */
     /* A product of few rows may wait for all of the problem's memory by itself: what is left of it is its sums, at least. */
     double least = 2 * (m + 1) * n * k / isa->gflops + n * k * 0.5, each = once - 500 - memory;
