@@ -97,6 +97,41 @@ static lathe_status gather_tuples(const lookup *l, const tuples *s, int64_t begi
     return LATHE_OK;
 }
 
+/* The same for single indices into one axis. The copies are of a constant size where this is inlined. */
+static inline int64_t gather_sized(const lookup *l, const tuples *s, int64_t begin, int64_t end, size_t block)
+{
+    int64_t extent = s->extent[0];
+    for (int64_t t = begin; t < end; t++) {
+        int64_t index = lt_gather_index(LATHE_DTYPE_I64, l->indices, t);
+        index += index < 0 ? extent : 0;
+        if ((uint64_t)index >= (uint64_t)extent) {
+            return t;
+        }
+        lt_gather_copy(l->dst + (size_t)t * block, l->src + (size_t)index * block, block);
+    }
+    return end;
+}
+
+static lathe_status gather_singles(const lookup *l, const tuples *s, int64_t begin, int64_t end)
+{
+    int64_t done = 0;
+    switch (s->block) {
+    case 4:
+        done = gather_sized(l, s, begin, end, 4);
+        break;
+    case 8:
+        done = gather_sized(l, s, begin, end, 8);
+        break;
+    case 16:
+        done = gather_sized(l, s, begin, end, 16);
+        break;
+    default:
+        done = gather_sized(l, s, begin, end, s->block);
+        break;
+    }
+    return done == end ? LATHE_OK : outside(l, done, s->extent[0]);
+}
+
 /* Extents of the three operands go together; *n gets the number of tuples. */
 static bool read_tuples(const lathe_call *call, const lathe_buffer *x, const lathe_buffer *index, size_t size,
                         tuples *s, int64_t *n)
@@ -220,7 +255,11 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     l.indices = index->data;
     l.dst = y->data;
     lathe_gang_split(gang, n, lines || t.block >= 64 ? 1 : 64, &begin, &end);
-    return lines ? gather_lines(&l, &r, begin, end) : gather_tuples(&l, &t, begin, end);
+    if (lines) {
+        return gather_lines(&l, &r, begin, end);
+    }
+    bool singles = t.depth == 1 && t.per_batch == n && l.type == LATHE_DTYPE_I64; /* one batch: of several, none has all tuples */
+    return singles ? gather_singles(&l, &t, begin, end) : gather_tuples(&l, &t, begin, end);
 }
 
 LT_TACTICS(gather_nd) = {

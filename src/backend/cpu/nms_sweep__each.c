@@ -5,6 +5,7 @@
  * Order, ties and every single decision are those of the reference.
  */
 #include "backend/cpu/product.h"
+#include "backend/cpu/radix_order.h"
 #include "backend/cpu/settle.h"
 #include "backend/cpu/vectors.inc"
 
@@ -181,32 +182,6 @@ static int64_t list_candidates(const float *scores, int64_t n, const limits *l, 
     return count;
 }
 
-/* Ascending by the upper half, what is equal in its old order: byte by byte. */
-static uint64_t *put_in_order(uint64_t *keys, uint64_t *other, int64_t n)
-{
-    for (int shift = 32; shift < 64; shift += 8) {
-        int64_t starts[256] = { 0 }, at = 0;
-        for (int64_t i = 0; i < n; i++) {
-            starts[keys[i] >> shift & 0xff]++;
-        }
-        if (n == 0 || starts[keys[0] >> shift & 0xff] == n) {
-            continue; /* all the same */
-        }
-        for (int b = 0; b < 256; b++) {
-            int64_t count = starts[b];
-            starts[b] = at;
-            at += count;
-        }
-        for (int64_t i = 0; i < n; i++) {
-            other[starts[keys[i] >> shift & 0xff]++] = keys[i];
-        }
-        uint64_t *swap = keys;
-        keys = other;
-        other = swap;
-    }
-    return keys;
-}
-
 static void shelf_start(shelf *s, const float *boxes, const uint64_t *keys, int64_t n, bool centered)
 {
     double low = 0, high = 0;
@@ -233,7 +208,7 @@ static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, 
 {
     int64_t candidates = l->per_class > 0 ? list_candidates(scores, n, l, w->keys) : 0, count = 0;
     shelf_start(w->chosen, boxes, w->keys, candidates, l->centered);
-    const uint64_t *keys = put_in_order(w->keys, w->other, candidates);
+    const uint64_t *keys = lt_radix_order(w->keys, w->other, candidates);
     for (int64_t i = 0; i < candidates && count < l->per_class; i++) {
         uint32_t index = (uint32_t)keys[i];
         box now = read_box(boxes + 4 * (int64_t)index, l->centered);

@@ -1,10 +1,11 @@
 /*
- * topk_rows.c - tactic topk.rows: the k largest or smallest elements of each row, in order, with their indices, for types whose order fits 32 bits. A heap
- * holds the best so far; runs of floats that cannot enter it are passed over.
+ * topk_rows.c - tactic topk.rows: the k largest or smallest elements of each row, in order, with their indices, for types whose order fits 32 bits. Of few, a
+ * heap holds the best so far; runs of floats that cannot enter it are passed over. Many are sorted, with as few others as the upper bits tell apart.
  *
  * Ties go to the smaller index, and NaN counts as larger than every number, as the reference has it. k may be known at run time only.
  */
 #include "backend/cpu/product.h"
+#include "backend/cpu/radix_order.h"
 #include "backend/cpu/settle.h"
 #include "backend/cpu/tile.h"
 #include <string.h>
@@ -181,13 +182,65 @@ static void put_in_order(uint64_t *heap, int64_t k)
     }
 }
 
+/* ---- Many ---- */
+
+enum { MANY = 48, BINS = 2048, BIN_SHIFT = 53 }; /* bins: the upper 11 bits of a key */
+
+/* Sorting beats the heap: k is no small part of n. */
+static bool sorts(int64_t n, int64_t k)
+{
+    return k >= MANY && k >= n / 256;
+}
+
+/* What one thread needs: a heap of k, or two arrays of n and the bins. */
+static size_t place_bytes(int64_t n, int64_t k)
+{
+    return sorts(n, k) ? 2 * lt_settle_piece((size_t)n * sizeof(uint64_t)) + BINS * sizeof(int32_t) : lt_settle_piece((size_t)k * sizeof(uint64_t));
+}
+
+/* The k best keys of a row, best first; n <= INT32_MAX. place: place_bytes. */
+static const uint64_t *sort_best(lathe_dtype dtype, const void *x, int64_t first, int64_t step, int64_t n, int64_t k, bool largest, char *place)
+{
+    uint64_t *keys = (uint64_t *)(void *)place, *other = (uint64_t *)(void *)(place + lt_settle_piece((size_t)n * sizeof *keys));
+    int32_t *bins = (int32_t *)(void *)(place + 2 * lt_settle_piece((size_t)n * sizeof *keys)), last = 0;
+    int64_t upto = 0, kept = 0;
+    memset(bins, 0, BINS * sizeof *bins);
+    if (dtype == LATHE_DTYPE_F32) {
+        for (int64_t i = 0; i < n; i++) {
+            keys[i] = key_of((const float *)x + first + i * step, i, largest);
+            bins[keys[i] >> BIN_SHIFT]++;
+        }
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            keys[i] = any_key(dtype, x, first + i * step, i, largest);
+            bins[keys[i] >> BIN_SHIFT]++;
+        }
+    }
+    while (upto + bins[last] < k) {
+        upto += bins[last++];
+    }
+    for (int64_t i = 0; i < n; i++) { /* without branches; in front of what is still to be read */
+        uint64_t key = keys[i];
+        keys[kept] = key;
+        kept += (int32_t)(key >> BIN_SHIFT) <= last;
+    }
+    return lt_radix_order(keys, other, kept);
+}
+
 static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out,
                             int threads)
 {
     const lathe_buffer *y = &out[present(p, 0) ? 0 : 1];
+    uint16_t nx;
+    (void)lt_root_operand(p, 0, &nx);
     int axis = axis_of(p, y->rank);
-    (void)config, (void)in;
-    return axis < 0 ? 0 : ((size_t)y->dims[axis] * sizeof(uint64_t) + 63) / 64 * 64 * (size_t)threads;
+    (void)config;
+    if (axis < 0) {
+        return 0;
+    }
+    int64_t n = in[nx].dims[axis], k = y->dims[axis], sorted = k < n / 256 ? 256 * (k + 1) : n; /* the longest row that is */
+    size_t few = lt_settle_piece((size_t)k * sizeof(uint64_t)), many = k < MANY ? 0 : place_bytes(sorted, sorted);
+    return (many < few ? few : many) * (size_t)threads; /* bounded extents may turn out smaller: either way may be taken */
 }
 
 /* Extents of the call; k of an axis is n in the input. */
@@ -251,10 +304,15 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     bool largest = lt_attr_i(p->attrs, p->n_attrs, "largest", 1) != 0;
     int64_t begin, end;
     LT_TRY(read_rows(call, x, &r, diag));
-    uint64_t *heap = (uint64_t *)(void *)((char *)call->scratch + lt_settle_piece((size_t)r.k * sizeof *heap) * (size_t)gang->index);
+    char *place = (char *)call->scratch + place_bytes(r.n, r.k) * (size_t)gang->index;
+    uint64_t *heap = (uint64_t *)(void *)place;
     lathe_gang_split(gang, r.k > 0 ? r.outer * r.inner : 0, 1, &begin, &end);
     for (int64_t row = begin; row < end; row++) {
         int64_t first = row / r.inner * r.n * r.inner + row % r.inner;
+        if (sorts(r.n, r.k)) {
+            put_row(call, &r, x->data, row, sort_best(r.dtype, x->data, first, r.inner, r.n, r.k, largest, place));
+            continue;
+        }
         if (r.dtype == LATHE_DTYPE_F32) {
             select_floats((const float *)x->data + first, r.inner, r.n, r.k, largest, heap);
         } else {
