@@ -132,7 +132,8 @@ LATHE_API lathe_pw_op lathe_pw_from_name(const char *name); /* LATHE_PW_NONE whe
 /*
  * One instruction. Its value is number = its index. Instructions with slot >= 0 form the prologue of the root's input `slot` and run over that
  * input's points; those with slot == -1 form the epilogue (or the whole program when there is no root) over the points of the output space.
- * LOAD: map[i] is the axis of the iteration space that walks axis i of the operand, or -1 where the operand has extent 1 or broadcasts.
+ * LOAD: map[i] is the axis of the iteration space that walks axis i of the operand, or -1 where the operand has extent 1 or broadcasts. An axis whose
+ * extent is a range may turn out to have extent 1 in a run, and broadcasts then.
  */
 typedef struct lathe_pw_instr {
     lathe_pw_op op;

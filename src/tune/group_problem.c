@@ -250,7 +250,10 @@ static uint16_t operand(maker *m, lt_value_id value)
     return (uint16_t)m->n_in++;
 }
 
-/* Loads a value into a slot's space of the given extents, aligned at the right as NumPy broadcasts. */
+/*
+ * Loads a value into a slot's space of the given extents, aligned at the right as NumPy broadcasts. Where nothing tells whether an axis repeats, a pointwise
+ * program leaves it to the run: an extent of 1 repeats there too.
+ */
 static lathe_status load(maker *m, lt_value_id id, int slot, int rank, const lt_dim *space, uint16_t *index)
 {
     const lt_value *v = lt_value_get(m->t->graph, id);
@@ -269,7 +272,7 @@ static lathe_status load(maker *m, lt_value_id id, int slot, int rank, const lt_
     for (int i = 0; i < v->type.rank; i++) {
         int axis = rank - v->type.rank + i;
         bool one = lt_dim_is(v->type.dims[i], 1);
-        if (!one && !lt_dim_proves_eq(lt_graph_dims(m->t->graph), v->type.dims[i], space[axis])) {
+        if (!one && m->root && !lt_dim_proves_eq(lt_graph_dims(m->t->graph), v->type.dims[i], space[axis])) {
             return give_up(m);
         }
         s->map[i] = (int8_t)(one ? -1 : axis);

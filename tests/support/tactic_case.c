@@ -112,6 +112,17 @@ uint16_t tc_output(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims)
     return (uint16_t)n;
 }
 
+void tc_bound(tc_case *c, uint16_t output, const int64_t *most)
+{
+    lathe_operand *o = &c->out[output];
+    o->flags |= LATHE_OPERAND_BOUNDED;
+    for (int d = 0; d < o->rank; d++) {
+        assert_true(most[d] >= c->out_dims[output][d]);
+        bool fixed = most[d] == c->out_dims[output][d];
+        o->dims[d] = (lathe_extent){ .min = fixed ? most[d] : 0, .opt = most[d], .max = most[d], .multiple = 1 };
+    }
+}
+
 void tc_root(tc_case *c, uint16_t operand)
 {
     c->root_in[c->problem.n_root_in++] = operand;

@@ -205,6 +205,9 @@ static void place_outputs(bench *b, placement where, bool in_place)
 {
     for (size_t o = 0; o < b->problem.n_out; o++) {
         memcpy(b->out_dims[o], b->c->out_dims[o], sizeof b->out_dims[o]);
+        for (int d = 0; d < b->out[o].rank && (b->out[o].flags & LATHE_OPERAND_BOUNDED); d++) {
+            b->out_dims[o][d] = b->out[o].dims[d].max; /* the step finds the real ones */
+        }
         assert_true(lt_format_bytes(&b->fit.out[o], b->out[o].rank, b->out_dims[o], &b->out_bytes[o]));
         b->out_buffers[o] = (lathe_buffer){ .rank = b->out[o].rank, .dims = b->out_dims[o] };
         if (o == 0 && in_place) {
@@ -246,6 +249,12 @@ static void run_once(bench *b, lt_pool *pool, int threads)
     unguard(&b->scratch);
     if (b->status != LATHE_OK) {
         explain(b, lathe_status_name(b->status));
+    }
+    for (size_t o = 0; o < b->problem.n_out; o++) {
+        if (memcmp(b->out_dims[o], b->c->out_dims[o], (size_t)b->out[o].rank * sizeof b->out_dims[o][0]) != 0) {
+            explain(b, "an output has other extents than the reference");
+        }
+        assert_true(lt_format_bytes(&b->fit.out[o], b->out[o].rank, b->out_dims[o], &b->out_bytes[o]));
     }
 }
 

@@ -45,6 +45,8 @@ void tc_end(tc_case *c);
 /* Adds an operand with random contents (floats normal, integers over much of their range); returns its number. dynamic: its extents vary from 1 up. */
 uint16_t tc_input(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims, uint32_t flags);
 uint16_t tc_output(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims);
+/* The output's extents are for the step to find; it comes with these upper bounds. */
+void tc_bound(tc_case *c, uint16_t output, const int64_t *most);
 void tc_root(tc_case *c, uint16_t operand); /* next input of the root; 0xffff: behind a prologue, or absent */
 void tc_space(tc_case *c, int rank, const int64_t *dims);
 void tc_ints(tc_case *c, const char *name, size_t count, const int64_t *values);
@@ -61,6 +63,9 @@ lathe_dtype tc_real_type(tc_random *r);
 uint16_t tc_root_value(tc_case *c, lathe_dtype dtype);
 /* A random epilogue over the root's f32 result `value` (instruction number), ending in a store to a new output: bias, residuals, activations, quantization. */
 void tc_epilogue(tc_case *c, uint16_t value, int rank, const int64_t *dims, int channel_axis);
+
+/* Outputs of the root by the reference, in the case's arena: for extents that nothing else tells. false: it refuses the problem. */
+bool tc_reference(tc_case *c, lathe_tensor *out, int n_out);
 
 /* ---- Checking ---- */
 

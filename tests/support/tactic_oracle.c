@@ -341,6 +341,15 @@ static bool root_errors(tc_case *c, const lathe_tensor **in, const lathe_tensor 
     return true;
 }
 
+bool tc_reference(tc_case *c, lathe_tensor *out, int n_out)
+{
+    const lathe_tensor *in[TC_OPERANDS] = { NULL };
+    for (size_t i = 0; i < c->problem.n_root_in; i++) {
+        in[i] = c->root_in[i] == 0xffff ? NULL : &c->in_data[c->root_in[i]];
+    }
+    return evaluate(c, in, out, n_out);
+}
+
 static bool run_root(tc_case *c, lathe_tensor *root, double **err)
 {
     const lathe_tensor *in[TC_OPERANDS] = { NULL };

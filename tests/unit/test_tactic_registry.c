@@ -17,7 +17,9 @@ static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftm
                              "GlobalAveragePool GlobalMaxPool MaxPool AveragePool Transpose lathe.Reformat "
                              "RNN GRU LSTM DynamicQuantizeLinear lathe.PackedAttention GroupNormalization "
                              "Resize LRN Concat Split Slice Pad Gather Expand Tile DepthToSpace SpaceToDepth "
-                             "TopK ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ";
+                             "TopK NonZero GatherND GatherElements NonMaxSuppression ConstantOfShape Range "
+                             "Reshape Flatten Squeeze Unsqueeze Identity "
+                             "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ";
 
 static void tactics_are_whole(void **state)
 {

@@ -1,8 +1,8 @@
 /*
  * gather_copy.c - tactic gather.copy: Gather from plain tensors of any type of whole bytes, row by row.
  */
+#include "backend/cpu/gather_rows.h"
 #include "backend/cpu/product.h"
-#include <string.h>
 
 typedef struct shape {
     int64_t outer, extent, inner, count; /* rows before the axis, along it, elements of a row, indices */
@@ -84,18 +84,21 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     int64_t begin, end;
     size_t row = (size_t)s.inner * size;
     lathe_gang_split(gang, row > 0 ? s.outer * s.count : 0, row < 64 ? 64 : 1, &begin, &end);
+    if (begin >= end) {
+        return LATHE_OK;
+    }
+    int64_t outer = begin / s.count, at = begin % s.count;
     for (int64_t u = begin; u < end; u++) {
-        int64_t at = u % s.count, from = lt_load_i64(type, indices, at);
+        int64_t from = lt_gather_index(type, indices, at);
         from += from < 0 ? s.extent : 0;
         if (from < 0 || from >= s.extent) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, "Gather", NULL, "index %lld is outside an axis of %lld",
                            (long long)lt_load_i64(type, indices, at), (long long)s.extent);
         }
-        const char *x = src + (size_t)(u / s.count * s.extent + from) * row;
-        if (row == 4) {
-            memcpy(dst + (size_t)u * 4, x, 4);
-        } else {
-            memcpy(dst + (size_t)u * row, x, row);
+        lt_gather_copy(dst + (size_t)u * row, src + (size_t)(outer * s.extent + from) * row, row);
+        if (++at == s.count) {
+            at = 0;
+            outer++;
         }
     }
     return LATHE_OK;

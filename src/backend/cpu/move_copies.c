@@ -3,8 +3,10 @@
  * with a constant, Expand, Tile, DepthToSpace, SpaceToDepth. Any type of whole bytes. Configuration 0 works on plain tensors, 1 on
  * channels-last ones of rank 3 and 4.
  */
+#include "backend/cpu/move_extents.h"
 #include "backend/cpu/permute.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/settle.h"
 #include <string.h>
 
 static const int8_t last3[] = { 0, 2, 1 }, last4[] = { 0, 2, 3, 1 };
@@ -14,6 +16,8 @@ typedef struct mover {
     const lathe_call *call;
     size_t size;
     lathe_diag *diag;
+    lathe_buffer y; /* output 0 with the extents that this run gives it */
+    int64_t y_dims[LATHE_MAX_RANK];
 } mover;
 
 /* ---- Operands ---- */
@@ -33,7 +37,7 @@ static bool strides_of_input(const mover *m, size_t slot, int64_t *strides)
 
 static bool strides_of_output(const mover *m, size_t o, int64_t *strides)
 {
-    return lt_format_strides(&m->call->problem->out[o].format, m->call->out[o].dims, strides);
+    return lt_format_strides(&m->call->problem->out[o].format, o == 0 ? m->y_dims : m->call->out[o].dims, strides);
 }
 
 /* Whole numbers of an input: i32 or i64, at most LATHE_MAX_RANK. -1 when it is absent. */
@@ -101,7 +105,7 @@ static lathe_status part_of(const mover *m, const lathe_buffer *part, const int6
 static lathe_status concat(const mover *m)
 {
     const lathe_problem *p = m->call->problem;
-    const lathe_buffer *y = &m->call->out[0];
+    const lathe_buffer *y = &m->y;
     int64_t ys[LATHE_MAX_RANK], xs[LATHE_MAX_RANK], offset = 0;
     int axis = axis_of(p, y->rank, 0);
     if (axis < 0 || !lt_extents_sane(y->rank, y->dims) || !strides_of_output(m, 0, ys)) {
@@ -158,7 +162,7 @@ static bool named_axes(const mover *m, size_t slot, int rank, int count, int64_t
 
 static lathe_status slice(const mover *m)
 {
-    const lathe_buffer *x = input(m, 0), *y = &m->call->out[0];
+    const lathe_buffer *x = input(m, 0), *y = &m->y;
     int64_t starts[LATHE_MAX_RANK], steps[LATHE_MAX_RANK], axes[LATHE_MAX_RANK],
         from[LATHE_MAX_RANK] = { 0 }, by[LATHE_MAX_RANK], xs[LATHE_MAX_RANK], ys[LATHE_MAX_RANK], offset = 0;
     lt_copy c = { 0 };
@@ -200,7 +204,7 @@ static lathe_status slice(const mover *m)
 /* All elements of the output become one. */
 static void fill(const mover *m, const void *value)
 {
-    const lathe_buffer *y = &m->call->out[0];
+    const lathe_buffer *y = &m->y;
     int64_t count = 1, begin, end;
     char block[1024];
     for (int i = 0; i < y->rank; i++) {
@@ -222,7 +226,7 @@ static void fill(const mover *m, const void *value)
 static lathe_status pad(const mover *m)
 {
     static const char zero[16];
-    const lathe_buffer *x = input(m, 0), *y = &m->call->out[0], *value = input(m, 2);
+    const lathe_buffer *x = input(m, 0), *y = &m->y, *value = input(m, 2);
     int64_t pads[2 * LATHE_MAX_RANK], axes[LATHE_MAX_RANK], low[LATHE_MAX_RANK] = { 0 }, xs[LATHE_MAX_RANK],
                                                             ys[LATHE_MAX_RANK], from = 0, to = 0;
     lt_copy c = { 0 };
@@ -263,7 +267,7 @@ static lathe_status pad(const mover *m)
 
 static lathe_status repeat(const mover *m)
 {
-    const lathe_buffer *x = input(m, 0), *y = &m->call->out[0];
+    const lathe_buffer *x = input(m, 0), *y = &m->y;
     bool expand = strcmp(m->call->problem->op, "Expand") == 0;
     int64_t xs[LATHE_MAX_RANK], ys[LATHE_MAX_RANK];
     lt_copy c = { 0 };
@@ -297,7 +301,7 @@ static lathe_status depth_space(const mover *m)
     const lathe_problem *p = m->call->problem;
     bool to_space = strcmp(p->op, "DepthToSpace") == 0,
          crd = to_space && lt_attr_is(p->attrs, p->n_attrs, "mode", "CRD", "DCR");
-    const lathe_buffer *x = input(m, 0), *y = &m->call->out[0], *deep = to_space ? x : y, *wide = to_space ? y : x;
+    const lathe_buffer *x = input(m, 0), *y = &m->y, *deep = to_space ? x : y, *wide = to_space ? y : x;
     int64_t b = lt_attr_i(p->attrs, p->n_attrs, "blocksize", 1), xs[LATHE_MAX_RANK], ys[LATHE_MAX_RANK], square;
     if (x->rank != 4 || y->rank != 4 || b < 1 || !lt_extents_sane(4, x->dims) || !lt_extents_sane(4, y->dims) ||
         !strides_of_input(m, 0, xs) || !strides_of_output(m, 0, ys) || !lt_i64_mul(b, b, &square) ||
@@ -340,9 +344,10 @@ static size_t data_inputs(const lathe_problem *p)
     return strcmp(p->op, "Concat") == 0 ? p->n_root_in : 1;
 }
 
-static int fits_operand(const lathe_operand *o, lathe_dtype dtype, lathe_fit *fit)
+static int fits_operand(const lathe_operand *o, lathe_dtype dtype, bool sized, lathe_fit *fit)
 {
-    if (!o || o->rank < 0 || (o->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT))) {
+    uint32_t unplanned = LATHE_OPERAND_MANAGED | LATHE_OPERAND_ABSENT | (sized ? 0 : LATHE_OPERAND_BOUNDED);
+    if (!o || o->rank < 0 || (o->flags & unplanned)) {
         return lt_no(fit, "an operand without planned extents");
     }
     unsigned bits = lathe_dtype_bits(dtype);
@@ -402,7 +407,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     for (size_t i = 0; i < data_inputs(p); i++) {
         uint16_t n;
         const lathe_operand *o = lt_root_operand(p, i, &n);
-        if (!fits_operand(o, x->dtype, fit)) {
+        if (!fits_operand(o, x->dtype, false, fit)) {
             return 0;
         }
         if (order && (o->rank != rank || (o->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST)))) {
@@ -413,7 +418,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         }
     }
     for (size_t i = 0; i < p->n_out; i++) {
-        if (!fits_operand(&p->out[i], x->dtype, fit)) {
+        if (!fits_operand(&p->out[i], x->dtype, lt_move_sized(p->op), fit)) {
             return 0;
         }
         if (p->out[i].rank > 10 || (order && p->out[i].rank != rank)) {
@@ -441,13 +446,27 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
-    mover m = { .gang = gang, .call = call, .diag = diag, .size = lathe_dtype_bits(p->out[0].dtype) / 8 };
+    lathe_status (*move)(const mover *m) = NULL;
+    mover m = { .gang = gang, .call = call, .diag = diag, .size = lathe_dtype_bits(p->out[0].dtype) / 8, .y = call->out[0] };
     for (size_t i = 0; i < LT_COUNT(movements); i++) {
-        if (strcmp(p->op, movements[i].op) == 0) {
-            return movements[i].run(&m);
-        }
+        move = strcmp(p->op, movements[i].op) == 0 ? movements[i].run : move;
     }
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, p->op, NULL, "this is no movement of elements");
+    if (!move || m.y.rank > LATHE_MAX_RANK) {
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, p->op, NULL, "this is no movement of elements");
+    }
+    for (int i = 0; i < m.y.rank; i++) {
+        m.y_dims[i] = m.y.dims[i];
+    }
+    m.y.dims = m.y_dims;
+    if (p->out[0].flags & LATHE_OPERAND_BOUNDED) {
+        if (!lt_move_extents(call, m.y_dims)) {
+            return wrong(&m, "the inputs do not go together");
+        }
+        LT_TRY(lt_settle_check(call, 0, m.y.rank, m.y_dims, diag));
+    }
+    LT_TRY(move(&m));
+    lt_settle(gang, call, 0, m.y_dims);
+    return LATHE_OK;
 }
 
 LT_TACTICS(move_copies) = {
