@@ -82,6 +82,7 @@ static void transposes(void **state)
         one_transpose(seed);
     }
     tc_all_fitted("Transpose", "");
+    tc_must_take_rows("transpose.copy");
 }
 
 static void no_barrier(const lathe_gang *gang)
