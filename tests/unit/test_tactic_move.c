@@ -363,6 +363,9 @@ static void movements(void **state)
             one_movement(ops[i], seed);
         }
         tc_all_fitted(ops[i], "");
+        if (i != LT_COUNT(ops) - 1) { /* Gather */
+            tc_must_take_rows("move.copy");
+        }
     }
 }
 
