@@ -9,7 +9,7 @@
 #include "plan/plan_internal.h"
 #include <string.h>
 
-enum { MOST_NESTED = 32 };
+enum { MOST_NESTED = 60, MOST_JOINED = 1024 };
 #define NOTHING UINT32_MAX
 
 typedef struct reading { /* one operand of a unit */
@@ -219,7 +219,7 @@ static bool inner_agree(const chooser *c, uint32_t slot, int cut)
     return true;
 }
 
-static bool can_be_part(const chooser *c, uint32_t unit, uint32_t operand, int stored, int cut)
+static bool can_be_part(const chooser *c, uint32_t unit, uint32_t operand, int cut)
 {
     const lt_unit *u = &c->units[unit];
     uint32_t slot = u->in[operand], whole = u->out[0];
@@ -232,7 +232,6 @@ static bool can_be_part(const chooser *c, uint32_t unit, uint32_t operand, int s
             return false;
         }
     }
-    (void)stored;
     const lt_unit *maker = &c->units[c->maker[slot]];
     bool writes = is_host_step(maker) && maker->region == u->region &&
                   (cut == 0 || lt_fit_takes_rows(maker->fit, true, c->maker_out[slot], c->slots[slot].format.rank, cut));
@@ -257,9 +256,53 @@ static lathe_status join(chooser *c, uint32_t unit, int axis, int stored, int cu
     return LATHE_OK;
 }
 
+/* What a joined value is made of in the end, in order; false when that is more than `most`. */
+static bool flatten(const chooser *c, uint32_t slot, uint32_t *list, uint32_t most, uint32_t *n)
+{
+    const lt_unit *u = is_joined(c, slot) ? &c->units[c->maker[slot]] : NULL;
+    if (!u) {
+        list[*n] = slot;
+        return ++*n <= most;
+    }
+    for (uint32_t i = 0; i < u->n_in; i++) {
+        if (*n >= most || !flatten(c, u->in[i], list, most, n)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Concat of everything so far and one more, again and again: its first operands are all parts of one value already, which takes their place as one operand.
+ * *in is left alone when it is not so.
+ */
+static lathe_status shorten(chooser *c, const lt_unit *u, const uint32_t **in, uint32_t *n_in)
+{
+    uint32_t whole = u->in[0], list[MOST_JOINED + 1], n = 0;
+    if (u->n_in > MOST_JOINED || whole == LT_NO_SLOT) {
+        return LATHE_OK;
+    }
+    while (c->m->parts[whole].whole != LT_NO_SLOT && c->m->parts[whole].kind == LT_CUT_MADE) {
+        whole = c->m->parts[whole].whole;
+    }
+    if (whole == u->in[0] || !flatten(c, whole, list, u->n_in, &n) || memcmp(list, u->in, n * sizeof *list) != 0) {
+        return LATHE_OK;
+    }
+    uint32_t *shorter = LT_ARENA_ARRAY(c->m->arena, uint32_t, u->n_in - n + 1u);
+    if (!shorter) {
+        return LT_OOM(c->m->diag);
+    }
+    shorter[0] = whole;
+    memcpy(shorter + 1, u->in + n, (u->n_in - n) * sizeof *shorter);
+    *in = shorter;
+    *n_in = u->n_in - n + 1;
+    return LATHE_OK;
+}
+
 static lathe_status try_concat(chooser *c, uint32_t unit)
 {
-    const lt_unit *u = &c->units[unit];
+    lt_unit *u = &c->units[unit];
+    const lt_unit before = *u;
     if (!is_op(u, "Concat") || u->n_out != 1 || u->out[0] == LT_NO_SLOT || u->n_in < 1 || !is_result(c, u->out[0], u->region)) {
         return LATHE_OK;
     }
@@ -268,8 +311,10 @@ static lathe_status try_concat(chooser *c, uint32_t unit)
         return LATHE_OK;
     }
     cut_at(c, u->out[0], axis, &stored, &cut);
+    LT_TRY(shorten(c, &before, &u->in, &u->n_in));
     for (uint32_t i = 0; i < u->n_in; i++) {
-        if (!can_be_part(c, unit, i, stored, cut)) {
+        if (!can_be_part(c, unit, i, cut)) {
+            *u = before;
             return LATHE_OK;
         }
     }

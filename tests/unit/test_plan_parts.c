@@ -97,6 +97,19 @@ static void channels(void **state)
            "a of c +0 made axis 3 cut 3\nb of c +16 made axis 3 cut 3\nc of e +0 made axis 3 cut 3\nd of e +24 made axis 3 cut 3\n");
 }
 
+/* Everything so far and one more, again and again. */
+static void prefixes(void **state)
+{
+    (void)state;
+    expect("net (f32[N,8,9,7] x) => (f32[N,4,9,7] y)\n"
+           "<f32[8,8,3,3] k = rand(9), f32[8,8,3,3] v = rand(1), f32[8,16,3,3] w = rand(2), f32[8,24,3,3] u = rand(3), f32[4,32,1,1] t = rand(4)>\n"
+           "{\n a = Conv <pads = [1,1,1,1]> (x, k)\n b = Conv <pads = [1,1,1,1]> (a, v)\n [one] p = Concat <axis = 1> (a, b)\n"
+           " c = Conv <pads = [1,1,1,1]> (p, w)\n [two] q = Concat <axis = 1> (a, b, c)\n d = Conv <pads = [1,1,1,1]> (q, u)\n"
+           " [three] r = Concat <axis = 1> (a, b, c, d)\n y = Conv (r, t)\n}\n",
+           "a of p +0 made axis 3 cut 3\nb of p +8 made axis 3 cut 3\np of q +0 made axis 3 cut 3\nc of q +16 made axis 3 cut 3\n"
+           "q of r +0 made axis 3 cut 3\nd of r +24 made axis 3 cut 3\n");
+}
+
 static void dense_parts(void **state)
 {
     (void)state;
@@ -217,9 +230,10 @@ static void pool_or_turn(writer *w)
 static void concat(writer *w)
 {
     int n = w->next++, parts = 2 + draw(w, 3), sum = 0;
+    bool prefix = draw(w, 3) == 0; /* the same values from the start again, as far as they go */
     lt_buf_printf(&w->text, "  v%d = Concat <axis = %s> (", n, w->image ? "1" : "-1");
     for (int i = 0; i < parts; i++) {
-        int from = pick(w);
+        int from = prefix && i < w->n_pool ? i : pick(w);
         sum += w->pool[from].extent;
         lt_buf_printf(&w->text, "%sv%d", i ? ", " : "", w->pool[from].number);
     }
@@ -385,7 +399,7 @@ static void random_networks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(channels), cmocka_unit_test(dense_parts), cmocka_unit_test(seen), cmocka_unit_test(copies),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(channels), cmocka_unit_test(prefixes), cmocka_unit_test(dense_parts), cmocka_unit_test(seen), cmocka_unit_test(copies),
                                         cmocka_unit_test(random_networks) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
