@@ -87,8 +87,11 @@ static void put_variant(lt_buf *out, const lt_plan *plan, uint32_t number)
         } else {
             lt_buf_printf(out, "profile %u", p->profile);
         }
-        lt_buf_printf(out, "): %u steps, %u values, arena %llu bytes%s%s\n", p->n_steps, p->n_values,
-                      (unsigned long long)p->arena[LATHE_SPACE_HOST], p->async ? "" : ", waits on the host at ",
+        lt_buf_printf(out, "): %u steps, %u values, ", p->n_steps, p->n_values);
+        if (p->n_cuts > 0) {
+            lt_buf_printf(out, "%u of them parts of others, ", p->n_cuts);
+        }
+        lt_buf_printf(out, "arena %llu bytes%s%s\n", (unsigned long long)p->arena[LATHE_SPACE_HOST], p->async ? "" : ", waits on the host at ",
                       p->async ? "" : p->async_step);
     }
 }

@@ -59,7 +59,9 @@ typedef enum lathe_space {
  * How a logical tensor lies in memory. Logical shapes and axes never change. order[i] is the logical axis stored i-th, outermost first.
  * With block > 0 the axis block_axis is stored in two parts: its outer part ceil(d / block) at its place in `order`, and `block` lanes innermost.
  * pad_to > 1 rounds the extent of the last axis in `order` (unblocked formats) up to a multiple. Pad lanes hold 0 (or the zero point):
- * every writer fills them. Strided formats let the outermost stored axes keep a pitch larger than dense (views into a larger buffer).
+ * every writer fills them.
+ * strided = k > 0: the tensor is a part of a larger one. The first k stored axes, as if they were one, count rows that lie lathe_buffer.pitch bytes apart;
+ * the axes behind them are dense inside a row. Such formats have neither blocks nor pads, and 0 < k < rank.
  */
 typedef struct lathe_format {
     lathe_space space;
@@ -69,7 +71,7 @@ typedef struct lathe_format {
     int8_t block_axis; /* -1: none */
     int32_t block;     /* 0: none */
     int32_t pad_to;    /* 0 or 1: none */
-    int32_t strided;   /* 0 dense, 1 outer-strided */
+    int32_t strided;   /* 0: dense; else the number of stored axes that count rows */
 } lathe_format;
 
 /* Extents of one dimension over the range that a tactic must hold for. min == max for fixed ones. */

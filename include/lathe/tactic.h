@@ -33,7 +33,7 @@ typedef struct lathe_buffer {
     void *data;
     int rank;
     int64_t *dims;
-    int64_t pitch; /* bytes between consecutive entries of the outermost stored axis; 0: dense */
+    int64_t pitch; /* bytes from row to row where the operand's format is strided, a multiple of its element; 0: dense */
     void *handle;  /* managed operands: host value (internal); else NULL */
 } lathe_buffer;
 
@@ -61,6 +61,12 @@ typedef struct lathe_fit {
     uint16_t absorbed;         /* instructions of the epilogue that this tactic does, counted from the root; preset to all */
     double cost;               /* estimated nanoseconds at the opt shape on one thread; used when nothing is timed */
     uint32_t serial;           /* 1: only thread 0 works */
+    /*
+     * Bit i: input or output i may have rows that lie apart, cut before its last stored axis (format.strided == rank - 1), in any combination; the tactic then
+     * goes by the operand's pitch, touches nothing between the rows, and computes the same bits. An operand that the tactic wants packed has no bit. Preset 0.
+     */
+    uint64_t pitched_in, pitched_out;
+    uint32_t any_cut;          /* 1: the bits hold for a cut before any stored axis but the first */
 } lathe_fit;
 
 typedef struct lathe_tactic {

@@ -84,11 +84,15 @@ lathe_status lt_format_verify(const lathe_format *format, lathe_diag *diag)
         }
         seen |= 1u << axis;
     }
-    if (format->block < 0 || format->block > 4096 || format->pad_to < 0 || format->pad_to > 4096 || (unsigned)format->strided > 1 ||
+    if (format->block < 0 || format->block > 4096 || format->pad_to < 0 || format->pad_to > 4096 ||
         (lanes(format->block) > 1 && (format->block_axis < 0 || format->block_axis >= format->rank)) ||
         (lanes(format->block) > 1 && lanes(format->pad_to) > 1)) {
         return LT_FAIL(diag, LATHE_BAD_PLAN, NULL, advice, "format has block %d on axis %d and padding to %d", format->block, format->block_axis,
                        format->pad_to);
+    }
+    bool dense = lanes(format->block) == 1 && lanes(format->pad_to) == 1;
+    if (format->strided < 0 || (format->strided > 0 && (format->strided >= format->rank || !dense || lathe_dtype_bits(format->storage) < 8))) {
+        return LT_FAIL(diag, LATHE_BAD_PLAN, NULL, advice, "format has rows of %d axes of %d", format->strided, format->rank);
     }
     return LATHE_OK;
 }
@@ -121,15 +125,33 @@ bool lt_format_bytes(const lathe_format *format, int rank, const int64_t *dims, 
     return lt_dtype_bytes(format->storage, count, bytes);
 }
 
+void lt_format_rows(const lathe_format *format, const int64_t *dims, int64_t *rows, int64_t *elements)
+{
+    *rows = *elements = 1;
+    for (int i = 0; i < format->rank; i++) {
+        *(i < format->strided ? rows : elements) *= dims[format->order[i]];
+    }
+}
+
 int64_t lt_format_offset(const lathe_format *format, const int64_t *dims, const int64_t *coords)
 {
-    int64_t offset = 0;
+    return lt_format_offset_in(format, dims, 0, coords);
+}
+
+int64_t lt_format_offset_in(const lathe_format *format, const int64_t *dims, int64_t row, const int64_t *coords)
+{
+    int64_t offset = 0, before = 0;
     bool blocked = lanes(format->block) > 1;
     for (int i = 0; i < format->rank; i++) {
         int axis = format->order[i];
         int64_t c = coords[axis];
+        if (row > 0 && i > 0 && i == format->strided) {
+            before = offset * row;
+            offset = 0;
+        }
         offset = offset * stored_extent(format, dims, i) + (blocked && axis == format->block_axis ? c / format->block : c);
     }
+    offset += before;
     return blocked ? offset * format->block + coords[format->block_axis] % format->block : offset;
 }
 
@@ -149,7 +171,9 @@ void lt_format_print(const lathe_format *format, lathe_dtype dtype, lt_buf *out)
         if (lanes(format->pad_to) > 1) {
             lt_buf_printf(out, " pad(%d)", format->pad_to);
         }
-        lt_buf_puts(out, format->strided ? " strided" : "");
+        if (format->strided) {
+            lt_buf_printf(out, " strided(%d)", format->strided);
+        }
     }
     if (format->storage != dtype) {
         lt_buf_printf(out, ":%s", lt_dtype_get(format->storage)->name);
@@ -234,7 +258,12 @@ static bool read_layout(const char **cursor, const char *end, int rank, lathe_fo
         }
         f->pad_to = (int32_t)list[0];
     }
-    f->strided = take(cursor, end, " strided");
+    if (take(cursor, end, " strided")) {
+        if (!take_list(cursor, end, list, 1, &count) || count != 1 || list[0] < 1 || list[0] >= rank) {
+            return false;
+        }
+        f->strided = (int32_t)list[0];
+    }
     return true;
 }
 

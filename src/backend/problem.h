@@ -23,11 +23,15 @@ lathe_format lt_format_permuted(lathe_dtype dtype, const int8_t *order, int rank
 bool lt_format_same(const lathe_format *a, const lathe_format *b);
 bool lt_format_is_plain(const lathe_format *format); /* whatever the space */
 lathe_status lt_format_verify(const lathe_format *format, lathe_diag *diag);
-/* Bytes of a tensor of these extents, pads included; false on overflow. */
+/* Bytes of a tensor of these extents, pads included, what lies between rows left out; false on overflow. */
 bool lt_format_bytes(const lathe_format *format, int rank, const int64_t *dims, size_t *bytes);
-/* Offset in elements of a coordinate (dense formats; bytes for sub-byte types are not supported: they are always plain). */
+/* Offset in elements of a coordinate (bytes for sub-byte types are not supported: they are always plain). Dense, whatever format->strided says. */
 int64_t lt_format_offset(const lathe_format *format, const int64_t *dims, const int64_t *coords);
-/* "plain", "order(0,2,3,1)", "order(0,1,2,3) block(1,16)", "... pad(8)", "... strided", with "@twin" when not on the host and ":u8" when the storage differs. */
+/* The same where rows of a strided format lie `row` elements apart. 0: dense. */
+int64_t lt_format_offset_in(const lathe_format *format, const int64_t *dims, int64_t row, const int64_t *coords);
+/* Rows of a strided format, and the elements of one. */
+void lt_format_rows(const lathe_format *format, const int64_t *dims, int64_t *rows, int64_t *elements);
+/* "plain", "order(0,2,3,1)", "order(0,1,2,3) block(1,16)", "... pad(8)", "... strided(3)", with "@twin" when not on the host and ":u8" when the storage differs. */
 void lt_format_print(const lathe_format *format, lathe_dtype dtype, lt_buf *out);
 lathe_status lt_format_parse(const char **cursor, const char *end, lathe_dtype dtype, int rank, lathe_format *out, lathe_diag *diag);
 

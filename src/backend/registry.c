@@ -125,6 +125,31 @@ static bool preset(const lathe_tactic *tactic, const lathe_problem *problem, lt_
     return true;
 }
 
+bool lt_fit_takes_rows(const lathe_fit *fit, bool output, size_t operand, int rank, int cut)
+{
+    uint64_t mask = output ? fit->pitched_out : fit->pitched_in;
+    bool packed = !output && fit->pack[operand];
+    return operand < 64 && (mask >> operand & 1) && !packed && (cut == rank - 1 || (fit->any_cut && cut > 0 && cut < rank));
+}
+
+/* Operands whose rows lie apart already, as in a plan that is loaded: the format is the dense one's but for that. */
+static bool take_rows(const lathe_problem *p, lathe_fit *fit)
+{
+    for (size_t i = 0; i < p->n_in + p->n_out; i++) {
+        bool output = i >= p->n_in;
+        size_t k = output ? i - p->n_in : i;
+        const lathe_operand *o = output ? &p->out[k] : &p->in[k];
+        if ((o->flags & LATHE_OPERAND_ABSENT) || o->format.strided == 0) {
+            continue;
+        }
+        if (!lt_fit_takes_rows(fit, output, k, o->rank, o->format.strided)) {
+            return lt_no(fit, "rows of %s %zu lie apart", output ? "output" : "input", k);
+        }
+        (output ? fit->out : fit->in)[k].strided = o->format.strided;
+    }
+    return true;
+}
+
 bool lt_tactic_ask(const lathe_tactic *tactic, uint32_t config, const lathe_problem *problem, uint64_t features, lt_arena *arena, lathe_fit *fit)
 {
     if (!preset(tactic, problem, arena, fit)) {
@@ -142,7 +167,7 @@ bool lt_tactic_ask(const lathe_tactic *tactic, uint32_t config, const lathe_prob
     if (config >= tactic->configs) {
         return lt_no(fit, "no configuration %u", config);
     }
-    return tactic->fits(problem, config, fit) != 0;
+    return tactic->fits(problem, config, fit) != 0 && take_rows(problem, fit);
 }
 
 bool lt_pack_bytes(const char *name, const lathe_tensor *source, const int64_t param[4], size_t *bytes)

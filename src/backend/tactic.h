@@ -32,6 +32,13 @@ const lathe_pack *lt_pack_at(size_t index);
  * fit's arrays (n_in, n_out entries) come from the arena and are preset. false: fit->why says why; fit->in is NULL when memory ran out.
  */
 bool lt_tactic_ask(const lathe_tactic *tactic, uint32_t config, const lathe_problem *problem, uint64_t features, lt_arena *arena, lathe_fit *fit);
+/* May the operand's rows lie apart, cut behind `cut` stored axes of `rank`? */
+bool lt_fit_takes_rows(const lathe_fit *fit, bool output, size_t operand, int rank, int cut);
+/* Elements from row to row of an operand of one row length; size: bytes of an element. */
+static inline int64_t lt_row_step(const lathe_buffer *b, int64_t elements, size_t size)
+{
+    return b->pitch > 0 ? b->pitch / (int64_t)size : elements;
+}
 /* Writes a formatted reason and returns 0, for use as `return lt_no(fit, "...")` in fits functions. */
 int lt_no(lathe_fit *fit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

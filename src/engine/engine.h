@@ -56,7 +56,7 @@ typedef enum lt_storage {
     LT_STORE_INPUT,   /* network input number `index`; the caller's memory when it is host and plain */
     LT_STORE_OUTPUT,  /* network output number `index` */
     LT_STORE_BLOB,    /* weights */
-    LT_STORE_ALIAS,   /* the storage of value `index` (a view; same bytes, other dims, or branch/loop results) */
+    LT_STORE_ALIAS,   /* the storage of value `index` (a view; same bytes, other dims, or branch/loop results; a part when a cut says so) */
     LT_STORE_MANAGED  /* host handle on the context's heap */
 } lt_storage;
 
@@ -73,6 +73,19 @@ typedef struct lt_plan_value {
     uint32_t first, last;  /* live range in instruction numbers (happens-before order), for planning new shapes */
     uint32_t bound[LATHE_MAX_RANK]; /* bounded: expression numbers of the upper extents; otherwise equal to dims */
 } lt_plan_value;
+
+/* Value `value`, an alias, is the part of the value that it shows which begins at `start` along one stored axis. */
+typedef enum lt_cut_kind {
+    LT_CUT_MADE = 1, /* steps write the parts; all of them together are the whole, which nothing else writes. They stand side by side, in order */
+    LT_CUT_SEEN = 2  /* the whole is written, the part read */
+} lt_cut_kind;
+
+typedef struct lt_plan_cut {
+    uint32_t value;
+    uint8_t kind;
+    uint8_t axis;   /* place in the order of the format. Parts whose formats are dense have extents of 1 on all axes before it */
+    uint32_t start; /* expression number */
+} lt_plan_cut;
 
 /* ---- Steps and instructions ---- */
 
@@ -139,6 +152,8 @@ typedef struct lt_plan_program {
     uint32_t bind_exprs;             /* the first so many depend on input extents alone: evaluated at bind */
     const lt_plan_value *values;
     uint32_t n_values;
+    const lt_plan_cut *cuts;
+    uint32_t n_cuts;
     const lt_plan_step *steps;
     uint32_t n_steps;
     const lt_plan_instr *instrs;

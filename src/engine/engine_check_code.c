@@ -13,6 +13,8 @@ typedef struct walk {
     uint32_t number;
     bool *defined;  /* by an instruction on the path so far */
     bool *marked;   /* for joining branches */
+    uint32_t *made_of, *missing; /* parts that make a value up; those that are not there yet */
+    uint32_t *cut;  /* of each value: number + 1 of its cut, 0 when it is no part */
     uint32_t *log;  /* values defined on the path so far, in order */
     uint32_t n_log;
     bool *step_used, *loop_used, *recorded;
@@ -60,26 +62,51 @@ static bool writable(const walk *w, uint32_t value)
     return v && (v->storage == LT_STORE_ARENA || v->storage == LT_STORE_OUTPUT || v->storage == LT_STORE_MANAGED);
 }
 
-/* Inputs and weights are there from the beginning; a view is there when what it shows is. */
+static lt_cut_kind cut_of(const walk *w, uint32_t value)
+{
+    return w->cut[value] ? (lt_cut_kind)w->p->cuts[w->cut[value] - 1].kind : (lt_cut_kind)0;
+}
+
+/* Written, or made of parts that all are. */
+static bool is_whole(const walk *w, uint32_t value)
+{
+    return w->defined[value] || (w->made_of[value] > 0 && w->missing[value] == 0);
+}
+
+/* Inputs and weights are there from the beginning; a view is there when what it shows is, a part that is written by itself when that has happened. */
 static bool is_there(const walk *w, uint32_t value)
 {
     for (const lt_plan_value *v = value_of(w, value); v; value = v->index, v = &w->p->values[value]) {
-        if (w->defined[value] || v->storage == LT_STORE_INPUT || v->storage == LT_STORE_BLOB) {
+        if (is_whole(w, value) || v->storage == LT_STORE_INPUT || v->storage == LT_STORE_BLOB) {
             return true;
         }
-        if (v->storage != LT_STORE_ALIAS) {
+        if (v->storage != LT_STORE_ALIAS || cut_of(w, value) == LT_CUT_MADE) {
             return false;
         }
     }
     return false;
 }
 
+/* A value is there from now on, or is no longer; with it what it completes, or did. */
+static void set_defined(walk *w, uint32_t value, bool defined)
+{
+    w->defined[value] = defined;
+    while (cut_of(w, value) == LT_CUT_MADE) {
+        value = w->p->values[value].index;
+        bool before = w->missing[value] == 0;
+        w->missing[value] += defined ? (uint32_t)-1 : 1;
+        if (before == (w->missing[value] == 0)) {
+            return;
+        }
+    }
+}
+
 static lathe_status define(walk *w, uint32_t at, uint32_t value)
 {
-    if (!writable(w, value) || w->defined[value]) {
-        return refuse(w, at, "writes to a value that is constant or written already");
+    if (!writable(w, value) || w->defined[value] || w->made_of[value] > 0 || cut_of(w, value) == LT_CUT_SEEN) {
+        return refuse(w, at, "writes to a value that is constant, written already or written in parts");
     }
-    w->defined[value] = true;
+    set_defined(w, value, true);
     w->log[w->n_log++] = value;
     return LATHE_OK;
 }
@@ -87,7 +114,7 @@ static lathe_status define(walk *w, uint32_t at, uint32_t value)
 static void forget(walk *w, uint32_t n_log)
 {
     while (w->n_log > n_log) {
-        w->defined[w->log[--w->n_log]] = false;
+        set_defined(w, w->log[--w->n_log], false);
     }
 }
 
@@ -117,7 +144,7 @@ static lathe_status check_step(walk *w, uint32_t at, uint32_t number)
 static bool copy_fits(const walk *w, uint32_t lane, uint32_t from, uint32_t to)
 {
     const lt_plan_value *a = value_of(w, from), *b = value_of(w, to);
-    if (!a || !b || is_packed(w, a) || !writable(w, to)) {
+    if (!a || !b || is_packed(w, a) || !writable(w, to) || a->format.strided || b->format.strided) {
         return false;
     }
     lathe_space sa = a->format.space, sb = b->format.space, device = sa == LATHE_SPACE_HOST ? sb : sa;
@@ -176,9 +203,10 @@ static lathe_status check_if(walk *w, uint32_t at, const lt_plan_instr *i, uint3
     }
     uint32_t keep = mark;
     for (uint32_t k = mark; k < w->n_log; k++) {
-        w->defined[w->log[k]] = w->marked[w->log[k]];
         if (w->marked[w->log[k]]) {
             w->log[keep++] = w->log[k];
+        } else {
+            set_defined(w, w->log[k], false);
         }
     }
     w->n_log = keep;
@@ -385,8 +413,17 @@ lathe_status lt_check_code(const lt_plan *plan, uint32_t number, lt_arena *scrat
     w.step_used = LT_ARENA_ARRAY(scratch, bool, (size_t)p->n_steps + 1);
     w.loop_used = LT_ARENA_ARRAY(scratch, bool, (size_t)p->n_loops + 1);
     w.recorded = LT_ARENA_ARRAY(scratch, bool, (size_t)p->n_events + 1);
-    if (!w.defined || !w.marked || !w.log || !w.step_used || !w.loop_used || !w.recorded) {
+    w.made_of = LT_ARENA_ARRAY(scratch, uint32_t, (size_t)p->n_values + 1);
+    w.missing = LT_ARENA_ARRAY(scratch, uint32_t, (size_t)p->n_values + 1);
+    w.cut = LT_ARENA_ARRAY(scratch, uint32_t, (size_t)p->n_values + 1);
+    if (!w.defined || !w.marked || !w.log || !w.step_used || !w.loop_used || !w.recorded || !w.made_of || !w.missing || !w.cut) {
         return LT_OOM(diag);
+    }
+    for (uint32_t i = 0; i < p->n_cuts; i++) {
+        const lt_plan_cut *c = &p->cuts[i];
+        w.cut[c->value] = i + 1;
+        w.made_of[p->values[c->value].index] += c->kind == LT_CUT_MADE;
+        w.missing[p->values[c->value].index] = w.made_of[p->values[c->value].index];
     }
     LT_TRY(check_tables(&w));
     LT_TRY(begin(&w));

@@ -231,7 +231,7 @@ static lathe_status check_io_values(const lt_plan *plan, const lt_plan_program *
     }
     for (uint32_t i = 0; i < p->n_outputs; i++) {
         const lt_plan_value *v = &p->values[p->outputs[i]];
-        if (v->cls != plan->outputs[i].cls || (v->cls == LT_TENSOR && v->dtype != plan->outputs[i].dtype) || is_packed(plan, v)) {
+        if (v->cls != plan->outputs[i].cls || (v->cls == LT_TENSOR && v->dtype != plan->outputs[i].dtype) || is_packed(plan, v) || v->format.strided) {
             return LT_DAMAGED(diag, "output %u of program %u is of another type", i, number);
         }
     }
@@ -272,6 +272,7 @@ lathe_status lt_check_program(const lt_plan *plan, uint32_t number, lt_arena *sc
     LT_TRY(check_io_numbers(plan, p, number, diag));
     LT_TRY(check_exprs(plan, p, number, diag));
     LT_TRY(check_values(plan, p, number, diag));
+    LT_TRY(lt_check_cuts(p, number, scratch, diag));
     LT_TRY(check_io_values(plan, p, number, diag));
     LT_TRY(check_output_storage(p, number, scratch, diag));
     LT_TRY(check_ranges(p, number, diag));

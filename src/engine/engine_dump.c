@@ -120,7 +120,9 @@ static void put_format(lt_buf *out, const lathe_format *f, lathe_dtype dtype)
     if (f->pad_to > 1) {
         lt_buf_printf(out, " pad(%d)", f->pad_to);
     }
-    lt_buf_puts(out, f->strided ? " strided" : "");
+    if (f->strided) {
+        lt_buf_printf(out, " strided(%d)", f->strided);
+    }
     if (f->storage != dtype) {
         lt_buf_printf(out, ":%s", lt_dtype_get(f->storage)->name);
     }
@@ -151,6 +153,11 @@ static void put_value(lt_buf *out, const lt_plan_program *p, uint32_t number)
         lt_buf_printf(out, " live %u..%u", v->first, v->last);
     } else if (v->storage != LT_STORE_MANAGED) {
         lt_buf_printf(out, " %u", v->index);
+    }
+    for (uint32_t i = 0; i < p->n_cuts; i++) {
+        if (p->cuts[i].value == number) {
+            lt_buf_printf(out, " %s at e%u along stored axis %u", p->cuts[i].kind == LT_CUT_MADE ? "written" : "read", p->cuts[i].start, p->cuts[i].axis);
+        }
     }
     lt_buf_putc(out, '\n');
 }

@@ -88,6 +88,7 @@ const uint32_t *lt_codec_list(lt_codec *c, const uint32_t *items, uint32_t *n);
 typedef struct lt_section_kind {
     const char *tag;
     bool per_program;
+    bool optional; /* may be missing, which means that its tables are empty; it is then not written */
     void (*code)(lt_codec *c, lt_plan *plan, lt_plan_program *program);
 } lt_section_kind;
 /* In the order of the file; ends with a NULL tag. STRS, CHNK and WGHT are written and read by themselves. META comes first and counts the programs. */
@@ -103,6 +104,8 @@ bool lt_blob_start(uint64_t end, uint64_t *start);
 lathe_status lt_check_plan(const lt_plan *plan, lathe_diag *diag);
 lathe_status lt_check_blobs(const lt_plan *plan, lathe_diag *diag);
 lathe_status lt_check_program(const lt_plan *plan, uint32_t number, lt_arena *scratch, lathe_diag *diag);
+/* The table of cuts, which come after the values; engine_check_cuts.c. */
+lathe_status lt_check_cuts(const lt_plan_program *p, uint32_t number, lt_arena *scratch, lathe_diag *diag);
 lathe_status lt_check_code(const lt_plan *plan, uint32_t number, lt_arena *scratch, lathe_diag *diag);
 
 /* One refusal. where: what is wrong with the file, in words. */

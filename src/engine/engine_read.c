@@ -78,13 +78,15 @@ static lathe_status check_digests(const reader *r, uint32_t flags)
 
 /* ---- Sections ---- */
 
-static bool known_section(const lt_entry *e, uint32_t n_programs)
+static bool known_section(const lt_entry *e, uint32_t n_programs, bool *optional)
 {
+    *optional = false;
     if (strcmp(e->tag, "STRS") == 0 || strcmp(e->tag, "CHNK") == 0 || strcmp(e->tag, "WGHT") == 0) {
         return e->program == LT_PLAN_NONE;
     }
     for (const lt_section_kind *k = lt_section_kinds; k->tag; k++) {
         if (strcmp(e->tag, k->tag) == 0) {
+            *optional = k->optional;
             return k->per_program ? e->program < n_programs : e->program == LT_PLAN_NONE;
         }
     }
@@ -96,16 +98,19 @@ static lathe_status check_sections(const reader *r)
 {
     uint32_t known = 0, wanted = 3;
     for (const lt_section_kind *k = lt_section_kinds; k->tag; k++) {
-        wanted += k->per_program ? r->plan->n_programs : 1;
+        wanted += k->optional ? 0 : k->per_program ? r->plan->n_programs : 1;
     }
     for (uint32_t i = 0; i < lt_container_sections(r->data); i++) {
-        lt_entry e = lt_container_entry(r->data, i);
-        bool mine = known_section(&e, r->plan->n_programs);
+        lt_entry e = lt_container_entry(r->data, i), first;
+        bool optional, mine = known_section(&e, r->plan->n_programs, &optional);
         if ((mine && e.version != 1) || (!mine && (e.flags & LT_SECTION_CRITICAL)) || (e.flags & ~LT_SECTION_CRITICAL)) {
             return LT_FAIL(r->diag, LATHE_BAD_PLAN, "plan", "build the plan with this version of Lathe", "section %u ('%s' version %u) is of a kind that this build cannot read",
                            i, lt_is_identifier(e.tag) ? e.tag : "?", e.version);
         }
-        known += mine;
+        if (optional && (!lt_container_find(r->data, e.tag, e.program, &first) || first.offset != e.offset)) {
+            return LT_DAMAGED(r->diag, "section %s is there twice", e.tag);
+        }
+        known += mine && !optional;
     }
     return known == wanted ? LATHE_OK : LT_DAMAGED(r->diag, "%u of the sections that a plan has are there, not %u", known, wanted);
 }
@@ -114,7 +119,7 @@ static lathe_status read_section(reader *r, const lt_section_kind *kind, uint32_
 {
     lt_entry e;
     if (!lt_container_find(r->data, kind->tag, program, &e)) {
-        return LT_DAMAGED(r->diag, "section %s is missing", kind->tag);
+        return kind->optional ? LATHE_OK : LT_DAMAGED(r->diag, "section %s is missing", kind->tag);
     }
     lt_codec c = {.at = r->data + e.offset,
                   .end = r->data + e.offset + e.size,

@@ -419,22 +419,38 @@ static void offset_section(lt_codec *c, lt_plan *plan, lt_plan_program *p)
     }
 }
 
+static void cut_record(lt_codec *c, void *record)
+{
+    lt_plan_cut *cut = record;
+    lt_codec_u32(c, &cut->value);
+    lt_codec_u8(c, &cut->kind);
+    lt_codec_u8(c, &cut->axis);
+    lt_codec_u32(c, &cut->start);
+}
+
+static void cut_section(lt_codec *c, lt_plan *plan, lt_plan_program *p)
+{
+    (void)plan;
+    p->cuts = lt_codec_table(c, p->cuts, &p->n_cuts, sizeof *p->cuts, 10, cut_record);
+}
+
 const lt_section_kind lt_section_kinds[] = {
-    {"META", false, meta_section},
-    {"IO  ", false, io_section},
-    {"PROF", false, profile_section},
-    {"BLOB", false, blob_section},
-    {"INIT", false, init_section},
-    {"ASSU", false, assumption_section},
-    {"VARI", false, variant_section},
-    {"ORIG", false, origin_section},
-    {"REFU", false, refusal_section},
-    {"PROG", true, program_section},
-    {"EXPR", true, expr_section},
-    {"VALU", true, value_section},
-    {"STEP", true, step_section},
-    {"INST", true, instr_section},
-    {"LOOP", true, loop_section},
-    {"OFFS", true, offset_section},
-    {NULL, false, NULL},
+    {"META", false, false, meta_section},
+    {"IO  ", false, false, io_section},
+    {"PROF", false, false, profile_section},
+    {"BLOB", false, false, blob_section},
+    {"INIT", false, false, init_section},
+    {"ASSU", false, false, assumption_section},
+    {"VARI", false, false, variant_section},
+    {"ORIG", false, false, origin_section},
+    {"REFU", false, false, refusal_section},
+    {"PROG", true, false, program_section},
+    {"EXPR", true, false, expr_section},
+    {"VALU", true, false, value_section},
+    {"STEP", true, false, step_section},
+    {"INST", true, false, instr_section},
+    {"LOOP", true, false, loop_section},
+    {"OFFS", true, false, offset_section},
+    {"PART", true, true, cut_section},
+    {NULL, false, false, NULL},
 };

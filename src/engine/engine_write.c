@@ -40,6 +40,10 @@ static lathe_status add_section(writer *w, const lt_section_kind *kind, uint32_t
     kind->code(&c, &plan, &program);
     LT_TRY(c.status);
     w->entries[w->n - 1].size = part->length;
+    if (kind->optional && part->length == sizeof(uint32_t) && lt_all_zero((const unsigned char *)part->data, part->length)) {
+        lt_buf_clear(part); /* an empty table */
+        w->n--;
+    }
     return part->failed || w->text.failed ? LT_OOM(w->diag) : LATHE_OK;
 }
 

@@ -88,7 +88,8 @@ static lathe_status write_operands(lt_maker *m, const lt_unit *u, const uint32_t
         if (u->out[i] == LT_NO_SLOT) {
             continue;
         }
-        uint32_t over = u->fit && !is_output(m, u->out[i]) ? in_place_of(m, u, in, i, lane) : LT_PLAN_NONE;
+        bool part = m->parts && m->parts[u->out[i]].whole != LT_NO_SLOT; /* it has its place */
+        uint32_t over = u->fit && !part && !is_output(m, u->out[i]) ? in_place_of(m, u, in, i, lane) : LT_PLAN_NONE;
         for (uint32_t k = 0; k < i && over != LT_PLAN_NONE; k++) { /* one output takes it */
             over = out[k] != LT_PLAN_NONE && m->info[out[k]].root == m->info[over].root ? LT_PLAN_NONE : over;
         }
@@ -256,6 +257,17 @@ static lathe_status emit_view(lt_maker *m, const lt_unit *u)
     return u->out[0] == LT_NO_SLOT ? LATHE_OK : lt_view_make(m, u->out[0], of);
 }
 
+/* Parts in the place of a step. What it reads besides the whole says how to cut, which is done. */
+static lathe_status emit_spared(lt_maker *m, const lt_unit *u, lt_cut_kind kind)
+{
+    for (uint32_t i = 0, of; i < (kind == LT_CUT_MADE ? u->n_in : 1); i++) {
+        LT_TRY(lt_slot_get(m, u->in[i], &of));
+        lt_value_info *root = &m->info[m->info[of].root];
+        root->left -= root->left > 0;
+    }
+    return lt_part_emit(m, u, kind);
+}
+
 static lathe_status emit_control(lt_maker *m, const lt_unit *u)
 {
     const lt_node *node = lt_node_get(m->graph, u->nodes[0]);
@@ -279,6 +291,10 @@ lathe_status lt_emit_region(lt_maker *m, lt_region_id region)
             continue;
         }
         m->step_name = u->name;
+        if (m->spared && m->spared[i]) {
+            LT_TRY(emit_spared(m, u, (lt_cut_kind)m->spared[i]));
+            continue;
+        }
         switch (u->kind) {
         case LT_UNIT_STEP:
             status = emit_step(m, u);
@@ -430,6 +446,7 @@ lathe_status lt_make_program(lt_planner *p, uint32_t part, lt_plan_program *out)
     }
     LT_TRY(lt_lane_named(&m, LATHE_SPACE_HOST, 0, &cpu));
     LT_TRY(narrow(&m));
+    LT_TRY(lt_parts_choose(&m));
     LT_TRY(lt_count_reads(&m));
     LT_TRY(lt_input_values(&m));
     LT_TRY(lt_emit_region(&m, LT_MAIN));

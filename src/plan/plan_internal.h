@@ -112,6 +112,14 @@ typedef struct lt_keep_edge { /* managed value `holder` may point into the stora
     uint32_t holder, held;
 } lt_keep_edge;
 
+/* A slot that is a part of another (plan_parts.c). */
+typedef struct lt_part_slot {
+    uint32_t whole; /* slot; LT_NO_SLOT: no part */
+    lt_cut_kind kind;
+    uint8_t axis;   /* place in the order of the format */
+    lt_dim start;
+} lt_part_slot;
+
 typedef struct lt_maker {
     lt_planner *planner;
     const lt_plan_part *part; /* NULL: the init function */
@@ -134,6 +142,10 @@ typedef struct lt_maker {
     lt_numbering slot_value;  /* slot of the choice -> value */
     lt_numbering host_value;  /* graph value -> its managed or body-input value */
     lt_numbering blob_value;  /* stored blob -> value */
+    lt_part_slot *parts;      /* per slot; NULL: there are none */
+    uint8_t *spared;          /* per unit: lt_cut_kind of the parts that take the place of its step, or 0 */
+    lt_plan_cut *cuts;
+    size_t n_cuts, cap_cuts;
     uint32_t *slot_reads;     /* reads of each slot, region outputs included */
     uint32_t *outputs_taken;  /* per network output: value that is its memory, or LT_PLAN_NONE */
     lt_keep_edge *edges;
@@ -193,6 +205,11 @@ lt_keep lt_keep_of(const lt_maker *m, const lt_value *v);
 lathe_status lt_temp_like(lt_maker *m, uint32_t value, uint32_t *out); /* another value of the same type and storage class */
 lathe_status lt_count_reads(lt_maker *m);
 lathe_status lt_hold(lt_maker *m, uint32_t holder, uint32_t held); /* managed holder may share the elements of held */
+
+/* plan_parts.c: which slots are parts of others, before anything is emitted; replaces the choice by a copy with the formats that follow. */
+lathe_status lt_parts_choose(lt_maker *m);
+lathe_status lt_part_define(lt_maker *m, uint32_t slot, uint32_t *out); /* the value of such a slot */
+lathe_status lt_part_emit(lt_maker *m, const lt_unit *u, lt_cut_kind kind); /* in the place of a spared unit */
 
 /* plan_lane.c */
 lathe_status lt_lane_named(lt_maker *m, lathe_space space, int32_t queue, uint32_t *out);

@@ -188,6 +188,8 @@ lathe_status lt_program_finish(lt_maker *m, lt_plan_program *out)
     note_scratch(m, out);
     out->values = m->values;
     out->n_values = (uint32_t)m->n_values;
+    out->cuts = m->cuts;
+    out->n_cuts = (uint32_t)m->n_cuts;
     out->steps = m->steps;
     out->n_steps = (uint32_t)m->n_steps;
     out->instrs = m->instrs;

@@ -206,6 +206,9 @@ static lathe_status define(lt_maker *m, const lt_value *v, const lathe_format *f
 lathe_status lt_slot_define(lt_maker *m, uint32_t slot, uint32_t *out)
 {
     const lt_slot *s = &m->choice->slots[slot];
+    if (m->parts && m->parts[slot].whole != LT_NO_SLOT) {
+        return lt_part_define(m, slot, out);
+    }
     LT_TRY(define(m, lt_value_get(m->graph, s->value), &s->format, out));
     m->info[*out].left += m->slot_reads[slot];
     return lt_numbering_put(&m->slot_value, m->arena, slot, *out, m->diag);

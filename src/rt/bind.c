@@ -79,7 +79,8 @@ lathe_status lt_set_extents(lt_state *state, uint32_t value, lathe_diag *diag)
     if (!lt_format_bytes(&v->format, v->rank, cell->dims, &bytes)) {
         return LT_FAIL(diag, LATHE_OVERFLOW, v->name, "give inputs of smaller shapes", "the size of '%s' overflows", v->name);
     }
-    cell->bytes = bytes;
+    cell->bytes = cell->span = bytes;
+    cell->pitch = 0;
     return LATHE_OK;
 }
 
@@ -215,6 +216,72 @@ static lathe_status place_in_arena(lt_state *s, uint32_t number, lathe_diag *dia
     return LATHE_OK;
 }
 
+static int64_t stored(const lt_plan_value *v, const lt_cell *cell, int i)
+{
+    return cell->dims[v->format.order[i]];
+}
+
+/* A part lies inside its whole: on the axis of the cut, in all other extents, and where it is dense, in one piece. */
+static bool part_fits(const lt_plan_value *v, const lt_cell *cell, const lt_cell *whole, uint8_t axis, int64_t start)
+{
+    int64_t end;
+    bool good = start >= 0 && lt_i64_add(start, stored(v, cell, axis), &end) && end <= stored(v, whole, axis);
+    for (int i = 0; good && i < v->rank; i++) {
+        good = i == axis || (stored(v, cell, i) == stored(v, whole, i) && (i > axis || v->format.strided || stored(v, cell, i) <= 1));
+    }
+    return good;
+}
+
+static lathe_status place_part(lt_state *s, uint32_t number, const lt_plan_cut *cut, lathe_diag *diag)
+{
+    const lt_plan_value *v = &s->program->plan->values[number];
+    lt_cell *cell = &s->cells[number];
+    const lt_cell *whole = &s->cells[v->index];
+    int64_t start = s->exprs[cut->start], rows, elements, step = (int64_t)lathe_dtype_bits(v->format.storage) / 8; /* no product overflows: the whole has a size */
+    if (!part_fits(v, cell, whole, cut->axis, start)) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give inputs of other shapes", "'%s' is no part of '%s', from %lld on", v->name,
+                       s->program->plan->values[v->index].name, (long long)start);
+    }
+    cell->data = whole->data;
+    cell->span = 0;
+    cell->pitch = 0;
+    if (cell->bytes == 0) {
+        return LATHE_OK;
+    }
+    for (int i = cut->axis + 1; i < v->rank; i++) {
+        step *= stored(v, whole, i);
+    }
+    cell->data = (char *)whole->data + start * step;
+    cell->span = cell->bytes;
+    if (v->format.strided > 0) {
+        cell->pitch = whole->pitch > 0 ? whole->pitch : stored(v, whole, cut->axis) * step;
+        lt_format_rows(&v->format, cell->dims, &rows, &elements);
+        cell->span = (uint64_t)((rows - 1) * cell->pitch + stored(v, cell, cut->axis) * step);
+    }
+    return LATHE_OK;
+}
+
+/* Parts that are written one by one leave nothing of their whole out, and do not meet. */
+static lathe_status check_parts(const lt_state *s, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    for (uint32_t i = 0, next; i < p->n_cuts; i = next) {
+        const lt_plan_value *v = &p->values[p->cuts[i].value];
+        int64_t at = 0;
+        bool good = true;
+        for (next = i; next < p->n_cuts && p->cuts[next].kind == LT_CUT_MADE && p->values[p->cuts[next].value].index == v->index; next++) {
+            good = good && s->exprs[p->cuts[next].start] == at;
+            at += good ? stored(v, &s->cells[p->cuts[next].value], p->cuts[next].axis) : 0;
+        }
+        if (next == i) { /* parts that are only read may be any */
+            next++;
+        } else if (!good || at != stored(v, &s->cells[v->index], p->cuts[i].axis)) {
+            return LT_FAIL(diag, LATHE_BAD_PLAN, p->values[v->index].name, "build the plan again", "'%s' is not the sum of its parts", p->values[v->index].name);
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag)
 {
     const lt_plan_value *v = &state->program->plan->values[value];
@@ -234,6 +301,10 @@ lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t va
     case LT_STORE_ALIAS: {
         const lt_cell *to = &state->cells[v->index];
         const lt_plan_value *from = &state->program->plan->values[v->index];
+        uint32_t cut = state->program->cut_of[value];
+        if (cut) {
+            return place_part(state, value, &state->program->plan->cuts[cut - 1], diag);
+        }
         bool exact = !v->bounded && !from->bounded; /* the same elements under other extents: a shape input may say otherwise */
         if (cell->bytes > to->bytes || (exact && cell->bytes != to->bytes)) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give inputs of other shapes", "'%s' needs %llu bytes, '%s' that it is made of has %llu", v->name,
@@ -336,10 +407,23 @@ static lathe_status check_range(const lt_plan_value *v, const lt_cell *cell, con
     return LATHE_OK;
 }
 
+/* Bytes of a row of a part. */
+static uint64_t row_bytes(const lt_cell *c)
+{
+    return c->span - (c->span - 1) / (uint64_t)c->pitch * (uint64_t)c->pitch;
+}
+
 static bool overlap(const lt_cell *a, const lt_cell *b)
 {
     uintptr_t x = (uintptr_t)a->data, y = (uintptr_t)b->data;
-    return a->bytes > 0 && b->bytes > 0 && x < y + b->bytes && y < x + a->bytes;
+    if (a->span == 0 || b->span == 0 || x >= y + b->span || y >= x + a->span) {
+        return false;
+    }
+    if (a->pitch == 0 || a->pitch != b->pitch) {
+        return true;
+    }
+    uint64_t pitch = (uint64_t)a->pitch, apart = y >= x ? (y - x) % pitch : (pitch - (x - y) % pitch) % pitch; /* columns of the same rows */
+    return apart < row_bytes(a) || apart + row_bytes(b) > pitch;
 }
 
 /* Nothing that a step writes may share memory with another operand, but where the tactic takes the very storage over. Tactics count on it. */
@@ -358,7 +442,7 @@ static lathe_status check_overlaps(const lt_state *s, const lt_ready_step *step,
                 continue;
             }
             const lt_cell *a = &s->cells[out], *b = &s->cells[other];
-            bool takes_over = k < plan->n_in && step->in_place[o] == (int)k && a->data == b->data && a->bytes == b->bytes;
+            bool takes_over = k < plan->n_in && step->in_place[o] == (int)k && a->data == b->data && a->bytes == b->bytes && a->pitch == b->pitch;
             if (overlap(a, b) && !takes_over) {
                 return LT_FAIL(diag, LATHE_BAD_PLAN, plan->name, "give outputs memory of their own, or build the plan again", "'%s' and '%s' share memory",
                                values[out].name, values[other].name);
@@ -405,6 +489,7 @@ static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *d
     for (uint32_t i = 0; i < p->n_values; i++) { /* aliases come after what they stand for: the decoder checked */
         LT_TRY(lt_place_value(context, s, i, diag));
     }
+    LT_TRY(check_parts(s, diag));
     for (uint32_t i = 0; i < p->n_steps; i++) {
         const lt_plan_step *step = &p->steps[i];
         lathe_buffer *row = &s->buffers[s->first_buffer[i]];
@@ -415,6 +500,7 @@ static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *d
                 const lathe_operand *o = k < step->n_in ? &q->in[k] : &q->out[k - step->n_in];
                 LT_TRY(check_range(&p->values[number], &s->cells[number], o, diag));
                 row[k].data = s->cells[number].data;
+                row[k].pitch = s->cells[number].pitch;
                 row[k].handle = o->flags & LATHE_OPERAND_MANAGED ? &s->cells[number].any : NULL;
             }
         }

@@ -193,6 +193,13 @@ static lathe_status resolve_program(lathe_engine *engine, const lt_plan_program 
     if (!out->steps) {
         return LT_OOM(diag);
     }
+    out->cut_of = LT_ARENA_ARRAY(&engine->arena, uint32_t, (size_t)p->n_values + 1);
+    if (!out->cut_of) {
+        return LT_OOM(diag);
+    }
+    for (uint32_t i = 0; i < p->n_cuts; i++) {
+        out->cut_of[p->cuts[i].value] = i + 1;
+    }
     for (uint32_t i = 0; i < p->n_values; i++) {
         LT_TRY(lt_format_verify(&p->values[i].format, diag));
         LT_TRY(check_extents(p, &p->values[i], diag));

@@ -409,9 +409,9 @@ lathe_status lt_cell_tensor(lathe_context *context, lt_state *state, uint32_t va
         return LATHE_OK;
     }
     LT_TRY(lt_tensor_alloc(arena, out, v->dtype, cell->rank, cell->dims, v->name, diag));
-    int64_t coords[LATHE_MAX_RANK] = {0}, at = 0;
+    int64_t coords[LATHE_MAX_RANK] = {0}, at = 0, row = cell->pitch / (int64_t)(lathe_dtype_bits(v->format.storage) < 8 ? 1 : lathe_dtype_bits(v->format.storage) / 8);
     for (bool more = lt_tensor_count(out) > 0; more; more = lt_next_coords(cell->rank, cell->dims, coords)) {
-        lt_store_f64(v->dtype, out->data, at++, lt_load_f64(v->format.storage, data, lt_format_offset(&v->format, cell->dims, coords)));
+        lt_store_f64(v->dtype, out->data, at++, lt_load_f64(v->format.storage, data, lt_format_offset_in(&v->format, cell->dims, row, coords)));
     }
     return LATHE_OK;
 }

@@ -36,6 +36,7 @@ typedef struct lt_ready_step {
 typedef struct lt_ready_program {
     const lt_plan_program *plan;
     lt_ready_step *steps;
+    uint32_t *cut_of;     /* per value: number + 1 of its cut; 0: no part */
     bool host_shapes;     /* bind reads contents of host inputs: shapes are worked out on every run */
 } lt_ready_program;
 
@@ -63,7 +64,9 @@ struct lathe_engine {
 typedef struct lt_cell {
     void *data;           /* host pointer, or device address cast to one; NULL while managed or unbound */
     int64_t dims[LATHE_MAX_RANK];
-    uint64_t bytes;       /* room at data */
+    uint64_t bytes;       /* of its elements */
+    uint64_t span;        /* from data to its last element: more than bytes where rows lie apart */
+    int64_t pitch;        /* bytes from row to row of a part; 0: dense */
     int rank;
     lt_any any;           /* managed values */
 } lt_cell;

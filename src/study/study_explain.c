@@ -55,6 +55,7 @@ static void put_us(lt_buf *out, double ns)
 static void put_steps(const lt_plan *plan, uint32_t origin, bool detail, lt_buf *out)
 {
     uint32_t number;
+    bool found = false;
     for (uint32_t k = 0; (number = lt_study_program(plan, k)) != LT_PLAN_NONE && (detail || k == 0); k++) {
         const lt_plan_program *p = &plan->programs[number];
         for (uint32_t i = 0; i < p->n_steps; i++) {
@@ -62,6 +63,7 @@ static void put_steps(const lt_plan *plan, uint32_t origin, bool detail, lt_buf 
             if (!step_has(s, origin)) {
                 continue;
             }
+            found = true;
             lt_buf_printf(out, "  step %u of program %u: %s [%s] by %s, estimated ", i, number, s->name, s->class_name,
                           s->tactic);
             put_us(out, s->cost_ns);
@@ -70,6 +72,9 @@ static void put_steps(const lt_plan *plan, uint32_t origin, bool detail, lt_buf 
                 lt_buf_printf(out, "    problem: %s\n", s->problem);
             }
         }
+    }
+    if (!found) {
+        lt_buf_puts(out, "  nothing to do: its data are written and read where they lie\n");
     }
 }
 

@@ -54,7 +54,7 @@ static const lt_plan_expr *exprs(lt_arena *a, uint32_t floats, uint32_t fresh_of
     return lt_arena_copy(a, all, sizeof all, _Alignof(lt_plan_expr));
 }
 
-enum { V_X, V_SIZE, V_W, V_PACKED, V_NAMES, V_A, V_VIEW, V_DEV, V_BOUNDED, V_COND, V_R, V_TRIP, V_I, V_S0, V_S1, V_S, V_ITEMS, V_Y, V_M, V_SUM, V_ALL };
+enum { V_X, V_SIZE, V_W, V_PACKED, V_NAMES, V_A, V_VIEW, V_DEV, V_BOUNDED, V_COND, V_R, V_TRIP, V_I, V_S0, V_S1, V_S, V_ITEMS, V_Y, V_M, V_SUM, V_WHOLE, V_LEFT, V_RIGHT, V_SEEN, V_ALL };
 
 static void fill_values(lt_plan_value *v)
 {
@@ -81,6 +81,11 @@ static void fill_values(lt_plan_value *v)
     v[V_Y] = value("y", LATHE_DTYPE_F32, 2, E_N, E_3, LT_STORE_OUTPUT, 0);
     v[V_M] = value("texts", LATHE_DTYPE_STRING, 1, E_3, 0, LT_STORE_MANAGED, 0);
     v[V_SUM] = value("sum", LATHE_DTYPE_F32, 1, E_3, 0, LT_STORE_ARENA, 0);
+    v[V_WHOLE] = value("whole", LATHE_DTYPE_F32, 2, E_N, E_3, LT_STORE_ARENA, 0);
+    for (int i = V_LEFT; i <= V_SEEN; i++) {
+        v[i] = value(i == V_LEFT ? "left" : i == V_RIGHT ? "right" : "seen", LATHE_DTYPE_F32, 2, E_N, E_1, LT_STORE_ALIAS, V_WHOLE);
+        v[i].format.strided = 1;
+    }
 }
 
 static void fill_main(lt_arena *a, lt_plan_program *p, lt_plan_value *v, lt_plan_step *s, lt_plan_loop *l)
@@ -92,6 +97,7 @@ static void fill_main(lt_arena *a, lt_plan_program *p, lt_plan_value *v, lt_plan
         {LT_I_STEP, 0, 3, 0, 0},       {LT_I_STEP, 0, 4, 0, 0},       {LT_I_CALL, 0, 1, 0, 0},         {LT_I_STEP, 0, 5, 0, 0},
     };
     static const lt_plan_lane lanes[] = {{LATHE_SPACE_HOST, 0, 0}, {LATHE_SPACE_TWIN, 0, -1}, {LATHE_SPACE_TWIN, 0, 0}};
+    static const lt_plan_cut cuts[] = {{V_LEFT, LT_CUT_MADE, 1, E_1}, {V_RIGHT, LT_CUT_MADE, 1, E_3}, {V_SEEN, LT_CUT_SEEN, 1, E_1}};
     static const lt_plan_range ranges[] = {{E_N, 1, 4, 16}, {E_ELEM, 0, 1, 1}};
     uint64_t *offsets = LT_ARENA_ARRAY(a, uint64_t, V_ALL);
     fill_values(v);
@@ -99,14 +105,14 @@ static void fill_main(lt_arena *a, lt_plan_program *p, lt_plan_value *v, lt_plan
     s[1] = step(a, "find", 3, LIST(a, V_VIEW, LT_PLAN_NONE, V_SIZE), 3, LIST(a, V_BOUNDED, V_COND, V_TRIP));
     s[2] = step(a, "body", 2, LIST(a, V_S0, V_I), 1, LIST(a, V_S1));
     s[3] = step(a, "last", 2, LIST(a, V_S, V_ITEMS), 1, LIST(a, V_Y));
-    s[4] = step(a, "texts", 1, LIST(a, V_NAMES), 1, LIST(a, V_M));
-    s[5] = step(a, "sum", 1, LIST(a, V_W), 1, LIST(a, V_SUM));
+    s[4] = step(a, "texts", 1, LIST(a, V_NAMES), 3, LIST(a, V_M, V_LEFT, V_RIGHT));
+    s[5] = step(a, "sum", 3, LIST(a, V_W, V_WHOLE, V_SEEN), 1, LIST(a, V_SUM));
     *l = (lt_plan_loop){.trip = V_TRIP, .cond = LT_PLAN_NONE, .iteration = V_I, .cond_in = LT_PLAN_NONE, .cond_out = V_COND, .n_carried = 1, .init = LIST(a, V_R),
                         .body_in = LIST(a, V_S0), .body_out = LIST(a, V_S1), .result = LIST(a, V_S), .n_scan = 1, .scan_out = LIST(a, V_S1), .scan_result = LIST(a, V_ITEMS)};
     for (uint32_t i = 0, at = 0; offsets && i < V_ALL; i++) {
         offsets[i] = v[i].storage == LT_STORE_ARENA && v[i].format.space == LATHE_SPACE_HOST ? 64 * at++ : 0;
     }
-    *p = (lt_plan_program){.profile = 0, .n_exprs = E_ALL, .bind_exprs = E_BIND, .values = v, .n_values = V_ALL, .steps = s, .n_steps = 6, .instrs = instrs,
+    *p = (lt_plan_program){.profile = 0, .n_exprs = E_ALL, .bind_exprs = E_BIND, .values = v, .n_values = V_ALL, .cuts = cuts, .n_cuts = LT_COUNT(cuts), .steps = s, .n_steps = 6, .instrs = instrs,
                            .n_instrs = LT_COUNT(instrs), .loops = l, .n_loops = 1, .lanes = lanes, .n_lanes = 3, .n_events = 1, .inputs = LIST(a, V_X, V_SIZE), .n_inputs = 2,
                            .outputs = LIST(a, V_Y), .n_outputs = 1, .ranges = ranges, .n_ranges = 2, .arena = {4096, 4096, 0}, .offsets = offsets,
                            .scratch_bytes = {128, 0, 0}, .async = 0, .async_step = "find"};

@@ -52,7 +52,7 @@ static void unguard(guarded *g)
 enum { TALLIES = 256, MAX_CONFIGS = 4 };
 static struct {
     const lathe_tactic *tactic;
-    int fitted[MAX_CONFIGS];
+    int fitted[MAX_CONFIGS], rows; /* rows: runs with rows apart */
     char why[MAX_CONFIGS][LATHE_WHY_MAX];
 } tallies[TALLIES];
 
@@ -93,6 +93,20 @@ void tc_must_have_fitted(const lathe_tactic *t)
     }
 }
 
+void tc_must_take_rows(const char *pattern)
+{
+    int runs = 0, there = 0;
+    for (size_t i = 0; i < TALLIES && tallies[i].tactic; i++) {
+        if (lt_glob(pattern, tallies[i].tactic->name)) {
+            there += can_run(tallies[i].tactic);
+            runs += tallies[i].rows;
+        }
+    }
+    if (there > 0 && runs == 0) {
+        fail_msg("%s never ran with rows apart", pattern);
+    }
+}
+
 void tc_all_fitted(const char *op, const char *domain)
 {
     const lathe_tactic *t;
@@ -116,7 +130,8 @@ typedef struct bench {
     guarded in_memory[TC_OPERANDS], out_memory[TC_OPERANDS], scratch;
     lathe_buffer in_buffers[TC_OPERANDS], out_buffers[TC_OPERANDS];
     int64_t in_dims[TC_OPERANDS][LATHE_MAX_RANK], out_dims[TC_OPERANDS][LATHE_MAX_RANK];
-    size_t out_bytes[TC_OPERANDS];
+    size_t out_bytes[TC_OPERANDS]; /* without what lies between rows */
+    int64_t gap[2][TC_OPERANDS];   /* bytes between rows of inputs and outputs whose formats are strided */
     lathe_status status;
 } bench;
 
@@ -142,15 +157,36 @@ static size_t element_size(lathe_dtype dtype)
     return lathe_dtype_bits(dtype) / 8;
 }
 
-/* Plain contents into a format. */
-static void lay_out(const lathe_tensor *from, const lathe_format *f, char *to)
+/* How the rows of an operand lie. */
+typedef struct rows {
+    int64_t count, bytes, pitch; /* pitch 0: dense */
+    size_t span;                 /* from the first byte to the last */
+} rows;
+
+static rows rows_of(const lathe_format *f, const int64_t *dims, int64_t gap)
+{
+    rows r = { 0 };
+    assert_true(lt_format_bytes(f, f->rank, dims, &r.span));
+    if (f->strided == 0) {
+        r.count = 1;
+        r.bytes = (int64_t)r.span;
+        return r;
+    }
+    lt_format_rows(f, dims, &r.count, &r.bytes);
+    r.bytes *= (int64_t)element_size(f->storage);
+    r.pitch = r.bytes + gap;
+    r.span = r.count > 0 && r.bytes > 0 ? (size_t)((r.count - 1) * r.pitch + r.bytes) : 0;
+    return r;
+}
+
+/* Plain contents into a format; between rows lies what must not be taken for anything. */
+static void lay_out(const lathe_tensor *from, const lathe_format *f, const rows *r, char *to)
 {
     int64_t coords[LATHE_MAX_RANK] = { 0 }, at = 0;
-    size_t size = element_size(from->dtype), bytes;
-    assert_true(lt_format_bytes(f, from->rank, from->dims, &bytes));
-    memset(to, 0, bytes);
+    size_t size = element_size(from->dtype);
+    memset(to, r->pitch ? 0xff : 0, r->span);
     for (bool more = lt_tensor_count(from) > 0; more; more = lt_next_coords(from->rank, from->dims, coords)) {
-        memcpy(to + (size_t)lt_format_offset(f, from->dims, coords) * size,
+        memcpy(to + (size_t)lt_format_offset_in(f, from->dims, r->pitch / (int64_t)size, coords) * size,
                (const char *)from->data + (size_t)at++ * size, size);
     }
 }
@@ -191,10 +227,10 @@ static void place_inputs(bench *b, placement where)
         if (b->fit.pack[i]) {
             place_pack(b, i);
         } else {
-            size_t bytes;
-            assert_true(lt_format_bytes(&b->fit.in[i], t->rank, t->dims, &bytes));
-            b->in_memory[i] = guard(bytes, element_size(t->dtype), where, 0);
-            lay_out(t, &b->fit.in[i], b->in_memory[i].data);
+            rows r = rows_of(&b->fit.in[i], t->dims, b->gap[0][i]);
+            b->in_memory[i] = guard(r.span, element_size(t->dtype), where, 0);
+            b->in_buffers[i].pitch = r.pitch;
+            lay_out(t, &b->fit.in[i], &r, b->in_memory[i].data);
         }
         b->in_buffers[i].data = b->in_memory[i].data;
     }
@@ -214,8 +250,10 @@ static void place_outputs(bench *b, placement where, bool in_place)
             b->out_buffers[0].data = b->in_buffers[b->fit.in_place[0]].data;
             continue;
         }
-        b->out_memory[o] = guard(b->out_bytes[o], element_size(b->out[o].dtype), where, 0xff);
+        rows r = rows_of(&b->fit.out[o], b->out_dims[o], b->gap[1][o]);
+        b->out_memory[o] = guard(r.span, element_size(b->out[o].dtype), where, 0xff);
         b->out_buffers[o].data = b->out_memory[o].data;
+        b->out_buffers[o].pitch = r.pitch;
     }
 }
 
@@ -296,8 +334,17 @@ static void remember(bench *b, char **first)
 static void same_bits(bench *b, char *const *first, const char *what)
 {
     for (size_t o = 0; o < b->problem.n_out; o++) {
-        if (memcmp(first[o], b->out_buffers[o].data, b->out_bytes[o]) != 0) {
-            explain(b, what);
+        rows r = rows_of(&b->fit.out[o], b->out_dims[o], b->gap[1][o]);
+        const unsigned char *got = b->out_buffers[o].data;
+        for (int64_t i = 0; r.span > 0 && i < r.count; i++, got += r.pitch) {
+            if (memcmp(first[o] + i * r.bytes, got, (size_t)r.bytes) != 0) {
+                explain(b, what);
+            }
+            for (int64_t k = r.bytes; k < r.pitch && i + 1 < r.count; k++) {
+                if (got[k] != 0xff) {
+                    explain(b, "writes between rows");
+                }
+            }
         }
     }
 }
@@ -337,6 +384,57 @@ static void survives_text(bench *b)
         explain(b, "fits before the choice, but not after");
     }
     lt_buf_free(&text);
+}
+
+/* Draws operands whose rows lie apart from those that the tactic offers; false when it offers none. */
+static bool draw_rows(bench *b, const lathe_fit *offered)
+{
+    tc_random *r = &b->c->random;
+    bool any = false;
+    for (size_t i = 0; i < b->problem.n_in + b->problem.n_out; i++) {
+        bool output = i >= b->problem.n_in;
+        size_t k = output ? i - b->problem.n_in : i;
+        lathe_operand *o = output ? &b->out[k] : &b->in[k];
+        int cut = offered->any_cut && o->rank > 2 ? (int)tc_range(r, 1, o->rank - 1) : o->rank - 1;
+        b->gap[output][k] = 0;
+        o->format.strided = 0;
+        if (!(o->flags & LATHE_OPERAND_ABSENT) && o->rank > 1 && lt_fit_takes_rows(offered, output, k, o->rank, cut) && !tc_chance(r, 3)) {
+            o->format.strided = cut;
+            b->gap[output][k] = tc_range(r, 0, 5) * (int64_t)element_size(o->dtype);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* The same bits with rows apart, and nothing between them touched. */
+static void check_rows(bench *b, lt_pool *pool, char *const *first)
+{
+    lathe_fit offered = b->fit;
+    for (int run = 0; run < 4; run++) {
+        if (!draw_rows(b, &offered)) {
+            continue;
+        }
+        tallies[tally_of(b->tactic)].rows++;
+        survives_text(b);
+        if (!lt_tactic_ask(b->tactic, b->config, &b->problem, features(), &b->c->arena, &b->fit)) {
+            explain(b, "offers rows apart and then refuses them");
+        }
+        for (size_t i = 0; i < b->problem.n_in + b->problem.n_out; i++) {
+            bool output = i >= b->problem.n_in;
+            size_t k = output ? i - b->problem.n_in : i;
+            const lathe_operand *o = output ? &b->out[k] : &b->in[k];
+            bool packed = !output && b->fit.pack[k];
+            if (!packed && !(o->flags & LATHE_OPERAND_ABSENT) && !lt_format_same(&o->format, output ? &b->fit.out[k] : &b->fit.in[k])) {
+                explain(b, "wants other formats when asked again");
+            }
+        }
+        place_inputs(b, (placement)(run % PLACEMENTS));
+        place_outputs(b, (placement)(run % PLACEMENTS), false);
+        run_once(b, pool, run % 2 == 0 ? 1 : 3);
+        same_bits(b, first, "other bits with rows apart");
+        release(b);
+    }
 }
 
 void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config)
@@ -384,6 +482,7 @@ void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config)
         }
         release(b);
     }
+    check_rows(b, pool, first);
     lt_pool_destroy(pool);
     free(b);
 }

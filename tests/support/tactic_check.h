@@ -2,7 +2,8 @@
  * tactic_check.h - runs a tactic on a problem as hard as it can be run and compares it with the clear reference. Used by the tests of tactics.
  *
  * Operands lie against pages that cannot be touched, at either end and shifted by one element; outputs and scratch are poisoned; the same bits must
- * come from one thread and from three, from every placement, and when an input's storage is taken over.
+ * come from one thread and from three, from every placement, when an input's storage is taken over, and when rows of operands lie apart, as far as the
+ * tactic offers that; what lies between them must stay.
  */
 #ifndef TACTIC_CHECK_H
 #define TACTIC_CHECK_H
@@ -75,6 +76,8 @@ void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config);
 /* After many problems: each tactic for this operator that the machine can run was fitted at least once in each configuration. */
 void tc_all_fitted(const char *op, const char *domain);
 void tc_must_have_fitted(const lathe_tactic *tactic); /* since tc_reset, unless this machine cannot run it */
+/* Some tactic of that name has run with rows of operands apart, since tc_reset. */
+void tc_must_take_rows(const char *pattern);
 void tc_reset(void);
 
 #endif

@@ -33,7 +33,7 @@ GROWS(lathe_progress, 40);
 GROWS(lathe_build_options, 168);
 GROWS(lathe_problem, 648);
 GROWS(lathe_call, 64);
-GROWS(lathe_fit, 264);
+GROWS(lathe_fit, 288);
 GROWS(lathe_tactic, 88);
 SIZE(lathe_bytes, 16);
 SIZE(lathe_shape_range, 400);

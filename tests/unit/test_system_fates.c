@@ -132,12 +132,17 @@ typedef struct totals {
 
 /*
  * Nodes that cost nothing at run time: other names of the same bytes (a Transpose too, where formats make it one), the
- * frames around bodies, numbers of the shape program.
+ * frames around bodies, numbers of the shape program; movements of what is written or read where it belongs.
  */
 static bool needs_no_step(const lt_plan_origin *origin)
 {
     const lt_op *op = lt_op_find(origin->domain, origin->op);
-    return op != NULL && ((op->traits & (LT_OP_VIEW | LT_OP_REGIONS)) != 0 || lt_streq(op->name, "Transpose"));
+    static const char *const moves[] = { "Transpose", "Concat", "Split", "Slice" };
+    bool moved = false;
+    for (size_t i = 0; op != NULL && i < LT_COUNT(moves); i++) {
+        moved = moved || lt_streq(op->name, moves[i]);
+    }
+    return op != NULL && ((op->traits & (LT_OP_VIEW | LT_OP_REGIONS)) != 0 || moved);
 }
 
 static void mark_steps(const lt_plan *plan, unsigned char *marks)

@@ -126,6 +126,10 @@ static void random_convolutions(void **state)
         one_conv(seed, false, true);
     }
     tc_all_fitted("Conv", "");
+    tc_must_take_rows("conv.f32.nhwc.direct.*");
+    tc_must_take_rows("conv.f32.nhwc.winograd2.*");
+    tc_must_take_rows("conv.f32.first.*");
+    tc_must_take_rows("conv.f32.depthwise.last.*");
 }
 
 int main(void)

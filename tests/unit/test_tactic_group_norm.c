@@ -52,6 +52,7 @@ static void group_norm(void **state)
         one(seed);
     }
     tc_all_fitted("GroupNormalization", "");
+    tc_must_take_rows("norm.group.*");
 }
 
 int main(void)

@@ -133,6 +133,7 @@ static void matmul(void **state)
         one_matmul(seed);
     }
     tc_all_fitted("MatMul", "");
+    tc_must_take_rows("gemm.f32.*");
 }
 
 static void gemm(void **state)
@@ -143,6 +144,7 @@ static void gemm(void **state)
         one_gemm(seed);
     }
     tc_all_fitted("Gemm", "");
+    tc_must_take_rows("gemm.f32.*");
 }
 
 /* More than one group of panels, more than one block of rows. */

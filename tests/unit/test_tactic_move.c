@@ -82,6 +82,7 @@ static void transposes(void **state)
         one_transpose(seed);
     }
     tc_all_fitted("Transpose", "");
+    tc_must_take_rows("transpose.copy");
 }
 
 static void no_barrier(const lathe_gang *gang)
@@ -362,6 +363,9 @@ static void movements(void **state)
             one_movement(ops[i], seed);
         }
         tc_all_fitted(ops[i], "");
+        if (i != LT_COUNT(ops) - 1) { /* Gather */
+            tc_must_take_rows("move.copy");
+        }
     }
 }
 

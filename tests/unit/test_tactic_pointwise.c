@@ -279,6 +279,7 @@ static void random_programs(void **state)
         one_program(seed);
     }
     tc_all_fitted("", "");
+    tc_must_take_rows("pointwise.tile.*");
 }
 
 /* A function over many values: how far from the scalar reference, in units in the last place. */

@@ -69,6 +69,7 @@ static void pools(void **state)
             one_pool(ops[i], seed);
         }
         tc_all_fitted(ops[i], "");
+        tc_must_take_rows("pool.f32.last.*");
     }
 }
 

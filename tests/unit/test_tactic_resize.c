@@ -89,6 +89,7 @@ static void resizes(void **state)
         one_resize(seed);
     }
     tc_all_fitted("Resize", "");
+    tc_must_take_rows("resize.f32.*");
 }
 
 int main(void)

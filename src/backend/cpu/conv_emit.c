@@ -28,6 +28,9 @@ lathe_status lt_emit_prepare(lt_emit *e, const lt_cpu_isa *isa, const lathe_call
     e->y = y->data;
     e->bias = e->registers && f.bias >= 0 ? call->in[f.bias].data : bias;
     e->add = e->registers && f.add >= 0 ? call->in[f.add].data : NULL;
+    e->filters = y->dims[1];
+    e->y_row = lt_row_step(y, e->filters, sizeof(float));
+    e->add_row = e->add ? lt_row_step(&call->in[f.add], e->filters, sizeof(float)) : 0;
     e->scale = e->registers ? f.scale : 1;
     e->low = e->registers ? f.low : -INFINITY;
     e->high = e->registers ? f.high : INFINITY;
@@ -37,16 +40,17 @@ lathe_status lt_emit_prepare(lt_emit *e, const lt_cpu_isa *isa, const lathe_call
     return e->registers ? LATHE_OK : lt_tile_prepare(&e->program, isa, call, e->tile + LT_TILE, e->tile, diag);
 }
 
-void lt_emit_rows(const lt_emit *e, lt_brgemm_call *call, int64_t rows, int64_t at, int64_t step)
+void lt_emit_rows(const lt_emit *e, lt_brgemm_call *call, int64_t rows, int64_t pixel, int64_t step, int64_t first)
 {
     call->scale = e->scale;
     call->low = e->low;
     call->high = e->high;
     call->accumulate = false;
     if (e->registers) {
-        call->c[0] = e->y + at;
-        call->ldc = call->ld_add = step;
-        call->add[0] = e->add ? e->add + at : NULL;
+        call->c[0] = e->y + pixel * e->y_row + first;
+        call->ldc = step * e->y_row;
+        call->add[0] = e->add ? e->add + pixel * e->add_row + first : NULL;
+        call->ld_add = step * e->add_row;
         lt_brgemm_run(e->kernels, call, rows);
         return;
     }
@@ -58,9 +62,11 @@ void lt_emit_rows(const lt_emit *e, lt_brgemm_call *call, int64_t rows, int64_t 
         int count = rows - row < e->most ? (int)(rows - row) : e->most;
         part.a[0] = call->a[0] + row * call->lda;
         lt_brgemm_run(e->kernels, &part, count);
-        lt_tile_block block = {
-            .start = at + row * step, .row_step = step, .rows = count, .cols = call->cols, .pitch = e->kernels->nr
-        };
+        lt_tile_block block = { .start = (pixel + row * step) * e->filters + first,
+                                .row_step = step * e->filters,
+                                .rows = count,
+                                .cols = call->cols,
+                                .pitch = e->kernels->nr };
         lt_tile_run(&e->program, &block);
     }
 }

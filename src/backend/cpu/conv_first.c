@@ -161,8 +161,7 @@ static void one_strip(const worker *w, const strip *t, const int64_t *taps, int6
         call.cols = (int)smaller(c->filters - first, nr);
         for (int64_t y = 0; y < t->tall; y++) {
             call.a[0] = w->strip + y * c->stride[1] * t->line;
-            lt_emit_rows(&w->emit, &call, t->wide,
-                         ((t->image * c->out[1] + t->y + y) * c->out[2] + t->x) * c->filters + first, c->filters);
+            lt_emit_rows(&w->emit, &call, t->wide, (t->image * c->out[1] + t->y + y) * c->out[2] + t->x, 1, first);
         }
     }
 }
@@ -285,6 +284,7 @@ int lt_first_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t 
         }
     }
     lt_tile_formats(problem, orders[x->rank - 3], fit);
+    lt_tile_rows_apart(problem, fit);
     double wide = (filters + isa->nr - 1) / isa->nr;
     wide = (double)(int64_t)wide * isa->nr;
     fit->cost = 1000 + points / filters * wide * 2 * k / isa->gflops * 0.95 +

@@ -17,18 +17,19 @@ typedef struct operands {
     lt_conv c;
     const char *x, *w;
     lathe_dtype type;
-    size_t size; /* bytes of an element */
+    size_t size;  /* bytes of an element */
+    int64_t cell; /* elements from pixel to pixel of x */
     bool packed;
 } operands;
 
-/* The taps of one kernel row for one pixel: `width` taps of c channels each. cell: bytes of a pixel's channels. */
-static void gather_row(const lt_conv *c, const char *row, int64_t x, size_t cell, char *dst)
+/* The taps of one kernel row for one pixel: `width` taps of c channels each. cell: bytes of a pixel's channels; step: from pixel to pixel. */
+static void gather_row(const lt_conv *c, const char *row, int64_t x, size_t cell, size_t step, char *dst)
 {
     int64_t width = c->kernel[2], d = c->dilation[2];
-    if (d != 1) {
+    if (d != 1 || step != cell) {
         for (int64_t t = 0; t < width; t++, x += d, dst += cell) {
             if (x >= 0 && x < c->in[2]) {
-                memcpy(dst, row + (size_t)x * cell, cell);
+                memcpy(dst, row + (size_t)x * step, cell);
             } else {
                 memset(dst, 0, cell);
             }
@@ -49,7 +50,7 @@ static void gather_row(const lt_conv *c, const char *row, int64_t x, size_t cell
 static void gather_pixel(const operands *o, int64_t number, char *dst)
 {
     const lt_conv *c = &o->c;
-    size_t cell = (size_t)c->channels * o->size, line = (size_t)c->kernel[2] * cell;
+    size_t cell = (size_t)c->channels * o->size, line = (size_t)c->kernel[2] * cell, step = (size_t)o->cell * o->size;
     int64_t image = number / c->pixels, at[3];
     lt_conv_pixel(c, number % c->pixels, at);
     int64_t y0 = at[1] * c->stride[1] - c->begin[1], x0 = at[2] * c->stride[2] - c->begin[2];
@@ -58,7 +59,7 @@ static void gather_pixel(const operands *o, int64_t number, char *dst)
         if (y < 0 || y >= c->in[1]) {
             memset(dst, 0, line);
         } else {
-            gather_row(c, o->x + (size_t)(image * c->plane + y * c->in[2]) * cell, x0, cell, dst);
+            gather_row(c, o->x + (size_t)(image * c->plane + y * c->in[2]) * step, x0, cell, step, dst);
         }
     }
 }
@@ -67,9 +68,9 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
 {
     const operands *o = p->user;
     (void)batch;
-    *lda = p->k;
+    *lda = o->cell;
     if (!p->rows_built) {
-        return (const float *)(const void *)o->x + first * p->k;
+        return (const float *)(const void *)o->x + first * o->cell;
     }
     *lda = p->k + (p->k % 1024 == 0 ? LT_PRODUCT_PAD : 0);
     for (int i = 0; i < count; i++) {
@@ -282,6 +283,8 @@ int lt_nhwc_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
     const int8_t *order = x->rank == 4 ? channels_last : line_last;
     fit->in[nx] = lt_format_permuted(x->dtype, order, x->rank, fit->in[nx].space);
     lt_tile_formats(problem, order, fit);
+    lt_tile_rows_apart(problem, fit);
+    fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
     fit->cost = cost(isa, problem, w, packed, half);
     return 1;
 }
@@ -298,6 +301,7 @@ static lathe_status describe(const lathe_problem *problem, const lathe_buffer *i
     o->packed = lt_root_packable(problem, 1);
     o->type = lt_root_type(problem);
     o->size = lathe_dtype_bits(o->type) / 8;
+    o->cell = lt_row_step(&in[nx], o->c.channels, o->size);
     return LATHE_OK;
 }
 
@@ -325,6 +329,7 @@ static lt_conv_taps taps_of(const lt_cpu_isa *isa, const operands *o)
     return (lt_conv_taps){ .isa = isa,
                            .c = o->c,
                            .x = (const float *)(const void *)o->x,
+                           .cell = o->cell,
                            .packed = o->packed ? (const float *)(const void *)o->w : NULL,
                            .user = o,
                            .build = build };

@@ -30,6 +30,7 @@ typedef struct ground { /* what all calls of a thread share */
     const float *add, *bias;
     float scale, low, high;
     float *y, *tile, *panels;
+    int64_t y_row, add_row; /* elements from pixel to pixel of y and add */
     int64_t *tap;        /* offsets of all taps from the first, row by row; of whole kernel rows when joined */
     int64_t cell, pitch; /* elements between pixels and lines of the image */
     int64_t depth;       /* channels of a group */
@@ -59,10 +60,10 @@ static stretch stretch_at(const lt_conv *c, int axis, int64_t at)
 
 /* ---- One run of pixels ---- */
 
-/* `rows` pixels of each of two segments, or `rows` of one run; `at` counts elements of the output. */
+/* `rows` pixels of each of two segments, or `rows` of one run; `at` and `step` count pixels of the output. */
 typedef struct run {
     const float *a[2]; /* under the first tap that exists */
-    int64_t at[2], lda, ldc, rows;
+    int64_t at[2], lda, step, rows;
     bool two;
 } run;
 
@@ -119,10 +120,11 @@ static void sums(const ground *g, const run *r, const window *w, const panel *p,
 
 static void store_direct(const ground *g, const run *r, const window *w, const panel *p, lt_brgemm_call *call)
 {
-    call->ldc = call->ld_add = r->ldc;
+    call->ldc = r->step * g->y_row;
+    call->ld_add = r->step * g->add_row;
     for (int s = 0; s < 2; s++) {
-        call->c[s] = g->y + r->at[s] + p->col;
-        call->add[s] = g->add ? g->add + r->at[s] + p->col : NULL;
+        call->c[s] = g->y + r->at[s] * g->y_row + p->col;
+        call->add[s] = g->add ? g->add + r->at[s] * g->add_row + p->col : NULL;
     }
     call->scale = g->scale;
     call->low = g->low;
@@ -145,8 +147,8 @@ static void store_tiles(const ground *g, const run *r, const window *w, const pa
         one.low = -INFINITY;
         one.high = INFINITY;
         sums(g, &part, w, p, &one);
-        lt_tile_block block = { .start = r->at[0] + row * r->ldc + p->col,
-                                .row_step = r->ldc,
+        lt_tile_block block = { .start = (r->at[0] + row * r->step) * g->c.filters + p->col,
+                                .row_step = r->step * g->c.filters,
                                 .rows = (int)part.rows,
                                 .cols = p->cols,
                                 .pitch = nr };
@@ -180,9 +182,9 @@ static run run_at(const ground *g, const place *at, const window *w, int64_t lin
     int64_t y = line * c->stride[1] - c->begin[1] + w->y0 * c->dilation[1],
             column = x * c->stride[2] - c->begin[2] + w->x0 * c->dilation[2];
     bool some = w->y1 > w->y0 && w->x1 > w->x0;
-    run r = { .lda = c->stride[2] * g->cell, .ldc = c->filters };
+    run r = { .lda = c->stride[2] * g->cell, .step = 1 };
     r.a[0] = r.a[1] = some ? g->x + y * g->pitch + column * g->cell + at->group * g->depth : g->t->x;
-    r.at[0] = r.at[1] = ((at->image * c->out[1] + line) * c->out[2] + x) * c->filters;
+    r.at[0] = r.at[1] = (at->image * c->out[1] + line) * c->out[2] + x;
     return r;
 }
 
@@ -206,7 +208,7 @@ static void column(const ground *g, const place *at, const window *w, int64_t x,
     const lt_conv *c = &g->c;
     run r = run_at(g, at, w, at->lines.begin, x);
     r.lda = c->stride[1] * g->pitch;
-    r.ldc = c->out[2] * c->filters;
+    r.step = c->out[2];
     r.rows = at->lines.end - at->lines.begin;
     one_run(g, &r, w, p);
 }
@@ -292,6 +294,15 @@ static size_t copy_bytes(const lt_conv *c)
     return c->taps == 1 || pixels < 1 ? 0 : ((size_t)(pixels * c->channels) * sizeof(float) + 63) / 64 * 64;
 }
 
+/* Pixels of the image to the copy, where they lie together. */
+static void copy_pixels(const ground *g, float *dst, const float *x, int64_t count)
+{
+    int64_t channels = g->cell, together = g->t->cell == channels ? count : 1;
+    for (int64_t i = 0; i < count; i += together) {
+        memcpy(dst + i * channels, x + i * g->t->cell, (size_t)(together * channels) * sizeof(float));
+    }
+}
+
 /* The image with zeros around it. */
 static void copy_image(const ground *g, const float *x)
 {
@@ -304,8 +315,7 @@ static void copy_image(const ground *g, const float *x)
         float *dst = g->copy + y * g->pitch;
         memset(dst, 0, (size_t)g->pitch * sizeof(float));
         if (line >= 0 && line < from->in[1] && have > 0) {
-            memcpy(dst + left * g->cell, x + (line * from->in[2] + skip) * g->cell,
-                   (size_t)(have * g->cell) * sizeof(float));
+            copy_pixels(g, dst + left * g->cell, x + (line * from->in[2] + skip) * g->t->cell, have);
         }
     }
 }
@@ -376,7 +386,7 @@ static int64_t band_lines(const ground *g)
 
 static void next_image(ground *g, int64_t image)
 {
-    const float *x = g->t->x + image * g->t->c.plane * g->cell;
+    const float *x = g->t->x + image * g->t->c.plane * g->t->cell;
     if (g->copy) {
         copy_image(g, x);
     } else {
@@ -436,21 +446,24 @@ lathe_status lt_conv_taps_run(const lt_conv_taps *t, const lathe_gang *gang, con
     g.tile = (float *)(void *)(scratch + l.tile);
     g.tap = (int64_t *)(void *)(scratch + l.taps);
     g.panels = (float *)(void *)(scratch + l.panels);
-    g.cell = c->channels;
+    g.cell = t->cell;
+    g.y_row = lt_row_step(&call->out[0], c->filters, sizeof(float));
     g.depth = c->channels / c->groups;
     g.c = *c;
     if (is_copied(c)) {
         g.x = g.copy = (float *)(void *)(scratch + l.copy);
         padded(c, g.c.in);
+        g.cell = c->channels;
         g.c.begin[1] = g.c.begin[2] = 0;
     }
     g.pitch = g.c.in[2] * g.cell;
-    g.joined = c->groups == 1 && c->dilation[2] == 1;
+    g.joined = c->groups == 1 && c->dilation[2] == 1 && g.cell == c->channels;
     g.direct = e.simple && !(t->bias && (e.bias >= 0 || e.scale != 1.0f)) && !(e.add >= 0 && e.scale != 1.0f);
     if (g.direct) {
         g.scale = e.scale;
         g.bias = t->bias ? t->bias : e.bias >= 0 ? call->in[e.bias].data : NULL;
         g.add = e.add >= 0 ? call->in[e.add].data : NULL;
+        g.add_row = e.add >= 0 ? lt_row_step(&call->in[e.add], c->filters, sizeof(float)) : 0;
     } else {
         LT_TRY(lt_tile_prepare(g.program, t->isa, call, scratch, g.tile, diag));
         memset(g.tile, 0, LT_TILE * sizeof(float)); /* lanes behind the last column hold numbers */

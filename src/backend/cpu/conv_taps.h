@@ -13,6 +13,7 @@ typedef struct lt_conv_taps {
     const lt_cpu_isa *isa;
     lt_conv c;             /* in[0], kernel[0] are 1 */
     const float *x, *bias; /* bias: NULL when there is none */
+    int64_t cell;          /* elements from pixel to pixel of x */
     const float *packed;   /* panels group by group, or NULL: */
     const void *user;      /* then build makes `count` panels from `first` on */
     void (*build)(const struct lt_conv_taps *t, int64_t first, int64_t count, float *panels);

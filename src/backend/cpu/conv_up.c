@@ -31,6 +31,7 @@ typedef struct shape {
 typedef struct worker {
     const shape *s;
     const float *x, *w;
+    int64_t cell; /* from pixel to pixel of x */
     lt_emit emit;
     int64_t *taps;
     float *rows;
@@ -178,7 +179,7 @@ static bool inside(const phase *f, int axis, int64_t q)
 static void fill_taps(const worker *w, const phase *f)
 {
     const shape *s = w->s;
-    int64_t cell = s->o.groups * s->o.channels, *tap = w->taps;
+    int64_t *tap = w->taps;
     if (f->low[0] >= f->high[0] || f->low[1] >= f->high[1] || f->low[2] >= f->high[2]) {
         return;
     }
@@ -187,7 +188,7 @@ static void fill_taps(const worker *w, const phase *f)
             for (int64_t x = 0; x < f->taps[2].count; x++) {
                 *tap++ = (((f->offset[0] + z * f->step[0]) * s->in[1] + f->offset[1] + y * f->step[1]) * s->in[2] +
                           f->offset[2] + x * f->step[2]) *
-                         cell;
+                         w->cell;
             }
         }
     }
@@ -197,14 +198,14 @@ static void fill_taps(const worker *w, const phase *f)
 static float *gather(const worker *w, const phase *f, int64_t image, const int64_t q[3], float *dst)
 {
     const shape *s = w->s;
-    int64_t cell = s->o.groups * s->o.channels, k = s->o.channels;
+    int64_t k = s->o.channels;
     for (int64_t z = 0, iz = q[0] + f->offset[0]; z < f->taps[0].count; z++, iz += f->step[0]) {
         for (int64_t y = 0, iy = q[1] + f->offset[1]; y < f->taps[1].count; y++, iy += f->step[1]) {
             bool row = iz >= 0 && iz < s->in[0] && iy >= 0 && iy < s->in[1];
             for (int64_t x = 0, ix = q[2] + f->offset[2]; x < f->taps[2].count; x++, ix += f->step[2], dst += k) {
                 if (row && ix >= 0 && ix < s->in[2]) {
                     memcpy(dst,
-                           w->x + (((image * s->in[0] + iz) * s->in[1] + iy) * s->in[2] + ix) * cell + f->group * k,
+                           w->x + (((image * s->in[0] + iz) * s->in[1] + iy) * s->in[2] + ix) * w->cell + f->group * k,
                            (size_t)k * sizeof *dst);
                 } else {
                     memset(dst, 0, (size_t)k * sizeof *dst);
@@ -228,7 +229,7 @@ static void emit(const worker *w, const phase *f, const stretch *t, int64_t q2, 
 {
     const shape *s = w->s;
     const lt_up_order *o = &s->o;
-    int64_t filters = o->groups * o->filters, st = o->stride[2];
+    int64_t st = o->stride[2];
     int64_t pixel =
         ((t->image * s->out[0] + t->q[0] * o->stride[0] + f->r[0]) * s->out[1] + t->q[1] * o->stride[1] + f->r[1]) *
             s->out[2] +
@@ -238,7 +239,7 @@ static void emit(const worker *w, const phase *f, const stretch *t, int64_t q2, 
         call->b = f->panels + panel * f->k * o->nr;
         call->bias = w->emit.bias ? w->emit.bias + first : NULL;
         call->cols = left < o->nr ? (int)left : (int)o->nr;
-        lt_emit_rows(&w->emit, call, rows, pixel * filters + first, st * filters);
+        lt_emit_rows(&w->emit, call, rows, pixel, st, first);
     }
 }
 
@@ -259,10 +260,9 @@ static void gathered(const worker *w, const phase *f, const stretch *t)
 static void direct(const worker *w, const phase *f, const stretch *t)
 {
     const shape *s = w->s;
-    int64_t cell = s->o.groups * s->o.channels;
-    const float *a = w->x + (((t->image * s->in[0] + t->q[0]) * s->in[1] + t->q[1]) * s->in[2] + t->q[2]) * cell +
+    const float *a = w->x + (((t->image * s->in[0] + t->q[0]) * s->in[1] + t->q[1]) * s->in[2] + t->q[2]) * w->cell +
                      f->group * s->o.channels;
-    lt_brgemm_call call = { .a = { a }, .lda = cell, .taps = f->count, .tap = w->taps, .k = s->o.channels };
+    lt_brgemm_call call = { .a = { a }, .lda = w->cell, .taps = f->count, .tap = w->taps, .k = s->o.channels };
     emit(w, f, t, t->q[2], t->end - t->q[2], &call);
 }
 
@@ -344,6 +344,7 @@ lathe_status lt_up_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lath
     (void)lt_root_operand(call->problem, 0, &nx);
     (void)lt_root_operand(call->problem, 1, &nw);
     w.x = call->in[nx].data;
+    w.cell = lt_row_step(&call->in[nx], s.o.groups * s.o.channels, sizeof(float));
     w.w = call->in[nw].data;
     LT_TRY(lt_more_bias(call, 2, s.o.groups * s.o.filters, &bias, diag));
     LT_TRY(lt_emit_prepare(&w.emit, isa, call, bias, scratch, diag));
@@ -377,6 +378,8 @@ int lt_up_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t con
     lt_up_params(isa->nr, groups, x->rank - 2, stride, dilation, fit->pack_param[nw]);
     fit->in[nx] = lt_format_permuted(x->dtype, orders[x->rank - 3], x->rank, fit->in[nx].space);
     lt_tile_formats(problem, orders[x->rank - 3], fit);
+    lt_tile_rows_apart(problem, fit);
+    fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
     double points = 1, waste = (double)((w->dims[1].max + isa->nr - 1) / isa->nr * isa->nr) / (double)w->dims[1].max;
     for (int i = 0; i < x->rank; i++) {
         points *= (double)problem->out[0].dims[i].opt;

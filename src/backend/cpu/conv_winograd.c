@@ -154,6 +154,7 @@ typedef struct worker {
     const lt_winograd *level;
     const shape *s;
     const float *x, *u;
+    int64_t cell; /* from pixel to pixel of the image */
     lt_emit emit;
     lt_finish finish;
     bool registers;
@@ -196,27 +197,29 @@ static void transform_tile(const worker *w, const tile *t, float *v)
 {
     const lt_conv *c = &w->s->c;
     int64_t y = first_row(w->s, t) - c->begin[1], x = first_column(w->s, t) - c->begin[2],
-            line = c->in[2] * c->channels;
+            cell = w->cell, line = c->in[2] * cell;
     int64_t dy = c->dilation[1], dx = c->dilation[2];
-    const float *image = w->x + t->image * c->plane * c->channels, *px[POINTS];
+    const float *image = w->x + t->image * c->plane * cell, *px[POINTS];
     if (y >= 0 && x >= 0 && y + 3 * dy < c->in[1] && x + 3 * dx < c->in[2]) {
-        w->level->inside(image + y * line + x * c->channels, dy * line, dx * c->channels, c->channels, v, w->v_step);
+        w->level->inside(image + y * line + x * cell, dy * line, dx * cell, c->channels, v, w->v_step);
         return;
     }
     for (int i = 0; i < POINTS; i++) {
         int64_t py = y + i / 4 * dy, qx = x + i % 4 * dx;
-        px[i] = py >= 0 && py < c->in[1] && qx >= 0 && qx < c->in[2] ? image + py * line + qx * c->channels : w->zeros;
+        px[i] = py >= 0 && py < c->in[1] && qx >= 0 && qx < c->in[2] ? image + py * line + qx * cell : w->zeros;
     }
     w->level->border(px, c->channels, v, w->v_step);
 }
 
-/* Offsets in the output of a tile's pixels. */
-static void pixels(const shape *s, const tile *t, int64_t first, int64_t at[4])
+/* Offsets of a tile's pixels in the output and in what is added. */
+static void pixels(const worker *w, const tile *t, int64_t first, lt_winograd_out *o)
 {
-    const lt_conv *c = &s->c;
+    const lt_conv *c = &w->s->c;
     for (int i = 0; i < 4; i++) {
-        int64_t y = first_row(s, t) + i / 2 * c->dilation[1], x = first_column(s, t) + i % 2 * c->dilation[2];
-        at[i] = y < c->out[1] && x < c->out[2] ? ((t->image * c->out[1] + y) * c->out[2] + x) * c->filters + first : -1;
+        int64_t y = first_row(w->s, t) + i / 2 * c->dilation[1], x = first_column(w->s, t) + i % 2 * c->dilation[2];
+        int64_t pixel = (t->image * c->out[1] + y) * c->out[2] + x;
+        o->at[i] = y < c->out[1] && x < c->out[2] ? pixel * w->emit.y_row + first : -1;
+        o->add_at[i] = pixel * w->emit.add_row + first;
     }
 }
 
@@ -235,7 +238,7 @@ static void results(const worker *w, int64_t first, int64_t count, int64_t panel
                           .finish = w->finish };
     for (int64_t i = 0; i < count; i++, next_tile(s, &t)) {
         o.m = w->m + i * nr;
-        pixels(s, &t, filter, o.at);
+        pixels(w, &t, filter, &o);
         w->level->out(&o);
     }
 }
@@ -323,6 +326,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
     (void)lt_root_operand(call->problem, 0, &nx);
     (void)lt_root_operand(call->problem, 1, &nw);
     w->x = call->in[nx].data;
+    w->cell = lt_row_step(&call->in[nx], s->c.channels, sizeof(float));
     w->u = call->in[nw].data;
     w->zeros = (float *)(void *)(scratch + l.zeros);
     w->v = (float *)(void *)(scratch + l.v);
@@ -410,6 +414,8 @@ int lt_winograd_fits(const lt_winograd *level, const lathe_problem *problem, uin
     fit->pack_param[nw][0] = level->isa->nr;
     fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
     lt_tile_formats(problem, channels_last, fit);
+    lt_tile_rows_apart(problem, fit);
+    fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
     double tiles = (double)y->dims[0].opt * (double)(tiles_of(y->dims[2].opt, dy) * dy) *
                    (double)(tiles_of(y->dims[3].opt, dx) * dx);
     fit->cost = cost(level, problem, tiles, (double)w->dims[1].max, (double)w->dims[0].max);

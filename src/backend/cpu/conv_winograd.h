@@ -16,8 +16,9 @@ typedef struct lt_winograd_out {
     const float *m; /* point i at m + i * m_step, nr sums each */
     int64_t m_step;
     float *y;
-    const float *add;  /* lies as y does, or NULL */
+    const float *add;  /* NULL: none */
     int64_t at[4];     /* of the pixels in y; below 0: there is none */
+    int64_t add_at[4]; /* the same in add */
     const float *bias; /* cols numbers, or NULL */
     int cols;
     float scale;      /* of the sums, before the bias */

@@ -83,7 +83,7 @@ INLINE void result(const lt_winograd_out *o, int pixel, vf x, int col, int part)
     }
     int64_t at = o->at[pixel] + col;
     if (o->add) {
-        x += load_part(o->add + at, part);
+        x += load_part(o->add + o->add_at[pixel] + col, part);
     }
     store_part(o->y + at, finish_one(x, o->finish.kind, splat(o->finish.low), splat(o->finish.high)), part);
 }

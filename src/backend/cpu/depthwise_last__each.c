@@ -26,6 +26,7 @@ typedef struct block {
         *table; /* for each row of taps: one entry for each input pixel (fixed kernels), or for each tap and pixel */
     const float *x;                /* not NULL: all input pixels exist, the first is here, and there is no table */
     int64_t x_row, x_tap, x_pixel; /* elements from one row of taps, tap, output pixel to the next */
+    int64_t cell;                  /* elements from one input pixel to the next */
     const float *w, *bias;         /* first tap in use; bias may be NULL */
     int64_t channels, width;       /* channels between taps; taps of a row */
     int rows, n;
@@ -70,7 +71,7 @@ INLINE void one_vector(const block *b, int64_t channel, int64_t at, int part, co
         }
 #pragma GCC unroll 32
         for (int i = 0; i < (P - 1) * S + K; i++) {
-            vf x = load_part(direct ? row + i * b->channels : in[i] + channel, part);
+            vf x = load_part(direct ? row + i * b->cell : in[i] + channel, part);
 #pragma GCC unroll 8
             for (int k = 0; k < K; k++) {
                 if (i >= k && (i - k) % S == 0 && (i - k) / S < P) {
@@ -174,9 +175,9 @@ static void find_input(const worker *w, block *b, int64_t image, int64_t y, int6
     for (b->rows = 0; first + b->rows < c->kernel[1] && top + b->rows * c->dilation[1] < c->in[1];) {
         b->rows++;
     }
-    const float *row = w->x + (image * c->plane + (b->rows > 0 ? top : 0) * c->in[2]) * c->channels;
+    const float *row = w->x + (image * c->plane + (b->rows > 0 ? top : 0) * c->in[2]) * b->cell;
     if (left >= 0 && right < c->in[2]) {
-        b->x = row + left * c->channels;
+        b->x = row + left * b->cell;
         return;
     }
     const float **to = w->table;
@@ -186,7 +187,7 @@ static void find_input(const worker *w, block *b, int64_t image, int64_t y, int6
         for (int64_t k = 0; k < taps; k++) {
             int64_t x = left + k * c->dilation[2];
             for (int i = 0; i < pixels; i++, x += step) {
-                *to++ = x >= 0 && x < c->in[2] ? row + x * c->channels : w->zeros;
+                *to++ = x >= 0 && x < c->in[2] ? row + x * b->cell : w->zeros;
             }
         }
     }
@@ -230,7 +231,7 @@ static void run_blocks(const worker *w, int64_t begin, int64_t end)
         if (b.finish.kind == LT_FINISH_TILE) {
             run_tiles(w, &b, pixel, channel, last);
         } else {
-            b.out = w->y + pixel * c->channels + channel;
+            b.out = w->y + pixel * b.out_step + channel;
             w->kernel(&b, channel, last);
         }
         if (++a == inner) {
@@ -261,11 +262,11 @@ static void choose_kernel(worker *w)
     }
     w->blocks = (c->out[2] + w->pixels - 1) / w->pixels;
     w->model.table = w->table;
-    w->model.x_row = c->dilation[1] * c->in[2] * c->channels;
-    w->model.x_tap = c->dilation[2] * c->channels;
-    w->model.x_pixel = c->stride[2] * c->channels;
+    w->model.x_row = c->dilation[1] * c->in[2] * w->model.cell;
+    w->model.x_tap = c->dilation[2] * w->model.cell;
+    w->model.x_pixel = c->stride[2] * w->model.cell;
     w->model.width = c->kernel[2];
-    w->model.channels = w->model.out_step = c->channels;
+    w->model.channels = c->channels;
     int64_t wide = (w->pixels - 1) * c->stride[2] + (c->kernel[2] - 1) * c->dilation[2] + 1;
     w->columns = c->kernel[1] >= 5;
     wide = w->columns && wide < c->in[2] ? wide : c->in[2]; /* pixels of input rows that should stay near */
@@ -314,6 +315,8 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     fit->pack[nw] = "conv.w.depthwise.f32";
     fit->in[nx] = lt_format_permuted(x->dtype, order, x->rank, fit->in[nx].space);
     lt_tile_formats(problem, order, fit);
+    lt_tile_rows_apart(problem, fit);
+    fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
     lt_finish_kind kind = lt_finish_of(problem);
     double slower = ISA.nr >= 32   ? 1
                     : ISA.nr >= 16 ? 1.6
@@ -354,6 +357,8 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     w.x = call->in[nx].data;
     w.w = call->in[nw].data;
     w.y = call->out[0].data;
+    w.model.cell = lt_row_step(&call->in[nx], w.c.channels, sizeof(float));
+    w.model.out_step = lt_row_step(&call->out[0], w.c.channels, sizeof(float));
     if (lt_root_operand(p, 2, &nb)) {
         if (call->in[nb].rank != 1 || call->in[nb].dims[0] != w.c.filters) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the bias has not one element for each filter");

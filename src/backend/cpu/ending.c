@@ -4,11 +4,13 @@
 #include "backend/cpu/ending.h"
 #include <math.h>
 
-/* Loads the element of an operand that lies where the output's element lies. */
+/* Loads the element of an operand that lies where the output's element lies, but for the distance of rows. */
 static bool is_residual(const lathe_problem *p, const lathe_pw_instr *s)
 {
     const lathe_operand *o = &p->in[s->operand], *y = &p->out[0];
-    if (o->rank != y->rank || !lt_format_same(&o->format, &y->format)) {
+    lathe_format format = o->format;
+    format.strided = y->format.strided;
+    if (o->rank != y->rank || !lt_format_same(&format, &y->format)) {
         return false;
     }
     for (int i = 0; i < o->rank; i++) {

@@ -9,7 +9,7 @@
 
 typedef struct lt_ending {
     bool simple;            /* the rest says all there is to do */
-    int bias, add;          /* operand numbers; -1: none */
+    int bias, add;          /* operand numbers; -1: none. Rows of the addend and of the output may lie apart, each in its own way */
     float scale, low, high; /* 1, -INFINITY, INFINITY: nothing to do */
 } lt_ending;
 

@@ -130,7 +130,7 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
     const operands *o = p->user;
     int64_t at, unused;
     lt_matmul_at(&o->s, batch, &at, &unused);
-    int64_t start = at * p->m * p->k + first * o->s.a_row;
+    int64_t matrix = o->s.a_col == 1 ? p->m * o->s.a_row : p->m * p->k, start = at * matrix + first * o->s.a_row;
     if (!p->rows_built) {
         *lda = o->s.a_row;
         return (const float *)(const void *)o->a + start;
@@ -241,12 +241,12 @@ static bool addend_ok(const lathe_problem *p)
 
 int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
-    uint16_t b_number;
+    uint16_t a_number, b_number;
     (void)config;
     if (!lt_root_fits(problem, true, fit)) {
         return 0;
     }
-    const lathe_operand *a = lt_root_operand(problem, 0, NULL), *b = lt_root_operand(problem, 1, &b_number);
+    const lathe_operand *a = lt_root_operand(problem, 0, &a_number), *b = lt_root_operand(problem, 1, &b_number);
     if (a->rank < 1 || b->rank < 1 || (lt_is_gemm(problem) && (a->rank != 2 || b->rank != 2)) || !addend_ok(problem)) {
         return lt_no(fit, "ranks %d and %d", a->rank, b->rank);
     }
@@ -260,6 +260,10 @@ int lt_gemm_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t c
         fit->pack_param[b_number][1] = tb;
     }
     lt_tile_formats(problem, NULL, fit);
+    if (a->rank > 1 && b->rank > 1) { /* rows of the result are rows of the product */
+        lt_tile_rows_apart(problem, fit);
+        fit->pitched_in |= !ta && a_number != b_number && a_number < 64 ? (uint64_t)1 << a_number : 0;
+    }
     double panels_built = 1;
     for (int i = 0; i < b->rank; i++) {
         panels_built *= opt_of(b, i);
@@ -284,6 +288,7 @@ static lathe_status describe(const lt_cpu_isa *isa, const lathe_problem *problem
     o->packed = lt_root_packable(problem, 1);
     o->type = lt_root_type(problem);
     o->size = lathe_dtype_bits(o->type) / 8;
+    o->s.a_row = o->s.a_col == 1 ? lt_row_step(&in[na], o->s.a_row, o->size) : o->s.a_row;
     *p = (lt_product){ .isa = isa,
                        .batch = o->s.batches,
                        .m = o->s.m,

@@ -18,7 +18,8 @@ typedef struct norm {
     const float *x;
     float *y;
     int64_t batch, channels, groups, pixels;
-    bool last; /* channels last */
+    int64_t x_row, y_row; /* channels last: elements from pixel to pixel */
+    bool last;            /* channels last */
     const float *scale, *bias;
     double epsilon;
     float *shift, *mean, *factor; /* for each channel */
@@ -53,7 +54,7 @@ static void sums_last(const norm *r, const float *x, int64_t c0, int64_t c1)
             int part = c1 - c < VL ? (int)(c1 - c) : 0, n = part ? part : VL;
             float s[VL], q[VL];
             vf sum = { 0 }, square = { 0 };
-            add_lines(x + p * r->channels + c, lines, r->channels, part, load_part(r->shift + c, part), &sum, &square);
+            add_lines(x + p * r->x_row + c, lines, r->x_row, part, load_part(r->shift + c, part), &sum, &square);
             store_part(s, sum, 0);
             store_part(q, square, 0);
             for (int l = 0; l < n; l++) {
@@ -132,20 +133,21 @@ static void pixel_last(const norm *r, const float *x, int64_t c, int64_t n, floa
 
 static void write_last(const norm *r, int64_t image, int64_t c0, int64_t c1)
 {
-    int64_t start = image * r->pixels * r->channels;
+    int64_t start = image * r->pixels;
     for (int64_t c = c0, n; c < c1; c += n) {
         n = c1 - c < LT_TILE || r->direct ? c1 - c : LT_TILE;
         int pitch = (int)((n + LT_TILE_LANES - 1) / LT_TILE_LANES * LT_TILE_LANES),
             most = r->direct ? 1 : LT_TILE / pitch;
         for (int64_t p = 0; p < r->pixels; p += most) {
             int rows = r->pixels - p < most ? (int)(r->pixels - p) : most;
-            int64_t at = start + p * r->channels + c;
+            const float *x = r->x + (start + p) * r->x_row + c;
+            float *y = r->y + (start + p) * r->y_row + c;
             for (int i = 0; i < rows; i++) {
-                pixel_last(r, r->x + at + i * r->channels, c, n, r->direct ? r->y + at : r->tile + i * pitch);
+                pixel_last(r, x + i * r->x_row, c, n, r->direct ? y : r->tile + i * pitch);
             }
             if (!r->direct) {
                 lt_tile_block block = {
-                    .start = at, .row_step = r->channels, .rows = rows, .cols = (int)n, .pitch = pitch
+                    .start = (start + p) * r->channels + c, .row_step = r->channels, .rows = rows, .cols = (int)n, .pitch = pitch
                 };
                 lt_tile_run(&r->program, &block);
             }
@@ -176,7 +178,7 @@ static void write_plain(const norm *r, int64_t image, int64_t c)
 static void groups_of(const norm *r, int64_t image, int64_t begin, int64_t end)
 {
     int64_t size = r->channels / r->groups;
-    const float *x = r->x + image * r->channels * r->pixels;
+    const float *x = r->x + image * r->pixels * (r->last ? r->x_row : r->channels);
     if (r->last) {
         sums_last(r, x, begin * size, end * size);
     }
@@ -234,6 +236,10 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         fit->in[nx] = lt_format_permuted(x->dtype, order, x->rank, fit->in[nx].space);
     }
     lt_tile_formats(p, config == 0 ? order : NULL, fit);
+    if (config == 0) {
+        lt_tile_rows_apart(p, fit);
+        fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
+    }
     double points = 1, slower = LT_VECTOR_BYTES == 64 ? 1 : LT_VECTOR_BYTES == 32 ? 1.4 : 2.5;
     for (int i = 0; i < x->rank; i++) {
         points *= (double)x->dims[i].opt;
@@ -279,6 +285,8 @@ static lathe_status describe(const lathe_gang *gang, const lathe_call *call, nor
     }
     r->batch = x->dims[0];
     r->channels = x->dims[1];
+    r->x_row = lt_row_step(x, r->channels, sizeof(float));
+    r->y_row = lt_row_step(&call->out[0], r->channels, sizeof(float));
     size_t registers = lt_tile_scratch(p), rooms = ((size_t)r->channels + 15) / 16 * 16;
     char *scratch = (char *)call->scratch + thread_scratch(p, r->channels) * (size_t)gang->index;
     r->tile = (float *)(scratch + registers);

@@ -32,12 +32,12 @@ static bool strides_of_input(const mover *m, size_t slot, int64_t *strides)
 {
     uint16_t n;
     (void)lt_root_operand(m->call->problem, slot, &n);
-    return lt_format_strides(&m->call->problem->in[n].format, m->call->in[n].dims, strides);
+    return lt_format_strides(&m->call->problem->in[n].format, &m->call->in[n], strides);
 }
 
 static bool strides_of_output(const mover *m, size_t o, int64_t *strides)
 {
-    return lt_format_strides(&m->call->problem->out[o].format, o == 0 ? m->y_dims : m->call->out[o].dims, strides);
+    return lt_format_strides(&m->call->problem->out[o].format, o == 0 ? &m->y : &m->call->out[o], strides);
 }
 
 /* Whole numbers of an input: i32 or i64, at most LATHE_MAX_RANK. -1 when it is absent. */
@@ -201,7 +201,7 @@ static lathe_status slice(const mover *m)
     return LATHE_OK;
 }
 
-/* All elements of the output become one. */
+/* All elements of the output, which is dense, become one. */
 static void fill(const mover *m, const void *value)
 {
     const lathe_buffer *y = &m->y;
@@ -393,6 +393,19 @@ static double run_length(const lathe_problem *p, const lathe_operand *x, const i
     return n < 1 ? 1.5 : n + 0.5;
 }
 
+/* Whatever is moved is walked by its strides; only the ground of a Pad is filled in one go. */
+static void rows_apart(const lathe_problem *p, lathe_fit *fit)
+{
+    for (size_t i = 0; i < data_inputs(p); i++) {
+        uint16_t n;
+        if (lt_root_operand(p, i, &n) && n < 64) {
+            fit->pitched_in |= (uint64_t)1 << n;
+        }
+    }
+    fit->pitched_out = strcmp(p->op, "Pad") == 0 ? 0 : p->n_out < 64 ? ((uint64_t)1 << p->n_out) - 1 : 0;
+    fit->any_cut = 1;
+}
+
 static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
     const lathe_operand *x = lt_root_operand(p, 0, NULL);
@@ -434,6 +447,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (rank > 0 && axis_of(p, rank, 0) < 0) {
         return lt_no(fit, "no such axis");
     }
+    rows_apart(p, fit);
     double elements = 1;
     for (int i = 0; i < p->out[0].rank; i++) {
         elements *= (double)p->out[0].dims[i].opt * (i == 0 ? (double)p->n_out : 1);

@@ -219,7 +219,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     int64_t *maps[LATHE_MAX_RANK], xs[LATHE_MAX_RANK];
     int64_t *table = (int64_t *)(void *)((char *)call->scratch + table_bytes(y) * (size_t)gang->index);
     if (x->rank != y->rank || !lt_extents_sane(x->rank, x->dims) || !lt_extents_sane(y->rank, y->dims) ||
-        !lt_format_strides(&p->in[nx].format, x->dims, xs)) {
+        !lt_format_strides(&p->in[nx].format, x, xs)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "input and output differ in rank");
     }
     for (int k = 0; k < y->rank; k++) {

@@ -266,18 +266,6 @@ void lt_copy_run(const lathe_gang *gang, size_t size, const lt_copy *copy, const
     copy_rows(&p, gang);
 }
 
-void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_t *e, const int64_t *step,
-                     const void *src, void *dst)
-{
-    lt_copy c = { .rank = rank };
-    for (int64_t i = rank, dense = 1; i-- > 0; dense *= e[i]) {
-        c.e[i] = e[i];
-        c.from[i] = step[i];
-        c.to[i] = dense;
-    }
-    lt_copy_run(gang, size, &c, src, dst);
-}
-
 double lt_copy_cost(size_t size, double elements, double run, bool narrow)
 {
     double bytes = 2 * elements * (double)size, far = bytes > 1e6 ? (bytes - 1e6) * 0.03 : 0;

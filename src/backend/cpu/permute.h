@@ -26,10 +26,4 @@ static inline void lt_copy_axis(lt_copy *copy, int64_t e, int64_t from, int64_t 
     copy->to[copy->rank++] = to;
 }
 
-/*
- * dst, dense and row-major over extents e[0 .. rank), gets element sum(c[i] * step[i]) of src for coordinate c. The gang shares the work.
- */
-void lt_permute_copy(const lathe_gang *gang, size_t size, int rank, const int64_t *e, const int64_t *step,
-                     const void *src, void *dst);
-
 #endif

@@ -34,6 +34,8 @@ int lt_pointwise_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint3
         return lt_no(fit, "no operand of rank 4 to keep channels last");
     }
     lt_tile_formats(problem, config == 1 ? channels_last : NULL, fit);
+    lt_tile_rows_apart(problem, fit);
+    fit->any_cut = 1;
     double points = 1;
     for (int i = 0; i < problem->space_rank; i++) {
         points *= (double)problem->space[i].opt;

@@ -19,6 +19,7 @@ typedef struct worker {
     bool average, count_pads;
     const float *x;
     float *y, *line, *tile;
+    int64_t cell, y_row; /* elements from pixel to pixel of x and y */
     lt_finish finish;
     lt_tile_program program;
 } worker;
@@ -86,15 +87,14 @@ static int64_t counted(const worker *w, int axis, int64_t at)
     return end - first;
 }
 
-/* One output pixel, some of its channels at a time where a tile program follows. */
-static void output_pixel(const worker *w, int64_t pixel, const float *from, int64_t taps, float count)
+/* One output pixel, some of its channels at a time where a tile program follows. step: from tap to tap. */
+static void output_pixel(const worker *w, int64_t pixel, const float *from, int64_t step, int64_t taps, float count)
 {
     const lt_conv *c = &w->c;
-    int64_t step = c->dilation[2] * c->channels;
     bool tiles = w->finish.kind == LT_FINISH_TILE;
     for (int64_t at = 0; at < c->channels;) {
         int64_t n = tiles && c->channels - at > LT_TILE ? LT_TILE : c->channels - at;
-        float *dst = tiles ? w->tile : w->y + pixel * c->channels + at;
+        float *dst = tiles ? w->tile : w->y + pixel * w->y_row + at;
         if (taps == 0) { /* a window of nothing but pads */
             vf v = finish_one(splat(w->average ? 0.0f : -INFINITY), w->finish.kind, splat(w->finish.low),
                               splat(w->finish.high));
@@ -114,20 +114,33 @@ static void output_pixel(const worker *w, int64_t pixel, const float *from, int6
     }
 }
 
+/* The input rows under an output row as one, dense. */
+static void join_lines(const worker *w, const float *from, int64_t rows)
+{
+    const lt_conv *c = &w->c;
+    bool dense = w->cell == c->channels;
+    int64_t parts = dense ? 1 : c->in[2], n = dense ? c->in[2] * c->channels : c->channels,
+            step = c->dilation[1] * c->in[2] * w->cell;
+    for (int64_t i = 0; i < parts; i++) {
+        if (w->average) {
+            join_rows(w->line + i * c->channels, from + i * w->cell, rows, step, n, true);
+        } else {
+            join_rows(w->line + i * c->channels, from + i * w->cell, rows, step, n, false);
+        }
+    }
+}
+
 static void output_row(const worker *w, int64_t number)
 {
     const lt_conv *c = &w->c;
-    int64_t image = number / c->out[1], y = number % c->out[1], top, bottom, line = c->in[2] * c->channels;
+    int64_t image = number / c->out[1], y = number % c->out[1], top, bottom, cell = w->cell;
     inside(c, 1, y, &top, &bottom);
     int64_t row = y * c->stride[1] - c->begin[1] + top * c->dilation[1], rows = bottom - top;
-    const float *from = w->x + (image * c->plane + (rows > 0 ? row : 0) * c->in[2]) * c->channels;
+    const float *from = w->x + (image * c->plane + (rows > 0 ? row : 0) * c->in[2]) * cell;
     if (rows > 1) {
-        if (w->average) {
-            join_rows(w->line, from, rows, c->dilation[1] * line, line, true);
-        } else {
-            join_rows(w->line, from, rows, c->dilation[1] * line, line, false);
-        }
+        join_lines(w, from, rows);
         from = w->line;
+        cell = c->channels;
     }
     int64_t high = w->average ? counted(w, 1, y) : 0;
     for (int64_t x = 0; x < c->out[2]; x++) {
@@ -135,7 +148,7 @@ static void output_row(const worker *w, int64_t number)
         inside(c, 2, x, &left, &right);
         int64_t first = x * c->stride[2] - c->begin[2] + left * c->dilation[2], taps = rows > 0 ? right - left : 0;
         float count = w->average ? (float)(high * counted(w, 2, x)) : 1;
-        output_pixel(w, number * c->out[2] + x, from + (taps > 0 ? first : 0) * c->channels, taps, count);
+        output_pixel(w, number * c->out[2] + x, from + (taps > 0 ? first : 0) * cell, c->dilation[2] * cell, taps, count);
     }
 }
 
@@ -165,6 +178,8 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     const int8_t *order = x->rank == 4 ? last4 : last3;
     fit->in[nx] = lt_format_permuted(x->dtype, order, x->rank, fit->in[nx].space);
     lt_tile_formats(&first, order, fit);
+    lt_tile_rows_apart(&first, fit);
+    fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
     size_t n;
     const int64_t *kernel = lt_attr_ints(problem->attrs, problem->n_attrs, "kernel_shape", &n);
     double points = 1, taps = n > 0 ? (double)kernel[n - 1] : 1, read = 1,
@@ -222,6 +237,8 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     char *scratch = (char *)call->scratch + scratch_parts(p, call->in, at) * (size_t)gang->index;
     w.x = call->in[nx].data;
     w.y = call->out[0].data;
+    w.cell = lt_row_step(&call->in[nx], w.c.channels, sizeof(float));
+    w.y_row = lt_row_step(&call->out[0], w.c.channels, sizeof(float));
     w.tile = (float *)(void *)(scratch + at[0]);
     w.line = (float *)(void *)(scratch + at[1]);
     w.finish = lt_finish_read(call);

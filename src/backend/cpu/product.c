@@ -280,6 +280,7 @@ typedef struct plan { /* of all threads alike */
     const float *bias;
     float scale, low, high;
     float *y;
+    int64_t y_row, add_row; /* from row to row in y and add */
 } plan;
 
 /* The product's own addend, when registers can take it. */
@@ -305,6 +306,8 @@ static plan make_plan(const lt_product *p, const lathe_call *call)
     int column = y->rank > 0 ? y->format.order[y->rank - 1] : 0;
     lt_ending e = lt_ending_of_call(call, column, p->n);
     plan d = { .chunk = p->k, .scale = p->alpha, .low = e.low, .high = e.high, .y = call->out[0].data };
+    d.y_row = lt_row_step(&call->out[0], p->n, sizeof(float));
+    d.add_row = e.add >= 0 ? lt_row_step(&call->in[e.add], p->n, sizeof(float)) : 0;
     d.direct = e.simple && !is_half(p) && (p->alpha == 1.0f || e.scale == 1.0f);
     if (d.direct) {
         d.scale = p->alpha == 1.0f ? e.scale : p->alpha;
@@ -330,14 +333,15 @@ static void emit(worker *w, const plan *d, lt_brgemm_call *call, int64_t batch, 
 {
     const lt_product *p = w->p;
     int nr = p->isa->nr;
-    int64_t col = panel * nr, at = (batch * p->m + row) * p->n + col;
+    int64_t col = panel * nr, first_row = batch * p->m + row;
     bool last = from + call->k >= p->k;
     call->cols = p->n - col < nr ? (int)(p->n - col) : nr;
     if (d->direct) {
-        call->c[0] = d->y + at;
-        call->ldc = call->ld_add = p->n;
+        call->c[0] = d->y + first_row * d->y_row + col;
+        call->ldc = d->y_row;
+        call->ld_add = d->add_row;
         call->accumulate = from > 0;
-        call->add[0] = d->add && from == 0 ? d->add + at : NULL;
+        call->add[0] = d->add && from == 0 ? d->add + first_row * d->add_row + col : NULL;
         call->scale = last ? d->scale : 1;
         call->bias = last && d->bias ? d->bias + col : NULL;
         call->low = last ? d->low : -INFINITY;

@@ -12,7 +12,7 @@ enum { LT_PRODUCT_PAD = 16 }; /* elements that a built row may have behind its k
 typedef struct lt_product lt_product;
 struct lt_product {
     const lt_cpu_isa *isa;
-    int64_t batch, m, n, k; /* results are row-major, batch after batch, in the order in which output 0 is stored */
+    int64_t batch, m, n, k; /* results are row-major, batch after batch, in the order in which output 0 is stored; its rows may lie apart */
     /* Rows first .. first + count of the left matrix with k consecutive elements each. buffer: count * (k + LT_PRODUCT_PAD) floats to build them in,
        when rows_built. */
     const float *(*rows)(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda);

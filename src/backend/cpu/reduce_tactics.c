@@ -168,7 +168,7 @@ static bool read_walk(const lathe_problem *p, const lathe_buffer *in, walk *w)
     const lathe_buffer *b = &in[nx];
     int64_t strides[LATHE_MAX_RANK];
     if (b->rank != x->rank || !lt_extents_sane(b->rank, b->dims) || !folded_axes(p, k, b->rank, &over, &fit) ||
-        !lt_format_strides(&x->format, b->dims, strides)) {
+        !lt_format_strides(&x->format, b, strides)) {
         return false;
     }
     w->fold = k->fold;

@@ -20,13 +20,15 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (a->storage != b->storage || a->rank != b->rank || p->in[0].flags & LATHE_OPERAND_MANAGED || a->rank < 0) {
         return lt_no(fit, "rank or stored type changes");
     }
-    if (bits < 8 || a->strided || b->strided) {
-        return lt_no(fit, bits < 8 ? "elements of %u bits are always plain" : "%u-bit elements in a strided format",
-                     bits);
+    if (bits < 8) {
+        return lt_no(fit, "elements of %u bits are always plain", bits);
     }
     fit->in[0] = *a;
     fit->out[0] = *b;
+    fit->in[0].strided = fit->out[0].strided = 0;
     bool simple = a->block <= 1 && b->block <= 1 && a->pad_to <= 1 && b->pad_to <= 1;
+    fit->pitched_in = fit->pitched_out = simple;
+    fit->any_cut = 1;
     double elements = 1, smallest = 1e18;
     for (int i = 0; i < a->rank; i++) {
         double e = (double)p->in[0].dims[i].opt;
@@ -47,17 +49,18 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     return 1;
 }
 
-/* Dense on both sides: the destination in its own order. */
-static void permute(const lathe_gang *gang, const lathe_format *a, const lathe_format *b, const int64_t *dims,
-                    const lathe_call *call)
+/* No blocks, no pads: along the destination's axes in its own order. */
+static void permute(const lathe_gang *gang, const lathe_format *a, const lathe_format *b, const lathe_call *call)
 {
-    int64_t from[LATHE_MAX_RANK], e[LATHE_MAX_RANK], step[LATHE_MAX_RANK];
-    (void)lt_format_strides(a, dims, from);
+    int64_t from[LATHE_MAX_RANK], to[LATHE_MAX_RANK];
+    lt_copy c = { 0 };
+    (void)lt_format_strides(a, &call->in[0], from);
+    (void)lt_format_strides(b, &call->out[0], to);
     for (int i = 0; i < b->rank; i++) {
-        e[i] = dims[b->order[i]];
-        step[i] = from[b->order[i]];
+        int axis = b->order[i];
+        lt_copy_axis(&c, call->out[0].dims[axis], from[axis], to[axis]);
     }
-    lt_permute_copy(gang, lathe_dtype_bits(a->storage) / 8, b->rank, e, step, call->in[0].data, call->out[0].data);
+    lt_copy_run(gang, lathe_dtype_bits(a->storage) / 8, &c, call->in[0].data, call->out[0].data);
 }
 
 /* One by one, pads first. Serial: thread 0 does it all. */
@@ -93,7 +96,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
         return LT_FAIL(diag, LATHE_BAD_SHAPE, "Reformat", NULL, "source and destination have different extents");
     }
     if (a->block <= 1 && b->block <= 1 && a->pad_to <= 1 && b->pad_to <= 1) {
-        permute(gang, a, b, in->dims, call);
+        permute(gang, a, b, call);
         return LATHE_OK;
     }
     return gang->index == 0 ? scatter(a, b, in->dims, call, diag) : LATHE_OK;

@@ -22,6 +22,7 @@ typedef struct worker {
     int outer; /* axes in front of rows and columns */
     lt_resize_line *rows, *cols;
     int64_t inner, row; /* elements of a pixel, of an output row */
+    int64_t y_row;      /* channels last: elements from pixel to pixel of the output */
     const float *x;
     float *y, *kept[LT_RESIZE_TAPS], *tile;
     int64_t key[LT_RESIZE_TAPS]; /* which input row each kept one is: plane * rows + row; -1 none */
@@ -152,8 +153,14 @@ static void output_row(worker *w, int64_t number)
         from[n] = stretched(w, l->index[y]);
         weights[n++] = 0;
     }
-    if (w->direct) {
+    if (w->direct && w->y_row == w->inner) {
         blend(w->y + number * w->row, from, weights, n, 0, w->row);
+        return;
+    }
+    for (int64_t i = 0; w->direct && i < w->cols->out; i++) {
+        blend(w->y + (number * w->cols->out + i) * w->y_row, from, weights, n, i * w->inner, w->inner);
+    }
+    if (w->direct) {
         return;
     }
     for (int64_t i = 0; i < w->row; i += LT_TILE) {
@@ -200,6 +207,9 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
         fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
     }
     lt_tile_formats(problem, config == 1 ? channels_last : NULL, fit);
+    if (config == 1) {
+        lt_tile_rows_apart(problem, fit);
+    }
     double points = 1, stretched = 1, slower = ISA.nr >= 32 ? 1 : ISA.nr >= 16 ? 1.4 : 2.2;
     for (int i = 0; i < y->rank; i++) {
         points *= (double)y->dims[i].opt;
@@ -248,6 +258,7 @@ static lathe_status arrange(worker *w, const lathe_call *call, char *scratch, co
     w->rows = &w->lines[y->rank - 2];
     w->cols = &w->lines[y->rank - 1];
     w->inner = last ? y->dims[1] : 1;
+    w->y_row = last ? lt_row_step(y, w->inner, sizeof(float)) : 1;
     w->row = w->cols->out * w->inner;
     if (last && !w->lines[1].same) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, "Resize", NULL, "the channels are resized");

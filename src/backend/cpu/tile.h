@@ -76,6 +76,8 @@ int lt_tile_fits(const lathe_problem *problem, lathe_fit *fit);
  * axes (NULL: plain), and marks the input that output 0 may take over. Operands that the root reads are left alone.
  */
 void lt_tile_formats(const lathe_problem *problem, const int8_t *order, lathe_fit *fit);
+/* Says that rows of the outputs and of what only the epilogue reads may lie apart: the program walks them as they lie. */
+void lt_tile_rows_apart(const lathe_problem *problem, lathe_fit *fit);
 /* Bytes of scratch that one thread's program needs, a multiple of 64. */
 size_t lt_tile_scratch(const lathe_problem *problem);
 /* Nanoseconds for one point, roughly. */
@@ -95,7 +97,7 @@ void lt_tile_run_range(const lt_tile_program *t, int64_t begin, int64_t end);
 bool lt_extents_sane(int rank, const int64_t *dims);
 
 /* Strides in elements of a tensor's logical axes; false when the format has blocks or pads. */
-bool lt_format_strides(const lathe_format *format, const int64_t *dims, int64_t *strides);
+bool lt_format_strides(const lathe_format *format, const lathe_buffer *b, int64_t *strides);
 
 /* Elements to and from registers (tile_memory.c). step in elements. */
 void lt_tile_fetch(lathe_dtype dtype, void *reg, int at, const char *data, int64_t index, int64_t step, int n);

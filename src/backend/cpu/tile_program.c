@@ -264,6 +264,31 @@ void lt_tile_formats(const lathe_problem *problem, const int8_t *order, lathe_fi
     }
 }
 
+static bool reads_as_root(const lathe_problem *p, uint16_t operand)
+{
+    for (size_t i = 0; i < p->n_root_in; i++) {
+        if (p->root_in[i] == operand) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void lt_tile_rows_apart(const lathe_problem *problem, lathe_fit *fit)
+{
+    const lathe_pw_instr *first;
+    int count = lt_problem_epilogue(problem, &first);
+    for (size_t o = 0; o < problem->n_out && o < 64; o++) {
+        fit->pitched_out |= (uint64_t)1 << o;
+    }
+    for (int i = 0; i < count; i++) {
+        const lathe_pw_instr *s = &first[i];
+        if (s->op == LATHE_PW_LOAD && s->operand < 64 && !reads_as_root(problem, s->operand)) {
+            fit->pitched_in |= (uint64_t)1 << s->operand;
+        }
+    }
+}
+
 /* Rough nanoseconds for one point of one instruction with vectors of 64 bytes; *scalar: one by one at any level. */
 static double instruction_cost(lathe_pw_op op, bool *scalar)
 {
@@ -324,15 +349,17 @@ bool lt_extents_sane(int rank, const int64_t *dims)
     return true;
 }
 
-bool lt_format_strides(const lathe_format *format, const int64_t *dims, int64_t *strides)
+bool lt_format_strides(const lathe_format *format, const lathe_buffer *b, int64_t *strides)
 {
     int64_t step = 1;
-    if (format->block > 1 || format->pad_to > 1 || format->strided) {
+    if (format->block > 1 || format->pad_to > 1 || lathe_dtype_bits(format->storage) < 8) {
         return false;
     }
     for (int i = format->rank; i-- > 0;) {
+        int64_t d = b->dims[format->order[i]];
+        step = i + 1 == format->strided ? lt_row_step(b, step, lathe_dtype_bits(format->storage) / 8) : step;
         strides[format->order[i]] = step;
-        step *= dims[format->order[i]] > 0 ? dims[format->order[i]] : 1;
+        step *= d > 0 ? d : 1;
     }
     return true;
 }
@@ -356,7 +383,7 @@ static lathe_status walk_load(const lathe_call *call, const lathe_pw_instr *s, c
     const lathe_operand *o = &call->problem->in[s->operand];
     const lathe_buffer *b = &call->in[s->operand];
     int64_t strides[LATHE_MAX_RANK];
-    if (b->rank != o->rank || !lt_extents_sane(b->rank, b->dims) || !lt_format_strides(&o->format, b->dims, strides)) {
+    if (b->rank != o->rank || !lt_extents_sane(b->rank, b->dims) || !lt_format_strides(&o->format, b, strides)) {
         return bad_operand(call, "input", s->operand, diag);
     }
     *ref = (lt_tile_ref){ .data = b->data, .dtype = o->dtype };
@@ -378,7 +405,7 @@ static lathe_status walk_store(const lathe_call *call, uint16_t number, const sp
     const lathe_operand *o = &call->problem->out[number];
     const lathe_buffer *b = &call->out[number];
     if (b->rank != sp->rank || !lt_extents_sane(b->rank, b->dims) ||
-        !lt_format_strides(&o->format, b->dims, ref->step)) {
+        !lt_format_strides(&o->format, b, ref->step)) {
         return bad_operand(call, "output", number, diag);
     }
     for (int d = 0; d < b->rank; d++) {

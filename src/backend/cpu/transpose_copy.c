@@ -65,6 +65,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         }
         *format = lt_format_permuted(o->dtype, rank == 4 ? last4 : last3, rank, format->space);
     }
+    fit->pitched_in = fit->pitched_out = fit->any_cut = 1;
     double elements = 1, smallest = 1e18;
     for (int i = 0; i < rank; i++) {
         double e = (double)p->in[0].dims[i].opt;
@@ -95,7 +96,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
                        "the output's extents are not those of the input, permuted");
     }
     lt_copy c = { 0 };
-    if (!lt_format_strides(&p->in[0].format, in->dims, from) || !lt_format_strides(&p->out[0].format, out->dims, to)) {
+    if (!lt_format_strides(&p->in[0].format, in, from) || !lt_format_strides(&p->out[0].format, out, to)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, "Transpose", NULL, "an operand's format has blocks or pads");
     }
     for (int i = 0; i < in->rank; i++) {
