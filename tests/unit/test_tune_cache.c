@@ -545,7 +545,8 @@ static void test_killed_writers(void **state)
     (void)state;
     char path[256];
     uint64_t seed = 7;
-    size_t before = 1;
+    size_t before, survivors = 0;
+    long longest = 40000000; /* nanoseconds that a saver lives */
     in_folder("killed", path);
     lathe_timing_cache *cache = create();
     for (uint32_t i = 0; i < 1000; i++) {
@@ -554,8 +555,9 @@ static void test_killed_writers(void **state)
     save(cache, path);
     before = lathe_timing_cache_count(cache);
     lathe_timing_cache_destroy(cache);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 50 || (survivors == 0 && round < 100); round++) {
         char tactic[16];
+        longest = survivors == 0 && round % 10 == 9 ? 2 * longest : longest; /* a slow machine: long enough for some to finish a save */
         snprintf(tactic, sizeof tactic, "k%d", round);
         pid_t child = fork();
         if (child == 0) {
@@ -563,12 +565,13 @@ static void test_killed_writers(void **state)
         }
         assert_true(child > 0);
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        nanosleep(&(struct timespec){.tv_nsec = (long)(1000000 + (seed >> 33) % 40000000)}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(1000000 + (seed >> 33) % (uint64_t)longest % 900000000)}, NULL);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         cache = create();
         load(cache, path, 0);
         assert_true(lathe_timing_cache_count(cache) >= before);
+        survivors += lathe_timing_cache_count(cache) - before;
         before = lathe_timing_cache_count(cache);
         put(cache, "after", "t", (uint32_t)round, 1);
         save(cache, path);
@@ -576,8 +579,8 @@ static void test_killed_writers(void **state)
         before++;
         lathe_timing_cache_destroy(cache);
     }
-    print_message("%zu entries outlived their writers\n", before - 1050);
-    assert_true(before > 1050);
+    print_message("%zu entries outlived their writers\n", survivors);
+    assert_true(survivors > 0);
 }
 
 /* ---- Size and memory ---- */
