@@ -545,7 +545,8 @@ static void test_killed_writers(void **state)
     (void)state;
     char path[256];
     uint64_t seed = 7;
-    size_t before = 1;
+    size_t before, survivors = 0;
+    long longest = 40000000; /* nanoseconds that a saver lives */
     in_folder("killed", path);
     lathe_timing_cache *cache = create();
     for (uint32_t i = 0; i < 1000; i++) {
@@ -554,8 +555,9 @@ static void test_killed_writers(void **state)
     save(cache, path);
     before = lathe_timing_cache_count(cache);
     lathe_timing_cache_destroy(cache);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 50 || (survivors == 0 && round < 100); round++) {
         char tactic[16];
+        longest = survivors == 0 && round % 10 == 9 ? 2 * longest : longest; /* a slow machine: long enough for some to finish a save */
         snprintf(tactic, sizeof tactic, "k%d", round);
         pid_t child = fork();
         if (child == 0) {
@@ -563,12 +565,13 @@ static void test_killed_writers(void **state)
         }
         assert_true(child > 0);
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        nanosleep(&(struct timespec){.tv_nsec = (long)(1000000 + (seed >> 33) % 40000000)}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(1000000 + (seed >> 33) % (uint64_t)longest % 900000000)}, NULL);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         cache = create();
         load(cache, path, 0);
         assert_true(lathe_timing_cache_count(cache) >= before);
+        survivors += lathe_timing_cache_count(cache) - before;
         before = lathe_timing_cache_count(cache);
         put(cache, "after", "t", (uint32_t)round, 1);
         save(cache, path);
@@ -576,11 +579,19 @@ static void test_killed_writers(void **state)
         before++;
         lathe_timing_cache_destroy(cache);
     }
-    print_message("%zu entries outlived their writers\n", before - 1050);
-    assert_true(before > 1050);
+    print_message("%zu entries outlived their writers\n", survivors);
+    assert_true(survivors > 0);
 }
 
 /* ---- Size and memory ---- */
+
+/* Of this process: other work on the machine does not count. */
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 static void test_many_entries(void **state)
 {
@@ -592,16 +603,16 @@ static void test_many_entries(void **state)
         snprintf(problem, sizeof problem, "%s %u", PROBLEM, i / EACH);
         put(cache, problem, "conv.f32.nhwc.direct.avx2", i % EACH, 1000 + i / 7.0);
     }
-    int64_t t0 = lt_now_ns();
+    int64_t t0 = cpu_ns();
     save(cache, in_folder("many", path));
-    int64_t t1 = lt_now_ns();
+    int64_t t1 = cpu_ns();
     load(back, path, 0);
-    int64_t t2 = lt_now_ns();
+    int64_t t2 = cpu_ns();
     for (uint32_t i = 0; i < N; i++) {
         snprintf(problem, sizeof problem, "%s %u", PROBLEM, i / EACH);
         assert_true(look(back, problem, "conv.f32.nhwc.direct.avx2", i % EACH) == 1000 + i / 7.0);
     }
-    int64_t t3 = lt_now_ns();
+    int64_t t3 = cpu_ns();
     print_message("%d entries: saved in %.3f s, loaded in %.3f s, found in %.3f us each\n", N, (double)(t1 - t0) / 1e9, (double)(t2 - t1) / 1e9,
                   (double)(t3 - t2) / 1e3 / N);
 #if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
