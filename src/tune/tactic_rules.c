@@ -1,5 +1,5 @@
 /*
- * tactic_rules.c - the rules file: which tactics may be taken where, and what counts as best. Parsed for api, asked by units.c (candidates) and select.c (choice).
+ * tactic_rules.c - the rules file: which tactics may be taken where, and what counts as best. Parsed for api, asked by units.c (candidates) and selector.c (choice).
  *
  *     # one rule a line; a word, then conditions that must all hold
  *     exclude tactic=*.winograd2.*

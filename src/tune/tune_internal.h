@@ -98,7 +98,7 @@ const char *lt_tactic_rules_refuse(const lt_tuner *t, const lt_draft *d, const l
 lt_tactic_rule_kind lt_tactic_rules_aim(const lt_tuner *t, const lt_draft *d);
 /* pieces.c: of each group and its pieces, one stays */
 lathe_status lt_settle_pieces(lt_tuner *t);
-/* select.c: the rules' aims and the caller's selector, after timing */
+/* selector.c: the rules' aims and the caller's selector, after timing */
 lathe_status lt_select(lt_tuner *t);
 /* record.c: the states that a record names */
 lathe_status lt_record_replay(lt_tuner *t);

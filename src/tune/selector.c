@@ -1,5 +1,5 @@
 /*
- * select.c - who else has a say between timing and choice: aims of the rules file, the caller's selector. Used by choose.c.
+ * selector.c - who else has a say between timing and choice: aims of the rules file, the caller's selector. Used by choose.c.
  *
  * Candidates that are ruled out here cost too much to be taken; one per step always stays.
  */
