@@ -142,6 +142,7 @@ int build_options(tool *t, lathe_build_options *out)
                                   .device = args_text(a, OPT_DEVICE),
                                   .passes = args_text(a, OPT_PASSES),
                                   .max_isa = args_text(a, OPT_MAX_ISA),
+                                  .sources = args_text(a, OPT_SOURCES),
                                   .level = (int)level,
                                   .threads = (int)threads,
                                   .refit = args_has(a, OPT_REFIT) && !refit,

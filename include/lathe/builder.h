@@ -102,6 +102,7 @@ typedef struct lathe_build_options {
     const lathe_allocator *allocator;
     const char *tactics;            /* to insist on: "Softmax=*.rowwise.*,Conv=conv.f32.*"; other candidates of these operators are refused. NULL: none */
     int verify;                     /* 1: check the graph and print, parse and print it again after every pass */
+    const char *sources;            /* of tactics: "+onednn", "-onednn", "lathe" (nothing else), several by comma. NULL: own ones, libraries too from level 1 on */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;

@@ -18,6 +18,7 @@ typedef struct builder {
     const lathe_allocator *allocator;
     lathe_space device;
     uint64_t features;
+    uint32_t sources;
     int threads;
     lt_arena arena;
     lt_graph *above;
@@ -56,7 +57,7 @@ static lathe_status read_options(builder *b)
                        o->level);
     }
     b->threads = o->threads > 0 ? o->threads : lt_cpu_count();
-    return LATHE_OK;
+    return lt_sources_read(o->sources, o->level, &b->sources, b->diag);
 }
 
 /* What a plan says about how it was built: the options that change its contents, in a fixed order. */
@@ -71,6 +72,9 @@ static lathe_status options_text(builder *b, const char **out)
     }
     if (o->passes) {
         lt_buf_printf(&text, " passes=%s", o->passes);
+    }
+    if (o->sources) {
+        lt_buf_printf(&text, " sources=%s", o->sources);
     }
     if (o->refit) {
         lt_buf_puts(&text, " refit");
@@ -175,7 +179,7 @@ static lathe_status remember_packs(builder *b, const part *p)
 static lathe_status choose(builder *b, part *p)
 {
     lt_extent_user user = {p->graph, &p->ranges};
-    lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = b->o->level,
+    lt_tune_options options = {.device = b->device, .features = b->features, .sources = b->sources, .threads = b->threads, .level = b->o->level,
                                .keep_candidates = b->o->explain != 0, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed, .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
     if (b->o->explain) {

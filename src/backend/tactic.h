@@ -35,6 +35,20 @@ bool lt_tactic_ask(const lathe_tactic *tactic, uint32_t config, const lathe_prob
 /* Writes a formatted reason and returns 0, for use as `return lt_no(fit, "...")` in fits functions. */
 int lt_no(lathe_fit *fit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Sources of tactics, as a set with a bit for each row of the table in tactic_source.c. What takes part is decided by lt_sources_read alone: own tactics always;
+ * libraries from level 1 on where they are there, at level 0 only when named with +, because level 0 chooses the same on all machines.
+ */
+lathe_status lt_sources_read(const char *text, int level, uint32_t *out, lathe_diag *diag);
+const char *lt_tactic_source(const lathe_tactic *tactic);
+bool lt_source_on(uint32_t sources, const lathe_tactic *tactic);
+/* The set as text with versions, "lathe 0.1.0, onednn 2.6.3", as plans name the sources of their steps. */
+lathe_status lt_sources_print(uint32_t sources, lt_buf *out, lathe_diag *diag);
+uint32_t lt_source_bit(const lathe_tactic *tactic);
+void lt_sources_environment(void); /* takes the files of libraries from the environment (LATHE_ONEDNN), for those that are not open yet */
+/* Is all of such a text here, in the same versions? Own tactics have versions of their own and always are. why: what is not. */
+bool lt_sources_here(const char *text, char *why, size_t size);
+
 /* Sizes a pack of a constant; allocates nothing. false: does not suit. */
 bool lt_pack_bytes(const char *name, const lathe_tensor *source, const int64_t param[4], size_t *bytes);
 

@@ -176,7 +176,7 @@ static lathe_status reformat_tactic(emitter *e, const lt_value *v, const lathe_f
     u->problem = p;
     for (size_t i = 0; (tactic = lt_tactic_at(i)); i++) {
         lathe_fit answer;
-        if (tactic->device != from->space || !lt_tactic_lists(tactic, "Reformat", "lathe")) {
+        if (tactic->device != from->space || !lt_source_on(e->t->options->sources, tactic) || !lt_tactic_lists(tactic, "Reformat", "lathe")) {
             continue;
         }
         bool fits = lt_tactic_ask(tactic, 0, p, e->t->options->features, arena, &answer);
