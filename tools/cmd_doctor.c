@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "data.h"
 #include "tool.h"
+#include <lathe/tactic.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -175,6 +176,20 @@ static void libraries(doctor *d)
     fact(d, "libraries", "%s", text);
 }
 
+/* ---- Sources of tactics ---- */
+
+/* A library that is missing is no problem: everything builds without it. */
+static void sources(doctor *d)
+{
+    char text[1024] = "";
+    lathe_source s = { .struct_size = sizeof s };
+    for (size_t i = 0; lathe_source_at(i, &s); i++) {
+        size_t at = strlen(text);
+        snprintf(text + at, sizeof text - at, "%s%s %s%s%s", i ? ", " : "", s.name, s.there ? s.version : "no (", s.there ? "" : s.why, s.there ? "" : ")");
+    }
+    fact(d, "sources", "%s", text);
+}
+
 /* ---- A network through the whole house ---- */
 
 static const char net_text[] = "doctor (f32[4,8] x) => (f32[4,3] y)\n<f32[8,3] w = iota, f32[3] b = splat(1)>\n{\n    "
@@ -251,6 +266,7 @@ int verb_doctor(tool *t)
     clock_and_load(&d);
     memory(&d);
     libraries(&d);
+    sources(&d);
     int code = self_test(&d);
     if (t->json) {
         lt_json_key(&json, "advice");

@@ -114,13 +114,27 @@ static const char *device_name(lathe_space space)
     return space == LATHE_SPACE_HOST ? "cpu" : space == LATHE_SPACE_TWIN ? "twin" : "cuda";
 }
 
+static const char *source_name(const lathe_tactic *x)
+{
+    return x->source ? x->source : "lathe";
+}
+
+/* Below the table: what is behind the names in its column of sources. */
+static void print_sources(void)
+{
+    lathe_source s = { .struct_size = sizeof s };
+    for (size_t i = 0; lathe_source_at(i, &s); i++) {
+        printf("source %-8s %s; %s%s\n", s.name, s.summary, s.there ? "version " : "not here: ", s.there ? s.version : s.why);
+    }
+}
+
 static void json_tactic(lt_json *j, const lathe_tactic *x)
 {
     const struct {
         const char *key;
         const char *text;
     } texts[] = {
-        { "name", x->name }, { "device", device_name(x->device) }, { "ops", x->ops }, { "summary", x->summary }
+        { "name", x->name }, { "source", source_name(x) }, { "device", device_name(x->device) }, { "ops", x->ops }, { "summary", x->summary }
     };
     lt_json_begin_object(j);
     for (size_t i = 0; i < LT_COUNT(texts); i++) {
@@ -153,7 +167,7 @@ static int list_tactics(tool *t)
         if (t->json) {
             json_tactic(&j, x);
         } else {
-            printf("%-34s v%-2u %-5s %-30s %s\n", x->name, x->version, device_name(x->device), x->ops, x->summary);
+            printf("%-34s v%-2u %-7s %-5s %-30s %s\n", x->name, x->version, source_name(x), device_name(x->device), x->ops, x->summary);
         }
     }
     lt_json_end_array(&j);
@@ -161,6 +175,7 @@ static int list_tactics(tool *t)
         return tool_print_buf(t, &out);
     }
     lt_buf_free(&out);
+    print_sources();
     printf("%zu tactics\n", n);
     return EXIT_FINE;
 }

@@ -133,6 +133,7 @@ int build_options(tool *t, lathe_build_options *out)
                                   .device = args_text(a, OPT_DEVICE),
                                   .passes = args_text(a, OPT_PASSES),
                                   .max_isa = args_text(a, OPT_MAX_ISA),
+                                  .sources = args_text(a, OPT_SOURCES),
                                   .threads = (int)threads,
                                   .refit = args_has(a, OPT_REFIT) && !refit,
                                   .dump_dir = args_text(a, OPT_DUMP),

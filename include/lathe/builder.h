@@ -137,6 +137,7 @@ typedef struct lathe_build_options {
     int (*select)(void *user, const lathe_selection_step *step, const lathe_selection *candidates, size_t count, unsigned char *keep);
     void (*chosen)(void *user, const lathe_selection_step *step, const lathe_selection *candidate);
     void *select_user;
+    const char *sources;            /* of tactics: "+onednn", "-onednn", several by comma, the last word on each counts. NULL: Lathe's own alone */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;

@@ -1,7 +1,8 @@
 /*
  * lathe/tactic.h - a tactic: one way to compute a problem on one kind of device. Built-in tactics and plugins use this header alike.
  *
- * A tactic is data plus functions without state. It never starts threads, never allocates, never keeps pointers past a call.
+ * A tactic is data plus functions without state. It never starts threads, never allocates, never keeps pointers past a call. Those of a source that is
+ * somebody else's library may keep the library's objects for a step, made by prepare.
  */
 #ifndef LATHE_TACTIC_H
 #define LATHE_TACTIC_H
@@ -46,6 +47,7 @@ typedef struct lathe_call {
     void *scratch;               /* scratch_bytes(...) bytes, 64-byte aligned, shared by the gang, contents undefined */
     void *stream;                /* the device's queue; NULL on the CPU */
     void *host;                  /* internal services for managed outputs */
+    void *state;                 /* what prepare made; NULL for tactics without it */
 } lathe_call;
 
 /* The answer to "does it fit". The caller zeroes it and sets the pointers; a tactic fills what differs from the defaults. */
@@ -83,10 +85,33 @@ typedef struct lathe_tactic {
     /* Bytes of scratch at these extents (of all operands, inputs first); NULL for none. Monotone in every extent. threads: size of the gang. */
     size_t (*scratch_bytes)(const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads);
     lathe_status (*run)(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag);
+    const char *source;    /* row of the table of sources; NULL: "lathe" */
+    /*
+     * For libraries whose kernels are objects: makes what run() needs at these extents, before the run and whenever extents changed; may allocate. *state
+     * is NULL or what an earlier call made for the same step, and is kept when it still suits. threads: size of the gang. Operands have no data yet.
+     * Both are NULL for tactics without state.
+     */
+    lathe_status (*prepare)(const lathe_problem *problem, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads, void **state,
+                            lathe_diag *diag);
+    void (*forget)(void *state); /* NULL does nothing */
 } lathe_tactic;
 
 /* The built-in tactics, in table order; NULL past the end. For listings and tests. */
 LATHE_API const lathe_tactic *lathe_tactic_at(size_t index);
+
+/* A source of tactics: Lathe's own kernels, or somebody's library that is opened by name where it is installed. */
+typedef struct lathe_source {
+    size_t struct_size;      /* set by the caller */
+    const char *name;        /* "onednn" */
+    const char *summary;
+    int external;            /* 1: a library; off unless asked for */
+    int there;               /* 1: can be used */
+    char version[32];        /* where it is there */
+    char why[LATHE_WHY_MAX]; /* else: what is missing, in one phrase */
+} lathe_source;
+
+/* The sources of this build, in table order; 0 past the end. Opens the library to see whether it is there. */
+LATHE_API int lathe_source_at(size_t index, lathe_source *out);
 
 /* A row of the table of packs: how a constant is rearranged for a tactic. pack and unpack are pure; unpack is NULL when it cannot be undone. */
 typedef struct lathe_pack {

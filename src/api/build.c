@@ -18,6 +18,7 @@ typedef struct builder {
     const lathe_allocator *allocator;
     lathe_space device;
     uint64_t features;
+    uint32_t sources;
     int threads;
     lt_arena arena;
     lt_graph *above;
@@ -58,7 +59,7 @@ static lathe_status read_options(builder *b)
         return LT_FAIL(b->diag, LATHE_INVALID_ARGUMENT, NULL, "0 times nothing, 3 is the usual effort, 5 is exhaustive", "there is no level %d", o->level);
     }
     b->threads = o->threads > 0 ? o->threads : lt_cpu_count();
-    return LATHE_OK;
+    return lt_sources_read(o->sources, &b->sources, b->diag);
 }
 
 /* What a plan says about how it was built: the options that change its contents, in a fixed order. */
@@ -73,6 +74,9 @@ static lathe_status options_text(builder *b, const char **out)
     }
     if (o->passes) {
         lt_buf_printf(&text, " passes=%s", o->passes);
+    }
+    if (o->sources) {
+        lt_buf_printf(&text, " sources=%s", o->sources);
     }
     if (o->refit) {
         lt_buf_puts(&text, " refit");
@@ -289,7 +293,7 @@ static lathe_status choose(builder *b, uint32_t number)
 {
     part *p = &b->parts[number];
     lt_extent_user user = {p->graph, &p->ranges};
-    lt_tune_options options = {.device = b->device, .features = b->features, .threads = b->threads, .level = number < b->n_profiles ? b->o->level : 0,
+    lt_tune_options options = {.device = b->device, .features = b->features, .sources = b->sources, .threads = b->threads, .level = number < b->n_profiles ? b->o->level : 0,
                                .keep_candidates = b->o->explain != 0 || lt_debug_on(&b->debug, LT_TOPIC_TUNE, 4, NULL), .debug = &b->debug, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed,
                                .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     options.part = number;

@@ -134,6 +134,12 @@ static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_buil
         return LT_OOM(diag);
     }
     *o = (lathe_build_options){.struct_size = sizeof *o, .device = plan->n_variants ? plan->variants[0].device : "cpu"};
+    const char *sources = strstr(plan->options, " sources=");
+    uint32_t set;
+    sources = sources ? lt_arena_strn(arena, sources + 9, strcspn(sources + 9, " ")) : NULL;
+    if (sources && lt_sources_read(sources, &set, NULL) == LATHE_OK) { /* what is not here any more is not asked for again */
+        o->sources = sources;
+    }
     o->refit = has_word(plan->options, "refit");
     if (!o->refit && strstr(plan->options, " refit=")) {
         for (uint32_t i = 0; i < plan->n_blobs; i++) {

@@ -44,6 +44,19 @@ int lt_no(lathe_fit *fit, const char *format, ...) __attribute__((format(printf,
 
 /* Starting and ending a step together costs two barriers and moves its data between cores; a step shorter than this is over sooner on one thread. */
 enum { LT_SHORT_STEP_NS = 2000 };
+/*
+ * Sources of tactics, as a set with a bit for each row of the table in tactic_source.c. What takes part is decided by lt_sources_read alone: own tactics always;
+ * libraries when they are named, because a plan that uses one needs it wherever it runs.
+ */
+lathe_status lt_sources_read(const char *text, uint32_t *out, lathe_diag *diag);
+const char *lt_tactic_source(const lathe_tactic *tactic);
+bool lt_source_on(uint32_t sources, const lathe_tactic *tactic);
+/* The set as text with versions, "lathe 0.1.0, onednn 2.6.3", as plans name the sources of their steps. */
+lathe_status lt_sources_print(uint32_t sources, lt_buf *out, lathe_diag *diag);
+uint32_t lt_source_bit(const lathe_tactic *tactic);
+void lt_sources_environment(void); /* takes the files of libraries from the environment (LATHE_ONEDNN), for those that are not open yet */
+/* Is all of such a text here, in the same versions? Own tactics have versions of their own and always are. why: what is not. */
+bool lt_sources_here(const char *text, char *why, size_t size);
 
 /* Sizes a pack of a constant; allocates nothing. false: does not suit. */
 bool lt_pack_bytes(const char *name, const lathe_tensor *source, const int64_t param[4], size_t *bytes);

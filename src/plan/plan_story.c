@@ -124,6 +124,24 @@ static lathe_status tell_refusals(lt_planner *p)
 
 /* ---- The variant ---- */
 
+/* The sources that some step uses, with their versions. */
+static lathe_status tell_sources(lt_planner *p, const char **out)
+{
+    lt_buf text;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < p->plan.n_programs; i++) {
+        for (uint32_t s = 0; s < p->plan.programs[i].n_steps; s++) {
+            const lathe_tactic *tactic = lt_tactic_find(p->plan.programs[i].steps[s].tactic);
+            used |= tactic ? lt_source_bit(tactic) : 0;
+        }
+    }
+    lt_buf_init(&text, p->arena->allocator);
+    lathe_status status = lt_sources_print(used, &text, p->diag);
+    *out = status == LATHE_OK ? lt_arena_str(p->arena, lt_buf_str(&text)) : NULL;
+    lt_buf_free(&text);
+    return *out ? LATHE_OK : LT_OOM(p->diag);
+}
+
 /* Parts for a profile come first, the one for any shape last. */
 static lathe_status tell_variant(lt_planner *p)
 {
@@ -141,9 +159,11 @@ static lathe_status tell_variant(lt_planner *p)
             }
         }
     }
+    const char *sources;
+    LT_TRY(tell_sources(p, &sources));
     uint64_t needed = r->features ? r->features : p->features;
     *v = (lt_plan_variant){.device = r->device ? r->device : "cpu", .features = features, .threads = r->threads > 0 ? (uint32_t)r->threads : 0,
-                           .sources = "lathe " LATHE_VERSION_STRING, .programs = programs, .n_programs = n};
+                           .sources = sources, .programs = programs, .n_programs = n};
     for (int i = 0; i < LT_CPU_FEATURES; i++) {
         if (needed >> i & 1) {
             features[v->n_features++] = lt_cpu_feature_name((lt_cpu_feature)i);

@@ -528,6 +528,26 @@ static lathe_status work_out_shapes(lathe_context *context, lt_state *s, lathe_d
     return LATHE_OK;
 }
 
+lathe_status lt_prepare_step(lathe_context *context, lt_state *s, uint32_t number, lathe_diag *diag)
+{
+    const lt_ready_step *step = &s->program->steps[number];
+    const lathe_buffer *row = &s->buffers[s->first_buffer[number]];
+    if (!step->tactic->prepare) {
+        return LATHE_OK;
+    }
+    return step->tactic->prepare(step->problem, step->plan->config, row, row + step->plan->n_in, context->threads, &s->prepared[number], diag);
+}
+
+static lathe_status prepare_all(lathe_context *context, lt_state *s, lathe_diag *diag)
+{
+    for (uint32_t i = 0; i < s->program->plan->n_steps; i++) {
+        if (!s->program->steps[i].late) { /* those: when the run knows their extents */
+            LT_TRY(lt_prepare_step(context, s, i, diag));
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
 {
     lt_state *s;
@@ -544,6 +564,7 @@ lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
     bool planned = in_bucket(context, s->program->plan) && has_offsets(s->program->plan);
     LT_TRY(reserve(context, s, planned, diag));
     LT_TRY(place_all(context, s, diag));
+    LT_TRY(prepare_all(context, s, diag));
     s->generation = context->generation;
     if (lt_rt_talks(context->engine, 1)) {
         lt_rt_say_bind(context, s, planned);

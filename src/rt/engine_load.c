@@ -156,6 +156,10 @@ static lathe_status resolve_step(lathe_engine *engine, const lt_plan_program *p,
     LT_TRY(check_fit(engine, out, &fit, diag));
     LT_TRY(check_pack(engine, p, out, &fit, diag));
     out->in_place = fit.in_place;
+    for (uint32_t i = 0; i < plan->n_in + plan->n_out; i++) {
+        uint32_t number = i < plan->n_in ? plan->in[i] : plan->out[i - plan->n_in];
+        out->late |= number != LT_PLAN_NONE && p->values[number].bounded;
+    }
     for (size_t i = 0; i < problem->n_out; i++) {
         out->managed |= (problem->out[i].flags & LATHE_OPERAND_MANAGED) != 0;
     }
@@ -257,16 +261,20 @@ static lathe_status pick_variant(lathe_engine *engine, const char *device, lathe
 {
     const lt_plan *plan = engine->plan;
     const char *missing = NULL;
+    char why[512] = "";
     for (uint32_t i = 0; i < plan->n_variants; i++) {
         const lt_plan_variant *v = &plan->variants[i];
         if (device && !lt_streq(device, v->device)) {
             continue;
         }
         missing = missing_feature(v, lt_runtime_features(engine->runtime));
-        if (!missing) {
+        if (!missing && lt_sources_here(v->sources, why, sizeof why)) {
             engine->variant = v;
             return LATHE_OK;
         }
+    }
+    if (!missing && why[0]) {
+        return LT_FAIL(diag, LATHE_NEEDS_RETUNE, plan->model_name, "re-tune it here: lathe retune", "%s", why);
     }
     return LT_FAIL(diag, LATHE_NEEDS_RETUNE, plan->model_name, "re-tune it here: lathe retune", missing ? "the plan needs %s, which this machine lacks"
                    : "the plan has no variant for device %s", missing ? missing : device ? device : "cpu");

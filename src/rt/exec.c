@@ -88,11 +88,14 @@ static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
     if (lt_rt_talks(r->context->engine, 2)) {
         lt_rt_say_step(r->context, s, number);
     }
+    if (step->late && step->tactic->prepare) { /* bind could only guess */
+        LT_TRY(lt_prepare_step(r->context, s, number, r->diag));
+    }
     lt_trace *trace = r->context->engine->runtime ? r->context->engine->runtime->trace : NULL;
     int64_t start = r->context->profiling || trace ? lt_now_ns() : 0;
     lt_host host = {.scratch = &r->context->scratch, .keep = &s->heaps[number], .seed = r->context->seed + r->context->run * 0x9e3779b97f4a7c15u, .node = number};
     r->call = (lathe_call){.struct_size = sizeof r->call, .problem = step->problem, .config = step->plan->config, .in = row, .out = row + step->plan->n_in,
-                           .scratch = s->scratch[step->space]};
+                           .scratch = s->scratch[step->space], .state = s->prepared[number]};
     lathe_status status;
     if (step->space == LATHE_SPACE_HOST) {
         lt_arena_reset_whole(host.scratch);

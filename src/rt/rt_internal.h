@@ -29,6 +29,7 @@ typedef struct lt_ready_step {
     const lathe_tactic *tactic;
     const lathe_problem *problem;
     lathe_space space;
+    bool late;            /* some operand has extents that only a run knows */
     bool managed;         /* some output has no extents before the run: gets its own heap */
     const int8_t *in_place; /* per output: the input whose storage the tactic lets it take over, or -1 */
 } lt_ready_step;
@@ -90,6 +91,7 @@ typedef struct lt_state {
     lt_cell *cells;
     lathe_buffer *buffers; /* operands of the steps, one row after another */
     uint32_t *first_buffer; /* of each step */
+    void **prepared;       /* per step: what its tactic's prepare made for these extents */
     bool *alone;           /* per step: too short at these extents to be shared among threads */
     lt_arena *heaps;       /* one per step for managed outputs, then three per loop: carried values by turns, scan results */
     lt_timing *timings;
@@ -147,6 +149,8 @@ lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag);
 lathe_status lt_eval_exprs(const lt_plan_program *program, uint32_t first, uint32_t count, lt_state *state, lathe_diag *diag);
 lathe_status lt_set_extents(lt_state *state, uint32_t value, lathe_diag *diag); /* extents of a value from its expressions */
 lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag);
+
+lathe_status lt_prepare_step(lathe_context *context, lt_state *state, uint32_t step, lathe_diag *diag); /* at the extents of its operands */
 
 /* exec.c */
 lathe_status lt_context_execute(lathe_context *context, lt_state *state, lathe_diag *diag);

@@ -40,6 +40,9 @@ lathe_status lathe_runtime_create(const lathe_runtime_options *options, lathe_ru
     if (level && lt_cpu_level(level)) {
         r->features &= lt_cpu_level(level);
     }
+    if (o->read_environment) {
+        lt_sources_environment();
+    }
     const char *path = o->read_environment ? lt_env("LATHE_TRACE") : NULL;
     r->trace = path && path[0] ? lt_trace_create(lt_runtime_allocator(r)) : NULL;
     r->trace_path = path;

@@ -15,12 +15,13 @@ static lathe_status make_tables(lt_state *s, lathe_diag *diag)
     s->cells = LT_ARENA_ARRAY(&s->memory, lt_cell, (size_t)p->n_values + 1);
     s->buffers = LT_ARENA_ARRAY(&s->memory, lathe_buffer, operands + 1);
     s->first_buffer = LT_ARENA_ARRAY(&s->memory, uint32_t, (size_t)p->n_steps + 1);
+    s->prepared = lt_arena_zero(&s->memory, (size_t)p->n_steps + 1, sizeof *s->prepared, _Alignof(void *));
     s->alone = LT_ARENA_ARRAY(&s->memory, bool, (size_t)p->n_steps + 1);
     s->heaps = LT_ARENA_ARRAY(&s->memory, lt_arena, (size_t)p->n_steps + 3 * (size_t)p->n_loops + 1);
     s->timings = LT_ARENA_ARRAY(&s->memory, lt_timing, (size_t)p->n_steps + 1);
     s->live = LT_ARENA_ARRAY(&s->memory, lt_live, (size_t)p->n_values + 1);
     s->events = LT_ARENA_ARRAY(&s->memory, uint32_t, (size_t)p->n_events + 1);
-    return s->exprs && s->cells && s->buffers && s->first_buffer && s->alone && s->heaps && s->timings && s->live && s->events ? LATHE_OK : LT_OOM(diag);
+    return s->exprs && s->cells && s->buffers && s->first_buffer && s->prepared && s->alone && s->heaps && s->timings && s->live && s->events ? LATHE_OK : LT_OOM(diag);
 }
 
 /* Operand tables of the steps: extents and handles point into the cells once and for all; data pointers are set by bind. */
@@ -141,6 +142,11 @@ void lt_state_destroy(lathe_context *context, lt_state *state)
     const lt_plan_program *p = state->program->plan;
     for (uint32_t i = 0; i < p->n_steps + 3 * p->n_loops; i++) {
         lt_arena_destroy(&state->heaps[i]);
+    }
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        if (state->prepared[i]) {
+            state->program->steps[i].tactic->forget(state->prepared[i]);
+        }
     }
     for (int space = 0; space < 3; space++) {
         give(context, space, state->arena[space], state->arena_bytes[space]);

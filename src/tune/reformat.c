@@ -10,7 +10,7 @@ static lathe_status best_tactic(lt_tuner *t, const char *name, lt_reformat_way *
     const lathe_tactic *tactic;
     for (size_t i = 0; (tactic = lt_tactic_at(i)); i++) {
         lathe_fit answer;
-        if (tactic->device != way->operands[0].format.space || !lt_tactic_lists(tactic, "Reformat", "lathe")) {
+        if (tactic->device != way->operands[0].format.space || !lt_source_on(t->options->sources, tactic) || !lt_tactic_lists(tactic, "Reformat", "lathe")) {
             continue;
         }
         bool fits = lt_tactic_ask(tactic, 0, way->problem, t->options->features, t->arena, &answer);

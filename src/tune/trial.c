@@ -116,6 +116,11 @@ lathe_status lt_trial_open(lt_trial *trial, const lt_tuner *t, const lt_draft *d
 
 void lt_trial_close(lt_trial *trial)
 {
+    for (uint32_t i = 0; trial->entries && i < trial->n_entries; i++) {
+        if (trial->entries[i].call.state) {
+            trial->entries[i].tactic->forget(trial->entries[i].call.state);
+        }
+    }
     lt_arena_destroy(&trial->host_keep);
     lt_arena_destroy(&trial->host_scratch);
     lt_arena_destroy(&trial->memory);
@@ -225,6 +230,9 @@ lathe_status lt_trial_prepare(lt_trial *trial, uint32_t i, const lt_draft *d, ui
         LT_TRY(present(&p->out[k]) ? room(trial, &p->out[k], &e->fit->out[k], trial->dims[p->n_in + k], &e->operands[p->n_in + k]) : LATHE_OK);
     }
     LT_TRY(buffers_of(trial, e));
+    if (e->tactic->prepare) {
+        LT_TRY(e->tactic->prepare(e->problem, e->call.config, e->call.in, e->call.out, lt_tuner_threads(trial->t), &e->call.state, trial->t->diag));
+    }
     e->ready = true;
     return LATHE_OK;
 }

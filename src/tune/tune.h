@@ -135,6 +135,7 @@ typedef struct lt_tune_options {
     int threads;
     int level;
     bool keep_candidates;
+    uint32_t sources;         /* of lt_sources_read; 0: own tactics only */
     const char *force;        /* "Op=tactic-glob,..." (LATHE_TACTIC) */
     /* A candidate that would store a constant a second time, in another pack than all of these, counts double: profiles share weights. */
     const lt_packed_before *packed;

@@ -95,9 +95,14 @@ static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *
     lt_candidate c = {.tactic = tactic, .config = config};
     const lathe_pw_instr *first;
     int epilogue = lt_problem_epilogue(d->problem, &first);
-    c.fits = lt_tactic_ask(tactic, config, d->problem, t->options->features, t->arena, &fit);
-    if (!c.fits && !fit.in) {
-        return LT_OOM(t->diag);
+    if (!lt_source_on(t->options->sources, tactic)) {
+        fit = (lathe_fit){.struct_size = sizeof fit};
+        c.fits = lt_no(&fit, "source %s is off", lt_tactic_source(tactic)) != 0;
+    } else {
+        c.fits = lt_tactic_ask(tactic, config, d->problem, t->options->features, t->arena, &fit);
+        if (!c.fits && !fit.in) {
+            return LT_OOM(t->diag);
+        }
     }
     if (c.fits && fit.absorbed < epilogue) {
         c.fits = false;

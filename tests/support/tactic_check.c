@@ -78,9 +78,32 @@ static uint64_t features(void)
     return lt_cpu_features();
 }
 
+/* Libraries may be missing; the run says so, once for each. */
+static bool source_is_here(const lathe_tactic *t)
+{
+    static uint32_t told;
+    lathe_source s = { .struct_size = sizeof s };
+    for (size_t i = 0; lathe_source_at(i, &s); i++) {
+        if (strcmp(s.name, lt_tactic_source(t)) == 0) {
+            if (!s.there && !(told >> i & 1)) {
+                print_message("tactics of %s are left out: %s\n", s.name, s.why);
+                told |= 1u << i;
+            }
+            return s.there;
+        }
+    }
+    fail_msg("%s has an unknown source", t->name);
+    return false;
+}
+
+static bool is_external(const lathe_tactic *t)
+{
+    return strcmp(lt_tactic_source(t), "lathe") != 0;
+}
+
 static bool can_run(const lathe_tactic *t)
 {
-    return t->device == LATHE_SPACE_HOST && (t->cpu_features & ~features()) == 0;
+    return t->device == LATHE_SPACE_HOST && (t->cpu_features & ~features()) == 0 && source_is_here(t);
 }
 
 void tc_must_have_fitted(const lathe_tactic *t)
@@ -112,7 +135,7 @@ void tc_all_fitted(const char *op, const char *domain)
     const lathe_tactic *t;
     for (size_t i = 0; (t = lt_tactic_at(i)); i++) {
         bool quantized = strstr(t->name, ".q8.") != NULL; /* these want prologues, which have a test of their own */
-        if (!quantized && strcmp(t->ops, "*") != 0 && lt_tactic_lists(t, op, domain)) {
+        if (!quantized && !is_external(t) && strcmp(t->ops, "*") != 0 && lt_tactic_lists(t, op, domain)) {
             tc_must_have_fitted(t);
         }
     }
@@ -133,6 +156,7 @@ typedef struct bench {
     size_t out_bytes[TC_OPERANDS]; /* without what lies between rows */
     int64_t gap[2][TC_OPERANDS];   /* bytes between rows of inputs and outputs whose formats are strided */
     lathe_status status;
+    void *state; /* of tactics that prepare */
 } bench;
 
 static void explain(const bench *b, const char *what)
@@ -265,7 +289,8 @@ static void run_gang(void *user, const lathe_gang *gang)
                         .config = b->config,
                         .in = b->in_buffers,
                         .out = b->out_buffers,
-                        .scratch = b->scratch.data };
+                        .scratch = b->scratch.data,
+                        .state = b->state };
     lathe_status status = b->tactic->run(gang, &call, NULL);
     if (status != LATHE_OK) {
         b->status = status;
@@ -282,7 +307,12 @@ static void run_once(bench *b, lt_pool *pool, int threads)
     }
     size_t bytes = b->tactic->scratch_bytes ? b->tactic->scratch_bytes(&b->problem, b->config, in, out, threads) : 0;
     b->scratch = guard((bytes + 63) / 64 * 64, 64, AT_END, 0xff);
-    b->status = LATHE_OK;
+    b->status = b->tactic->prepare ?
+                    b->tactic->prepare(&b->problem, b->config, in, out, threads, &b->state, NULL) :
+                    LATHE_OK;
+    if (b->status != LATHE_OK) {
+        explain(b, "cannot be prepared");
+    }
     lt_pool_run(pool, threads, run_gang, b);
     unguard(&b->scratch);
     if (b->status != LATHE_OK) {
@@ -471,7 +501,7 @@ void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config)
         place_inputs(b, where);
         place_outputs(b, where, in_place);
         run_once(b, pool, run % 2 == 0 ? 1 : 3);
-        if (run == 0) {
+        if (run == 0 || is_external(tactic)) { /* bits of a library may depend on threads and addresses */
             compare(b, want);
             remember(b, first);
         } else {
@@ -484,6 +514,9 @@ void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config)
     }
     check_rows(b, pool, first);
     lt_pool_destroy(pool);
+    if (tactic->forget) {
+        tactic->forget(b->state);
+    }
     free(b);
 }
 
