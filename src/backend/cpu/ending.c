@@ -35,9 +35,24 @@ static bool is_bias(const lathe_problem *p, const lathe_pw_instr *s, int column)
     return found == 1;
 }
 
-static bool is_number(const lathe_problem *p, uint16_t instr)
+/* One number for all points: a constant, or an operand of one element. */
+static bool take_number(const lathe_problem *p, uint16_t instr, float *value, int *at)
 {
-    return p->instrs[instr].op == LATHE_PW_CONST && !isnan(p->instrs[instr].imm[0]);
+    const lathe_pw_instr *s = &p->instrs[instr];
+    if (s->op == LATHE_PW_CONST) {
+        *value = (float)s->imm[0];
+        return !isnan(s->imm[0]);
+    }
+    if (s->op != LATHE_PW_LOAD || p->in[s->operand].dtype != LATHE_DTYPE_F32) {
+        return false;
+    }
+    for (int i = 0; i < p->in[s->operand].rank; i++) {
+        if (p->in[s->operand].dims[i].min != 1 || p->in[s->operand].dims[i].max != 1) {
+            return false;
+        }
+    }
+    *at = s->operand;
+    return true;
 }
 
 /* The sum of the value and something loaded. */
@@ -68,12 +83,8 @@ static bool take_limits(const lathe_problem *p, const lathe_pw_instr *s, lt_endi
         e->low = 0;
         return true;
     }
-    if (!is_number(p, s->args[1]) || !is_number(p, s->args[2])) {
-        return false;
-    }
-    e->low = (float)p->instrs[s->args[1]].imm[0];
-    e->high = (float)p->instrs[s->args[2]].imm[0];
-    return e->low <= e->high;
+    return take_number(p, s->args[1], &e->low, &e->low_at) && take_number(p, s->args[2], &e->high, &e->high_at) &&
+           (e->low_at >= 0 || e->high_at >= 0 || e->low <= e->high);
 }
 
 /* One instruction that takes the value so far as its first or second argument; false: it is none of the simple ones. */
@@ -89,11 +100,8 @@ static bool take(const lathe_problem *p, const lathe_pw_instr *s, uint16_t value
     case LATHE_PW_ADD:
         return !*limited && other != value && take_sum(p, other, column, e);
     case LATHE_PW_MUL:
-        if (*limited || e->add >= 0 || e->bias >= 0 || e->scale != 1.0f || other == value || !is_number(p, other)) {
-            return false;
-        }
-        e->scale = (float)p->instrs[other].imm[0];
-        return true;
+        return !*limited && e->add < 0 && e->bias < 0 && e->scale == 1.0f && e->scale_at < 0 && other != value &&
+               take_number(p, other, &e->scale, &e->scale_at);
     case LATHE_PW_RELU:
     case LATHE_PW_CLIP:
         return take_limits(p, s, e, limited);
@@ -104,7 +112,8 @@ static bool take(const lathe_problem *p, const lathe_pw_instr *s, uint16_t value
 
 lt_ending lt_ending_read(const lathe_problem *p, int column)
 {
-    const lt_ending none = { .simple = false, .bias = -1, .add = -1, .scale = 1, .low = -INFINITY, .high = INFINITY };
+    const lt_ending none = { .simple = false, .bias = -1, .add = -1, .scale = 1, .low = -INFINITY, .high = INFINITY,
+                             .scale_at = -1, .low_at = -1, .high_at = -1 };
     lt_ending e = none;
     int value = -1;
     bool limited = false, stored = false;
@@ -132,6 +141,18 @@ lt_ending lt_ending_read(const lathe_problem *p, int column)
     return e;
 }
 
+/* What operands of one element hold. NaN and limits in the wrong order are the tile program's business. */
+static bool read_numbers(const lathe_call *call, lt_ending *e)
+{
+    struct { int at; float *value; } numbers[] = { { e->scale_at, &e->scale }, { e->low_at, &e->low }, { e->high_at, &e->high } };
+    for (size_t i = 0; i < LT_COUNT(numbers); i++) {
+        if (numbers[i].at >= 0) {
+            *numbers[i].value = (float)lt_load_f64(LATHE_DTYPE_F32, call->in[numbers[i].at].data, 0);
+        }
+    }
+    return !isnan(e->scale) && e->low <= e->high;
+}
+
 lt_ending lt_ending_of_call(const lathe_call *call, int column, int64_t n)
 {
     lt_ending e = lt_ending_read(call->problem, column);
@@ -150,6 +171,12 @@ lt_ending lt_ending_of_call(const lathe_call *call, int column, int64_t n)
             count *= x->dims[i]; /* all but one are 1 */
         }
         e.simple = count == n;
+    }
+    e.simple = e.simple && read_numbers(call, &e);
+    if (!e.simple) {
+        e.scale = 1;
+        e.low = -INFINITY;
+        e.high = INFINITY;
     }
     return e;
 }

@@ -11,6 +11,7 @@ typedef struct lt_ending {
     bool simple;            /* the rest says all there is to do */
     int bias, add;          /* operand numbers; -1: none. Rows of the addend and of the output may lie apart, each in its own way */
     float scale, low, high; /* 1, -INFINITY, INFINITY: nothing to do */
+    int scale_at, low_at, high_at; /* operands that hold these numbers, known when they are read for a call; -1: said above */
 } lt_ending;
 
 /* column: the axis of the output along which a panel's columns lie. Holds before and after formats are chosen. */

@@ -301,7 +301,7 @@ int lt_onednn_fits(const lathe_problem *p, int column, lathe_fit *fit)
 {
     const lathe_operand *third = lt_root_operand(p, 2, NULL);
     lt_ending e = lt_ending_read(p, column);
-    if (!e.simple || e.scale != 1.0f) {
+    if (!e.simple || e.scale != 1.0f || e.scale_at >= 0 || e.low_at >= 0 || e.high_at >= 0) {
         return lt_no(fit, "the epilogue is more than a bias, a sum and limits");
     }
     if (third && e.bias >= 0) {
