@@ -23,14 +23,14 @@
 GROWS(lathe_diag_record, 56);
 GROWS(lathe_allocator, 32);
 GROWS(lathe_tensor, 160);
-GROWS(lathe_runtime_options, 48);
+GROWS(lathe_runtime_options, 56);
 GROWS(lathe_load_options, 24);
 GROWS(lathe_io, 296);
 GROWS(lathe_engine_info, 88);
 GROWS(lathe_context_options, 32);
 GROWS(lathe_step_profile, 64);
 GROWS(lathe_progress, 40);
-GROWS(lathe_build_options, 168);
+GROWS(lathe_build_options, 176);
 GROWS(lathe_problem, 648);
 GROWS(lathe_call, 64);
 GROWS(lathe_fit, 264);
