@@ -246,12 +246,14 @@ typedef struct lt_plan {
 
 /* ---- Writing ---- */
 
-/* data(user, blob, dst) fills the stored bytes of one blob (dst zeroed, blob->bytes). Called once per blob in order. */
+/* Calls fn(arg, i) for each i below n, perhaps on several threads at once; returns when all have returned. */
+typedef void (*lt_parallel_for)(void *user, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
+/* data(user, blob, dst) fills the stored bytes of one blob (dst zeroed, blob->bytes). Called once per blob, on any thread of `parallel`, where diag is NULL. */
 typedef lathe_status (*lt_blob_source)(void *user, const lt_plan *plan, uint32_t blob, void *dst, lathe_diag *diag);
 /* Sets offsets of blobs and the weight section's size (blobs is the caller's writable array behind plan->blobs). */
 lathe_status lt_plan_layout(lt_plan *plan, lt_plan_blob *blobs, lathe_diag *diag);
-/* The whole file as bytes. Deterministic. */
-lathe_status lt_plan_encode(const lt_plan *plan, lt_blob_source data, void *user, lt_buf *out, lathe_diag *diag);
+/* The whole file as bytes. Deterministic. parallel may spread the blobs over threads; NULL: in order, by the caller. */
+lathe_status lt_plan_encode(const lt_plan *plan, lt_blob_source data, void *user, lt_parallel_for parallel, void *parallel_user, lt_buf *out, lathe_diag *diag);
 
 /* ---- Reading ---- */
 
@@ -263,7 +265,6 @@ enum {
  * Checks magic, version, section table, SHA-256 of everything but weights, CRC-32C of the weight chunks (parallel(user, n, fn, arg) may spread the
  * chunks over threads; NULL: serial), zero padding, then decodes and validates all tables. The plan's strings and weights point into data, which must outlive it.
  */
-typedef void (*lt_parallel_for)(void *user, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
 lathe_status lt_plan_decode(const void *data, size_t size, uint32_t flags, lt_parallel_for parallel, void *user, lt_arena *arena, lt_plan **out, lathe_diag *diag);
 /* True when the bytes begin like a plan. */
 bool lt_plan_sniff(const void *data, size_t size);

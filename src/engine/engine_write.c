@@ -2,12 +2,15 @@
  * engine_write.c - lt_plan_encode: a filled lt_plan and its weights as the bytes of a file. Called by plan. The same plan always gives the same bytes.
  */
 #include "engine/engine_internal.h"
+#include <stdatomic.h>
 #include <string.h>
 
 typedef struct writer {
     const lt_plan *plan;
     lt_blob_source data;
     void *user;
+    lt_parallel_for parallel; /* NULL: in order */
+    void *parallel_user;
     lt_buf *out;
     lt_buf text;   /* STRS */
     lt_map known;
@@ -97,9 +100,43 @@ static void skip_to(lt_buf *out, uint64_t to)
     out->length = (size_t)to;
 }
 
+/* Blobs made on several threads. */
+typedef struct weight_jobs {
+    writer *w;
+    uint64_t base;
+    _Atomic int failed; /* a status */
+} weight_jobs;
+
+static void put_one(void *arg, uint32_t i)
+{
+    weight_jobs *jobs = arg;
+    const lt_plan_blob *b = &jobs->w->plan->blobs[i];
+    if (b->bytes == 0 || atomic_load_explicit(&jobs->failed, memory_order_relaxed) != LATHE_OK) {
+        return;
+    }
+    lathe_status status = jobs->w->data(jobs->w->user, jobs->w->plan, i, jobs->w->out->data + jobs->base + b->offset, NULL);
+    if (status != LATHE_OK) {
+        atomic_store_explicit(&jobs->failed, (int)status, memory_order_relaxed);
+    }
+}
+
+static lathe_status put_all(writer *w, uint64_t base)
+{
+    weight_jobs jobs = {.w = w, .base = base};
+    w->parallel(w->parallel_user, w->plan->n_blobs, put_one, &jobs);
+    lathe_status status = (lathe_status)atomic_load_explicit(&jobs.failed, memory_order_relaxed);
+    if (status != LATHE_OK) {
+        return LT_FAIL(w->diag, status, "plan", NULL, status == LATHE_CANCELLED ? "cancelled while packing" : "the weights could not be packed");
+    }
+    return LATHE_OK;
+}
+
 /* Each blob is made where it belongs: packs want 64-byte alignment and zeroed memory, and have them there. */
 static lathe_status put_weights(writer *w, uint64_t base)
 {
+    if (w->parallel) {
+        return put_all(w, base);
+    }
     for (uint32_t i = 0; i < w->plan->n_blobs; i++) {
         const lt_plan_blob *b = &w->plan->blobs[i];
         skip_to(w->out, base + b->offset);
@@ -151,9 +188,9 @@ static lathe_status put_file(writer *w)
     return lt_container_seal((unsigned char *)w->out->data, w->out->length, w->diag);
 }
 
-lathe_status lt_plan_encode(const lt_plan *plan, lt_blob_source data, void *user, lt_buf *out, lathe_diag *diag)
+lathe_status lt_plan_encode(const lt_plan *plan, lt_blob_source data, void *user, lt_parallel_for parallel, void *parallel_user, lt_buf *out, lathe_diag *diag)
 {
-    writer w = {.plan = plan, .data = data, .user = user, .out = out, .diag = diag};
+    writer w = {.plan = plan, .data = data, .user = user, .parallel = parallel, .parallel_user = parallel_user, .out = out, .diag = diag};
     uint32_t per_plan = 3, per_program = 0;
     for (const lt_section_kind *k = lt_section_kinds; k->tag; k++) {
         *(k->per_program ? &per_program : &per_plan) += 1;

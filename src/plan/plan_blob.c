@@ -108,7 +108,9 @@ lathe_status lt_blob_bytes(void *planner, const lt_plan *plan, uint32_t blob, vo
     const lt_stored *s = &p->stored[blob];
     const lt_recipe *r = &p->recipes[s->recipe];
     const lt_tensor *t = lt_blob_tensor(r->blob);
-    if (p->request->progress && p->request->progress(p->request->progress_user, "pack", r->name, blob, plan->n_blobs)) {
+    uint32_t before = atomic_fetch_add_explicit(&p->packed, 1, memory_order_relaxed);
+    bool tells = p->request->progress && pthread_equal(p->caller, pthread_self());
+    if (tells && p->request->progress(p->request->progress_user, "pack", r->name, before, plan->n_blobs)) {
         return LT_FAIL(diag, LATHE_CANCELLED, r->name, NULL, "cancelled while packing");
     }
     if (s->pack) {
@@ -121,4 +123,27 @@ lathe_status lt_blob_bytes(void *planner, const lt_plan *plan, uint32_t blob, vo
         memcpy(dst, t->data, t->bytes);
     }
     return LATHE_OK;
+}
+
+typedef struct spread {
+    uint32_t n;
+    void (*fn)(void *arg, uint32_t i);
+    void *arg;
+    _Atomic uint32_t next;
+} spread;
+
+static void take_next(void *user, const lathe_gang *gang)
+{
+    spread *s = user;
+    (void)gang;
+    for (uint32_t i; (i = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed)) < s->n;) {
+        s->fn(s->arg, i);
+    }
+}
+
+void lt_blobs_spread(void *planner, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    lt_planner *p = planner;
+    spread s = {.n = n, .fn = fn, .arg = arg};
+    lt_pool_run(p->pool, p->pool ? lt_pool_threads(p->pool) : 1, take_next, &s);
 }

@@ -41,13 +41,21 @@ static lathe_status make_programs(lt_planner *p)
     return LATHE_OK;
 }
 
+/* Threads for packing and checking, where there is enough to share. */
+static lathe_status start_pool(lt_planner *p)
+{
+    enum { WORTH = 4 << 20 };
+    int cpus = lt_cpu_count(), threads = p->request->threads < cpus ? p->request->threads : cpus;
+    return threads > 1 && p->plan.weight_bytes >= WORTH ? lt_pool_create(threads, p->arena->allocator, &p->pool, p->diag) : LATHE_OK;
+}
+
 /* What was written must be what the reader accepts: a stage border like any other. */
-static lathe_status read_back(const lt_planner *p, const lt_buf *out)
+static lathe_status read_back(lt_planner *p, const lt_buf *out)
 {
     lt_arena arena;
     lt_plan *plan;
     lt_arena_init(&arena, p->arena->allocator);
-    lathe_status status = lt_plan_decode(out->data, out->length, 0, NULL, NULL, &arena, &plan, p->diag);
+    lathe_status status = lt_plan_decode(out->data, out->length, 0, p->pool ? lt_blobs_spread : NULL, p, &arena, &plan, p->diag);
     lt_arena_destroy(&arena);
     if (status == LATHE_BAD_PLAN) {
         return LT_FAIL(p->diag, LATHE_INTERNAL, p->plan.model_name, "this is a bug in Lathe: please report it", "the new plan does not pass its own checks");
@@ -64,7 +72,8 @@ static lathe_status build(lt_planner *p, lt_buf *out)
     LT_TRY(lt_make_init(p, &p->programs[p->request->n_parts]));
     LT_TRY(lt_blobs_finish(p));
     LT_TRY(lt_tell_story(p));
-    LT_TRY(lt_plan_encode(&p->plan, lt_blob_bytes, p, out, p->diag));
+    LT_TRY(start_pool(p));
+    LT_TRY(lt_plan_encode(&p->plan, lt_blob_bytes, p, p->pool ? lt_blobs_spread : NULL, p, out, p->diag));
     LT_TRY(read_back(p, out));
     lt_plan_say(p->request->debug, &p->plan, out->length);
     return LATHE_OK;
@@ -73,10 +82,11 @@ static lathe_status build(lt_planner *p, lt_buf *out)
 lathe_status lt_plan_build(const lt_plan_request *request, lt_buf *out, lathe_diag *diag)
 {
     lt_arena arena;
-    lt_planner p = {.request = request, .arena = &arena, .diag = diag};
+    lt_planner p = {.request = request, .arena = &arena, .caller = pthread_self(), .diag = diag};
     lt_arena_init(&arena, request->allocator);
     lt_buf_clear(out);
     lathe_status status = build(&p, out);
+    lt_pool_destroy(p.pool);
     lt_graph_destroy(p.stored_graph);
     lt_arena_destroy(&arena);
     if (status != LATHE_OK) {

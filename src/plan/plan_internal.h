@@ -5,6 +5,8 @@
 #define LT_PLAN_INTERNAL_H
 
 #include "plan/plan.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 /* A growing array of numbers in an arena, zero where nothing was put: "number + 1, or 0 for none". */
 typedef struct lt_numbering {
@@ -55,6 +57,9 @@ typedef struct lt_planner {
     lt_plan_blob *blobs;
     uint64_t features;             /* of the tactics that were chosen */
     lt_graph *stored_graph;        /* what the plan's text shows; owned */
+    lt_pool *pool;                 /* while weights are packed; NULL: the caller alone */
+    pthread_t caller;              /* the one thread that progress is told on */
+    _Atomic uint32_t packed;       /* blobs */
 } lt_planner;
 
 lathe_status lt_recipes_collect(lt_planner *p, const lt_graph *graph, lt_numbering *recipe_of);
@@ -62,7 +67,9 @@ lathe_status lt_recipes_collect(lt_planner *p, const lt_graph *graph, lt_numberi
 lathe_status lt_recipe_leaves(lt_planner *p, uint32_t recipe, uint32_t **out, uint32_t *n);
 lathe_status lt_store_constant(lt_planner *p, uint32_t recipe, const char *pack, const int64_t param[4], uint32_t *out);
 lathe_status lt_blobs_finish(lt_planner *p); /* plan.blobs and their layout */
-lathe_status lt_blob_bytes(void *planner, const lt_plan *plan, uint32_t blob, void *dst, lathe_diag *diag); /* lt_blob_source */
+lathe_status lt_blob_bytes(void *planner, const lt_plan *plan, uint32_t blob, void *dst, lathe_diag *diag); /* lt_blob_source; any thread */
+/* lt_parallel_for on planner->pool: whoever is free takes the next. */
+void lt_blobs_spread(void *planner, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
 
 /* plan_init.c: which initializers are kept, the init program, the graph's text */
 lathe_status lt_keep_initializers(lt_planner *p);

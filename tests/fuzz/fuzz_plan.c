@@ -80,7 +80,7 @@ static int check_file(purse *p, const void *data, size_t size)
     require(status == LATHE_OK || status == LATHE_BAD_PLAN || status == LATHE_OUT_OF_MEMORY, "decoding failed in another way than by refusal");
     if (status == LATHE_OK) {
         lt_plan_dump(plan, &page);
-        if (lt_plan_encode(plan, from_weights, plan, &bytes, NULL) == LATHE_OK) {
+        if (lt_plan_encode(plan, from_weights, plan, NULL, NULL, &bytes, NULL) == LATHE_OK) {
             lathe_status second = lt_plan_decode(bytes.data, bytes.length, LT_PLAN_VERIFY_FULL, NULL, NULL, &arena, &again, NULL);
             require(second == LATHE_OK || second == LATHE_OUT_OF_MEMORY, "what was decoded is refused when it is written again");
             if (second == LATHE_OK) {

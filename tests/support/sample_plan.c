@@ -242,7 +242,7 @@ bool sample_plan_encode(uint32_t floats, lt_buf *out)
     lt_arena arena;
     lt_arena_init(&arena, NULL);
     const lt_plan *plan = sample_plan_make(&arena, floats);
-    bool good = plan && lt_plan_encode(plan, sample_plan_data, NULL, out, NULL) == LATHE_OK;
+    bool good = plan && lt_plan_encode(plan, sample_plan_data, NULL, NULL, NULL, out, NULL) == LATHE_OK;
     lt_arena_destroy(&arena);
     return good;
 }

@@ -2,6 +2,7 @@
  * test_engine_file.c - the plan file: what is written is read back, twice the same bytes, damage and bad tables are refused by name, failing allocations are
  * survived.
  */
+#include "backend/backend.h"
 #include "engine/engine.h"
 #include "support/counting_allocator.h"
 #include "support/sample_plan.h"
@@ -52,7 +53,7 @@ static void round_trip(uint32_t floats)
     lathe_status status = decode(bytes.data, bytes.length, LT_PLAN_VERIFY_FULL, &arena, &plan, text, sizeof text);
     assert_string_equal(text, "");
     assert_int_equal(status, LATHE_OK);
-    assert_int_equal(lt_plan_encode(plan, from_weights, plan, &again, NULL), LATHE_OK);
+    assert_int_equal(lt_plan_encode(plan, from_weights, plan, NULL, NULL, &again, NULL), LATHE_OK);
     assert_int_equal(bytes.length, again.length);
     assert_memory_equal(bytes.data, again.data, bytes.length);
     lt_plan_dump(plan, &page);
@@ -273,7 +274,7 @@ static void test_bad_tables(void **state)
             break;
         }
         assert_int_equal(lt_plan_layout(s.plan, s.blobs, NULL), LATHE_OK);
-        assert_int_equal(lt_plan_encode(s.plan, sample_plan_data, NULL, &bytes, NULL), LATHE_OK);
+        assert_int_equal(lt_plan_encode(s.plan, sample_plan_data, NULL, NULL, NULL, &bytes, NULL), LATHE_OK);
         lathe_status status = decode(bytes.data, bytes.length, LT_PLAN_VERIFY_FULL, &arena, &plan, text, sizeof text);
         if (status != LATHE_BAD_PLAN) {
             print_error("case %d was accepted\n", i);
@@ -283,6 +284,60 @@ static void test_bad_tables(void **state)
         lt_buf_free(&bytes);
         lt_arena_destroy(&arena);
     }
+}
+
+/* ---- Weights made elsewhere ---- */
+
+typedef struct share {
+    uint32_t n;
+    void (*fn)(void *arg, uint32_t i);
+    void *arg;
+} share;
+
+static void take_share(void *user, const lathe_gang *gang)
+{
+    const share *s = user;
+    for (uint32_t i = s->n; i-- > 0;) { /* from the end, and by turns */
+        if (i % (uint32_t)gang->count == (uint32_t)gang->index) {
+            s->fn(s->arg, i);
+        }
+    }
+}
+
+static void on_pool(void *pool, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    share s = {n, fn, arg};
+    lt_pool_run(pool, 3, take_share, &s);
+}
+
+static lathe_status no_data(void *user, const lt_plan *plan, uint32_t blob, void *dst, lathe_diag *diag)
+{
+    return blob == 1 ? LATHE_CANCELLED : sample_plan_data(user, plan, blob, dst, diag);
+}
+
+/* The order and the threads that blobs are made on do not show; one that fails fails the whole. */
+static void test_weights_on_threads(void **state)
+{
+    (void)state;
+    lt_arena arena;
+    lt_buf bytes, again;
+    lt_pool *pool;
+    lt_arena_init(&arena, NULL);
+    lt_buf_init(&bytes, NULL);
+    lt_buf_init(&again, NULL);
+    spoiled s = make(&arena);
+    assert_int_equal(lt_pool_create(3, NULL, &pool, NULL), LATHE_OK);
+    assert_int_equal(lt_plan_layout(s.plan, s.blobs, NULL), LATHE_OK);
+    assert_int_equal(lt_plan_encode(s.plan, sample_plan_data, NULL, NULL, NULL, &bytes, NULL), LATHE_OK);
+    assert_int_equal(lt_plan_encode(s.plan, sample_plan_data, NULL, on_pool, pool, &again, NULL), LATHE_OK);
+    assert_int_equal(again.length, bytes.length);
+    assert_memory_equal(again.data, bytes.data, bytes.length);
+    lt_buf_clear(&again);
+    assert_int_equal(lt_plan_encode(s.plan, no_data, NULL, on_pool, pool, &again, NULL), LATHE_CANCELLED);
+    lt_pool_destroy(pool);
+    lt_buf_free(&bytes);
+    lt_buf_free(&again);
+    lt_arena_destroy(&arena);
 }
 
 /* ---- Depth ---- */
@@ -306,7 +361,7 @@ static void test_deep_nesting(void **state)
         }
         s.main->instrs = instrs;
         s.main->n_instrs += depth;
-        assert_int_equal(lt_plan_encode(s.plan, sample_plan_data, NULL, &bytes, NULL), LATHE_OK);
+        assert_int_equal(lt_plan_encode(s.plan, sample_plan_data, NULL, NULL, NULL, &bytes, NULL), LATHE_OK);
         lathe_status status = decode(bytes.data, bytes.length, 0, &arena, &plan, text, sizeof text);
         assert_int_equal(status, depth < LT_MAX_DEPTH ? LATHE_OK : LATHE_BAD_PLAN);
         assert_true(depth < LT_MAX_DEPTH || strstr(text, "nested too deeply"));
@@ -333,7 +388,7 @@ static void test_out_of_memory(void **state)
         lt_arena_init(&own, NULL);
         lt_arena_init(&arena, &counter.api);
         lt_buf_init(&out, &counter.api);
-        lathe_status written = lt_plan_encode(sample_plan_make(&own, FLOATS), sample_plan_data, NULL, &out, NULL);
+        lathe_status written = lt_plan_encode(sample_plan_make(&own, FLOATS), sample_plan_data, NULL, NULL, NULL, &out, NULL);
         lathe_status read = lt_plan_decode(bytes.data, bytes.length, 0, NULL, NULL, &arena, &plan, NULL);
         lt_buf_free(&out);
         lt_arena_destroy(&arena);
@@ -353,7 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_weights_alignment), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_bad_tables), cmocka_unit_test(test_deep_nesting),      cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_bad_tables), cmocka_unit_test(test_weights_on_threads), cmocka_unit_test(test_deep_nesting),      cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,7 +289,11 @@ static void fill(lathe_tensor *t, float *data, int64_t n, uint64_t seed)
     }
 }
 
-/* Sums in another order round differently; everything else that could go wrong in a plan is far larger. */
+/*
+ * Sums in another order round differently: kernels add with fused multiplications and in lanes, the reference in f64. That is a few units in the last
+ * place of the largest element, and 2e-6 is sixteen of them. What this test looks for is far larger: inputs are whole numbers from -4 to 4, so that an
+ * element read from a wrong place, too early, or from storage that was reused is off by about one. NaN never passes.
+ */
 static bool same(const lathe_tensor *a, const lathe_tensor *b)
 {
     bool equal = a->dtype == b->dtype && a->rank == b->rank && a->bytes == b->bytes && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;

@@ -131,8 +131,8 @@ typedef struct totals {
 } totals;
 
 /*
- * Nodes that cost nothing at run time: other names of the same bytes (a Transpose too, where formats make it one), the
- * frames around bodies, numbers of the shape program; movements of what is written or read where it belongs.
+ * Nodes that cost nothing at run time: other names of the same bytes (a Transpose too, where formats make it one: check_fates counts what is left of
+ * those), the frames around bodies, numbers of the shape program; movements of what is written or read where it belongs.
  */
 static bool needs_no_step(const lt_plan_origin *origin)
 {
@@ -156,9 +156,21 @@ static void mark_steps(const lt_plan *plan, unsigned char *marks)
     }
 }
 
+/* Values that share another's storage in another order of axes: what a Transpose without a step leaves behind. */
+static size_t turned_views(const lt_plan *plan)
+{
+    const lt_plan_program *p = &plan->programs[plan->variants[0].programs[0]];
+    size_t found = 0;
+    for (uint32_t i = 0; i < p->n_values; i++) {
+        const lt_plan_value *v = &p->values[i];
+        found += v->storage == LT_STORE_ALIAS && v->rank > 1 && memcmp(v->format.order, p->values[v->index].format.order, (size_t)v->rank) != 0;
+    }
+    return found;
+}
+
 static void check_fates(const char *name, const lt_plan *plan, totals *t)
 {
-    size_t fates[3] = { 0, 0, 0 };
+    size_t fates[3] = { 0, 0, 0 }, turned = 0;
     unsigned char *marks = calloc(plan->n_origins + 1u, 1);
     assert_non_null(marks);
     mark_steps(plan, marks);
@@ -168,12 +180,17 @@ static void check_fates(const char *name, const lt_plan *plan, totals *t)
         fates[origin->fate]++;
         bool step = origin->fate == LT_FATE_STEP, view = step && !marks[i] && needs_no_step(origin);
         t->views += view;
+        turned += view && strcmp(origin->op, "Transpose") == 0;
         if (step != (origin->pass[0] == '\0') || (step && !marks[i] && !view) || (!step && marks[i])) {
             print_message("%s: node %u '%s' (%s)%s%s: fate %d by '%s', %s step has it\n", name, i, origin->label,
                           origin->op, origin->path[0] ? " in " : "", origin->path, origin->fate, origin->pass,
                           marks[i] ? "a" : "no");
             fail();
         }
+    }
+    if (turned > turned_views(plan)) {
+        print_message("%s: %zu Transpose without a step, but only %zu views of another axis order\n", name, turned, turned_views(plan));
+        fail();
     }
     assert_int_equal(fates[0] + fates[1] + fates[2], plan->n_origins);
     for (int i = 0; i < 3; i++) {
