@@ -122,6 +122,21 @@ static void picture(void **state)
     lathe_network_destroy(network);
 }
 
+/* Extents that are equal in one run and repeat in the next. */
+static void repeats(void **state)
+{
+    static const char *const sizes[] = { "A=3 B=3", "A=1 B=4", "A=4 B=1", "A=1 B=1", "A=0 B=1", "A=1 B=0", "A=70 B=70", NULL };
+    (void)state;
+    lathe_network *network = sys_network("repeats");
+    for (int device = 0; device < 2; device++) {
+        lathe_build_options options = { .struct_size = sizeof options, .device = device ? "twin" : "cpu" };
+        lathe_engine *engine = sys_engine(network, &options);
+        run_sizes("repeats", network, engine, sizes, -1);
+        lathe_engine_destroy(engine);
+    }
+    lathe_network_destroy(network);
+}
+
 /* What profiles bound is planned: the arena is known at build time, and grows with the upper corner. */
 static void arenas(void **state)
 {
@@ -178,7 +193,7 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(shared_weights), cmocka_unit_test(digits),
-                                        cmocka_unit_test(picture), cmocka_unit_test(arenas),
+                                        cmocka_unit_test(picture), cmocka_unit_test(repeats), cmocka_unit_test(arenas),
                                         cmocka_unit_test(refusals) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * test_tactic_bounded.c - operators whose outputs have extents that only a run can tell, and those that read such values: random problems through every
  * tactic for them, outputs bounded and planned, against the reference to the bit. What a call must refuse is refused.
  *
- * ctest: TIMEOUT 300
+ * ctest: TIMEOUT 600
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SEEDS = 160 };
+enum { SEEDS = 60 };
 
 static const lathe_dtype types[] = { LATHE_DTYPE_F32, LATHE_DTYPE_I64, LATHE_DTYPE_U8,  LATHE_DTYPE_F16, LATHE_DTYPE_BOOL,
                                      LATHE_DTYPE_F64, LATHE_DTYPE_I32, LATHE_DTYPE_U16, LATHE_DTYPE_BF16 };

@@ -18,7 +18,7 @@ static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftm
                              "RNN GRU LSTM DynamicQuantizeLinear lathe.PackedAttention GroupNormalization "
                              "Resize LRN Concat Split Slice Pad Gather Expand Tile DepthToSpace SpaceToDepth "
                              "TopK NonZero GatherND GatherElements NonMaxSuppression ConstantOfShape Range "
-                             "Reshape Flatten Squeeze Unsqueeze Identity "
+                             "Reshape Flatten Squeeze Unsqueeze Identity ArgMax ArgMin CumSum CumProd "
                              "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ";
 
 static void tactics_are_whole(void **state)

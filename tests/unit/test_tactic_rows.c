@@ -160,6 +160,17 @@ static void far_from_zero(void **state)
     }
 }
 
+/* Every row tactic; fold.axes takes other types, in test_tactic_fold.c. */
+static void rows_fitted(const char *op)
+{
+    const lathe_tactic *t;
+    for (size_t i = 0; (t = lt_tactic_at(i)); i++) {
+        if (strncmp(t->name, "fold.", 5) != 0 && strcmp(t->ops, "*") != 0 && lt_tactic_lists(t, op, "")) {
+            tc_must_have_fitted(t);
+        }
+    }
+}
+
 static void each(const char *const *ops, void (*one)(const char *op, uint64_t seed))
 {
     for (; *ops; ops++) {
@@ -167,7 +178,7 @@ static void each(const char *const *ops, void (*one)(const char *op, uint64_t se
         for (uint64_t seed = 1; seed <= 40; seed++) {
             one(*ops, seed);
         }
-        tc_all_fitted(*ops, "");
+        rows_fitted(*ops);
     }
 }
 

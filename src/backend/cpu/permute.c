@@ -203,11 +203,85 @@ static void square_4(char *to, int64_t a, const char *from, int64_t b, int64_t m
     }
 }
 
+/*
+ * Squares of narrower elements as one transposition of N vectors of N elements: put between each other, vector k and vector k + N / 2, log2(N) times.
+ */
+typedef uint16_t eight __attribute__((vector_size(16)));
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+static inline void mix_8(const eight *r, eight *s)
+{
+    for (int k = 0; k < 4; k++) {
+        s[2 * k] = __builtin_shufflevector(r[k], r[k + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+        s[2 * k + 1] = __builtin_shufflevector(r[k], r[k + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+}
+
+static inline void mix_16(const sixteen *r, sixteen *s)
+{
+    for (int k = 0; k < 8; k++) {
+        s[2 * k] = __builtin_shufflevector(r[k], r[k + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        s[2 * k + 1] =
+            __builtin_shufflevector(r[k], r[k + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+}
+
+static void block_2(char *to, int64_t a, const char *from, int64_t b)
+{
+    eight r[8], s[8];
+    for (int k = 0; k < 8; k++) {
+        memcpy(&r[k], from + k * b, 16);
+    }
+    mix_8(r, s);
+    mix_8(s, r);
+    mix_8(r, s);
+    for (int k = 0; k < 8; k++) {
+        memcpy(to + k * a, &s[k], 16);
+    }
+}
+
+static void block_1(char *to, int64_t a, const char *from, int64_t b)
+{
+    sixteen r[16], s[16];
+    for (int k = 0; k < 16; k++) {
+        memcpy(&r[k], from + k * b, 16);
+    }
+    mix_16(r, s);
+    mix_16(s, r);
+    mix_16(r, s);
+    mix_16(s, r);
+    for (int k = 0; k < 16; k++) {
+        memcpy(to + k * a, &r[k], 16);
+    }
+}
+
+/* m x n elements of 1 or 2 bytes, in blocks of 16 or 8. */
+static void square_narrow(size_t size, char *to, int64_t a, const char *from, int64_t b, int64_t m, int64_t n)
+{
+    int64_t side = 16 / (int64_t)size, bytes = (int64_t)size, i = 0;
+    for (; i + side <= m; i += side) {
+        int64_t j = 0;
+        for (; j + side <= n; j += side) {
+            (size == 1 ? block_1 : block_2)(to + i * a + j * bytes, a, from + i * bytes + j * b, b);
+        }
+        for (int64_t k = 0; k < side; k++) {
+            copy_strided(size, to + (i + k) * a + j * bytes, from + (i + k) * bytes + j * b, bytes, b, n - j);
+        }
+    }
+    for (; i < m; i++) {
+        copy_strided(size, to + i * a, from + i * bytes, bytes, b, n);
+    }
+}
+
 /* The same for other sizes. */
 static void square(size_t size, char *to, int64_t a, const char *from, int64_t b, int64_t m, int64_t n)
 {
     if (size == 4) {
         square_4(to, a, from, b, m, n);
+        return;
+    }
+    if (size <= 2) {
+        square_narrow(size, to, a, from, b, m, n);
         return;
     }
     for (int64_t i = 0; i < m; i++) {
@@ -269,6 +343,6 @@ void lt_copy_run(const lathe_gang *gang, size_t size, const lt_copy *copy, const
 double lt_copy_cost(size_t size, double elements, double run, bool narrow)
 {
     double bytes = 2 * elements * (double)size, far = bytes > 1e6 ? (bytes - 1e6) * 0.03 : 0;
-    double each = run > 1 ? 2 / run : size == 4 && !narrow ? 0.05 : 0.45;
+    double each = run > 1 ? 2 / run : size <= 4 && !narrow ? 0.05 : 0.45;
     return 250 + bytes * 0.012 + far + elements * each;
 }
