@@ -3,7 +3,7 @@
  * constants; a product of matrices between two reshapes that merge and part the leading axes loses both.
  *
  * What stays a Gemm: types other than f32 and f64, which would be rounded once more between product and addend; transpositions and factors that no constant
- * takes. Weights that somebody else reads stay, when they would have to change: there would be two of them.
+ * takes; quantized ones. Weights that somebody else reads stay, when they would have to change: there would be two of them.
  */
 #include "passes/passes_internal.h"
 
@@ -22,6 +22,12 @@ typedef struct gemm {
 static bool is_constant(const lt_graph *graph, lt_value_id id)
 {
     return !lt_value_none(id) && lt_value_is_constant(lt_value_get(graph, id));
+}
+
+/* Integer kernels take the addend of a Gemm as it is. */
+static bool is_quantized(const lt_graph *graph, lt_value_id id)
+{
+    return lt_maker(graph, lt_value_get(graph, id), "DequantizeLinear") != NULL;
 }
 
 static bool read_gemm(gemm *g, const lt_node *node)
@@ -56,6 +62,9 @@ static bool suits(const gemm *g, const lt_node *node)
     if (why == NULL && (((g->trans_a || scales_a) && !lt_value_read_once(graph, lt_value_get(graph, g->a))) ||
                         ((g->trans_b || scales_b) && !lt_value_read_once(graph, lt_value_get(graph, g->b))))) {
         why = "its constants have other readers";
+    }
+    if (is_quantized(graph, g->a) || is_quantized(graph, g->b)) {
+        why = "it is quantized";
     }
     if (why != NULL) {
         lt_pass_note(g->c, node, "stays a Gemm: %s", why);
