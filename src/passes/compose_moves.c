@@ -13,7 +13,7 @@ enum { MAX_NODES = 64, MAX_DEPTH = 24, MAX_ROWS = 1 << 16, LEAST_ROW_BITS = 512,
 
 /* Rows of a value, for one entry of the first axis, or for as many as a Reshape takes together later. */
 typedef struct rows {
-    int64_t *at;  /* numbers of rows of the source, in the order of the value */
+    int64_t *at;   /* numbers of rows of the source, in the order of the value */
     int64_t outer; /* entries of the value's first axis that this is */
     int64_t lanes; /* source rows in each row of the value */
     int64_t count; /* of all numbers */
@@ -22,10 +22,10 @@ typedef struct rows {
 typedef struct tree {
     lt_pass_call *c;
     lt_value_id source;
-    int64_t entries;             /* of the source's first axis that are looked at together */
-    int64_t needed;              /* as many would have been necessary; 0: that is not the reason */
+    int64_t entries; /* of the source's first axis that are looked at together */
+    int64_t needed;  /* as many would have been necessary; 0: that is not the reason */
     lt_node_id nodes[MAX_NODES];
-    rows results[MAX_NODES];     /* of each node; count 0: not yet */
+    rows results[MAX_NODES]; /* of each node; count 0: not yet */
     int n_nodes, copies;
     bool failed; /* out of memory */
 } tree;
@@ -37,7 +37,8 @@ static lt_graph *graph_of(const tree *t)
 
 static bool is_move(const lt_node *node)
 {
-    return lt_node_is(node, "Slice") || lt_node_is(node, "Concat") || lt_node_is(node, "Transpose") || lt_node_is(node, "Reshape");
+    return lt_node_is(node, "Slice") || lt_node_is(node, "Concat") || lt_node_is(node, "Transpose") ||
+           lt_node_is(node, "Reshape");
 }
 
 /* ---- Shapes: first axis, numbers in between, rows ---- */
@@ -50,7 +51,8 @@ static bool same_dim(const tree *t, lt_dim a, lt_dim b)
 static bool suits(const lt_value *value)
 {
     const lt_type *t = &value->type;
-    bool known = t->cls == LT_TENSOR && t->rank >= 3 && lathe_dtype_bits(t->dtype) >= 8 && t->dtype != LATHE_DTYPE_STRING;
+    bool known =
+        t->cls == LT_TENSOR && t->rank >= 3 && lathe_dtype_bits(t->dtype) >= 8 && t->dtype != LATHE_DTYPE_STRING;
     for (int i = 1; known && i < t->rank; i++) {
         known = lt_dim_is_const(t->dims[i]) && t->dims[i].k > 0 && t->dims[i].k <= INT32_MAX;
     }
@@ -143,11 +145,13 @@ static bool walk_reshape(tree *t, const lt_node *node, int depth, rows *out)
 {
     const lt_type *to = &lt_node_out(graph_of(t), node, 0)->type;
     int64_t between = middle(to), n;
-    if (between == 0 || row_length(to) != row_length(in_type(t, node, 0)) || !walk(t, lt_node_in(graph_of(t), node, 0), depth, out)) {
+    if (between == 0 || row_length(to) != row_length(in_type(t, node, 0)) ||
+        !walk(t, lt_node_in(graph_of(t), node, 0), depth, out)) {
         return false;
     }
     n = out->count / out->lanes;
-    if (n % between != 0) { /* all is well when several entries go together: their number divides the first axis, or the model is wrong */
+    if (n % between !=
+        0) { /* all is well when several entries go together: their number divides the first axis, or the model is wrong */
         t->needed = between % n == 0 ? t->entries * (between / n) : 0;
         return false;
     }
@@ -424,7 +428,8 @@ static lathe_status visit(lt_pass_call *c, const lt_node *node)
 
 LT_PASS(compose_moves) = {
     .name = "compose-moves",
-    .summary = "Turn rolls, cuts, transposes and reshapes that bring the rows of one tensor into another order into one Gather",
+    .summary = "Turn rolls, cuts, transposes and reshapes that bring the rows of one tensor into another order into "
+               "one Gather",
     .needs = "shapes",
     .keeps = "shapes qdq",
     .visit = visit,

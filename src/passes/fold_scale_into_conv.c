@@ -24,7 +24,8 @@ typedef struct folding {
 static bool constant_input(const lt_graph *graph, const lt_node *node, uint32_t slot)
 {
     const lt_value *value = lt_node_in(graph, node, slot);
-    return value != NULL && lt_value_is_constant(value) && value->type.cls == LT_TENSOR && lt_dtype_is_float(value->type.dtype);
+    return value != NULL && lt_value_is_constant(value) && value->type.cls == LT_TENSOR &&
+           lt_dtype_is_float(value->type.dtype);
 }
 
 /* ---- What may be folded into what ---- */
@@ -33,8 +34,9 @@ static bool read_conv(folding *f, const lt_node *conv)
 {
     const lt_graph *graph = f->c->graph;
     const lt_value *x = lt_node_in(graph, conv, 0), *w = lt_node_in(graph, conv, 1), *bias = lt_node_in(graph, conv, 2);
-    if (x == NULL || x->type.rank < 3 || !constant_input(graph, conv, 1) || (bias != NULL && !constant_input(graph, conv, 2)) ||
-        !lt_type_constant(&w->type, NULL) || w->type.rank != x->type.rank || !lt_dim_is_const(x->type.dims[1])) {
+    if (x == NULL || x->type.rank < 3 || !constant_input(graph, conv, 1) ||
+        (bias != NULL && !constant_input(graph, conv, 2)) || !lt_type_constant(&w->type, NULL) ||
+        w->type.rank != x->type.rank || !lt_dim_is_const(x->type.dims[1])) {
         return false;
     }
     f->conv = conv->id;
@@ -110,7 +112,8 @@ static const lt_node *find_before(folding *f, const lt_node *conv)
         shifts = i != 1 && i != 2;
     }
     uint32_t slot;
-    if (node == NULL || !(lt_node_is(node, "BatchNormalization") ? is_plain_bn(f, node) : is_per_channel(f, node, &slot))) {
+    if (node == NULL ||
+        !(lt_node_is(node, "BatchNormalization") ? is_plain_bn(f, node) : is_per_channel(f, node, &slot))) {
         return NULL;
     }
     f->before = node->id;
@@ -232,8 +235,9 @@ static lathe_status new_bias(const folding *f, lt_value_id *out)
 {
     int64_t axes[LATHE_MAX_RANK];
     int lead = f->groups > 1 ? 2 : 1;
-    lt_value_id bias = lt_node_in(f->c->graph, lt_node_get(f->c->graph, f->conv), 2) != NULL ? lt_node_get(f->c->graph, f->conv)->inputs[2]
-                                                                                         : (lt_value_id){ 0, 0 },
+    lt_value_id bias = lt_node_in(f->c->graph, lt_node_get(f->c->graph, f->conv), 2) != NULL
+                           ? lt_node_get(f->c->graph, f->conv)->inputs[2]
+                           : (lt_value_id){ 0, 0 },
                 shift, sum[2];
     lathe_attr drop = lt_attr_int("keepdims", 0);
     *out = bias;
@@ -272,8 +276,15 @@ static lathe_status replace(folding *f)
     inputs[0] = before->inputs[1 - slot];
     LT_TRY(lt_edit_consume(graph, f->before, c->diag));
     LT_TRY(lt_edit_consume(graph, f->conv, c->diag));
-    lt_node_spec spec = { .descriptor = conv->op, .label = conv->label, .attrs = conv->attrs, .n_attrs = conv->n_attrs, .inputs = inputs,
-                          .n_inputs = lt_value_none(inputs[2]) ? 2 : 3, .n_outputs = 1, .before = f->conv, .device = conv->device };
+    lt_node_spec spec = { .descriptor = conv->op,
+                          .label = conv->label,
+                          .attrs = conv->attrs,
+                          .n_attrs = conv->n_attrs,
+                          .inputs = inputs,
+                          .n_inputs = lt_value_none(inputs[2]) ? 2 : 3,
+                          .n_outputs = 1,
+                          .before = f->conv,
+                          .device = conv->device };
     lt_node_id old = f->conv;
     LT_TRY(lt_graph_add_node(graph, conv->region, &spec, &f->conv, &made, c->diag));
     LT_TRY(lt_finish_replace(graph, lt_node_get(graph, old)->outputs[0], made, true, c->diag));

@@ -3,7 +3,7 @@
  * constants; a product of matrices between two reshapes that merge and part the leading axes loses both.
  *
  * What stays a Gemm: types other than f32 and f64, which would be rounded once more between product and addend; transpositions and factors that no constant
- * takes. Weights that somebody else reads stay, when they would have to change: there would be two of them.
+ * takes; quantized ones. Weights that somebody else reads stay, when they would have to change: there would be two of them.
  */
 #include "passes/passes_internal.h"
 
@@ -22,6 +22,12 @@ typedef struct gemm {
 static bool is_constant(const lt_graph *graph, lt_value_id id)
 {
     return !lt_value_none(id) && lt_value_is_constant(lt_value_get(graph, id));
+}
+
+/* Integer kernels take the addend of a Gemm as it is. */
+static bool is_quantized(const lt_graph *graph, lt_value_id id)
+{
+    return lt_maker(graph, lt_value_get(graph, id), "DequantizeLinear") != NULL;
 }
 
 static bool read_gemm(gemm *g, const lt_node *node)
@@ -46,15 +52,19 @@ static bool read_gemm(gemm *g, const lt_node *node)
 static bool suits(const gemm *g, const lt_node *node)
 {
     const lt_graph *graph = g->c->graph;
-    bool constant_a = is_constant(graph, g->a), constant_b = is_constant(graph, g->b), scales_b = g->alpha != 1.0f && constant_b,
-         scales_a = g->alpha != 1.0f && !constant_b;
-    const char *why = (g->trans_a && !constant_a) || (g->trans_b && !constant_b)            ? "it transposes what is no constant"
-                      : scales_a && !constant_a                                            ? "no constant takes alpha"
-                      : !lt_value_none(g->addend) && g->beta != 1.0f && !is_constant(graph, g->addend) ? "no constant takes beta"
-                                                                                           : NULL;
+    bool constant_a = is_constant(graph, g->a), constant_b = is_constant(graph, g->b),
+         scales_b = g->alpha != 1.0f && constant_b, scales_a = g->alpha != 1.0f && !constant_b;
+    const char *why = (g->trans_a && !constant_a) || (g->trans_b && !constant_b) ? "it transposes what is no constant"
+                      : scales_a && !constant_a                                  ? "no constant takes alpha"
+                      : !lt_value_none(g->addend) && g->beta != 1.0f && !is_constant(graph, g->addend)
+                          ? "no constant takes beta"
+                          : NULL;
     if (why == NULL && (((g->trans_a || scales_a) && !lt_value_read_once(graph, lt_value_get(graph, g->a))) ||
                         ((g->trans_b || scales_b) && !lt_value_read_once(graph, lt_value_get(graph, g->b))))) {
         why = "its constants have other readers";
+    }
+    if (is_quantized(graph, g->a) || is_quantized(graph, g->b)) {
+        why = "it is quantized";
     }
     if (why != NULL) {
         lt_pass_note(g->c, node, "stays a Gemm: %s", why);
@@ -191,7 +201,8 @@ static lathe_status write_sandwich(const sandwich *s)
     const lt_node_id nodes[] = { s->behind, s->add, s->matmul, s->before };
     lt_value_id made;
     for (size_t i = 0; i < LT_COUNT(nodes); i++) {
-        bool stays = lt_node_none(nodes[i]) || (i == 3 && !lt_value_single(lt_node_out(graph, lt_node_get(graph, s->before), 0)));
+        bool stays = lt_node_none(nodes[i]) ||
+                     (i == 3 && !lt_value_single(lt_node_out(graph, lt_node_get(graph, s->before), 0)));
         LT_TRY(stays ? LATHE_OK : lt_edit_consume(graph, nodes[i], c->diag));
     }
     LT_TRY(lt_make_binary(&make, "MatMul", s->x, s->weights, &made));
@@ -225,7 +236,8 @@ static lathe_status visit(lt_pass_call *c, const lt_node *node)
 
 LT_PASS(gemm_to_matmul) = {
     .name = "gemm-to-matmul",
-    .summary = "Turn Gemm into MatMul and Add with its factors and transpositions in the constants, and drop reshapes around products",
+    .summary = "Turn Gemm into MatMul and Add with its factors and transpositions in the constants, and drop reshapes "
+               "around products",
     .needs = "shapes",
     .keeps = "shapes qdq",
     .visit = visit,

@@ -13,7 +13,8 @@ enum { OPERANDS = 3, MAX_INPUTS = 16 };
 
 static bool shown(const lt_tensor *t, int64_t i)
 {
-    return t->dtype == LATHE_DTYPE_BOOL ? lt_load_i64(t->dtype, t->data, i) != 0 : lt_load_f64(t->dtype, t->data, i) == 0;
+    return t->dtype == LATHE_DTYPE_BOOL ? lt_load_i64(t->dtype, t->data, i) != 0
+                                        : lt_load_f64(t->dtype, t->data, i) == 0;
 }
 
 static bool hidden(const lt_tensor *t, int64_t i, bool alone)
@@ -28,7 +29,9 @@ static bool hidden(const lt_tensor *t, int64_t i, bool alone)
 /* Rows and keys of a constant that is one matrix for all batches and heads. */
 static const lt_tensor *matrix_of(const lt_value *addend, int64_t *rows, int64_t *keys)
 {
-    const lt_tensor *t = addend != NULL && lt_value_is_constant(addend) && addend->type.cls == LT_TENSOR ? lt_value_tensor(addend) : NULL;
+    const lt_tensor *t = addend != NULL && lt_value_is_constant(addend) && addend->type.cls == LT_TENSOR
+                             ? lt_value_tensor(addend)
+                             : NULL;
     if (t == NULL || t->rank < 2 || (t->dtype != LATHE_DTYPE_F32 && t->dtype != LATHE_DTYPE_BOOL)) {
         return NULL;
     }
@@ -79,8 +82,15 @@ static lathe_status write(lt_pass_call *c, lt_node_id id, uint32_t slot, int64_t
     LT_TRY(lt_graph_assume(graph, node->inputs[slot], LT_ASSUME_BYTES, 0, c->diag));
     LT_TRY(lt_edit_consume(graph, id, c->diag));
     node = lt_node_get(graph, id);
-    lt_node_spec spec = { .descriptor = node->op, .label = node->label, .attrs = attrs, .n_attrs = n_attrs, .inputs = inputs,
-                          .n_inputs = n, .n_outputs = 1, .before = id, .device = node->device };
+    lt_node_spec spec = { .descriptor = node->op,
+                          .label = node->label,
+                          .attrs = attrs,
+                          .n_attrs = n_attrs,
+                          .inputs = inputs,
+                          .n_inputs = n,
+                          .n_outputs = 1,
+                          .before = id,
+                          .device = node->device };
     LT_TRY(lt_graph_add_node(graph, node->region, &spec, NULL, &made, c->diag));
     LT_TRY(lt_finish_replace(graph, lt_node_get(graph, id)->outputs[0], made, true, c->diag));
     c->changed = true;

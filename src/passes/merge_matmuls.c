@@ -40,7 +40,8 @@ static bool only_operand(const merging *m, const lt_value *value)
 static bool is_row(const lt_value *value, int64_t columns)
 {
     const lt_type *t = &value->type;
-    if (!lt_value_is_constant(value) || t->cls != LT_TENSOR || t->rank < 1 || !lt_dim_is(t->dims[t->rank - 1], columns)) {
+    if (!lt_value_is_constant(value) || t->cls != LT_TENSOR || t->rank < 1 ||
+        !lt_dim_is(t->dims[t->rank - 1], columns)) {
         return false;
     }
     for (int i = 0; i < t->rank - 1; i++) {
@@ -56,8 +57,9 @@ static bool read_matmul(const merging *m, const lt_value *value, product *p)
     const lt_graph *graph = m->c->graph;
     const lt_node *matmul = lt_maker(graph, value, "MatMul");
     const lt_value *w = matmul != NULL ? lt_node_in(graph, matmul, 1) : NULL;
-    if (w == NULL || matmul->region != lt_node_get(graph, m->attention)->region || !lt_value_is_constant(w) || w->type.rank != 2 || !lt_type_constant(&w->type, NULL) ||
-        w->type.dtype != LATHE_DTYPE_F32 || !lt_value_read_once(graph, w)) {
+    if (w == NULL || matmul->region != lt_node_get(graph, m->attention)->region || !lt_value_is_constant(w) ||
+        w->type.rank != 2 || !lt_type_constant(&w->type, NULL) || w->type.dtype != LATHE_DTYPE_F32 ||
+        !lt_value_read_once(graph, w)) {
         return false;
     }
     p->matmul = matmul->id;
@@ -122,7 +124,8 @@ static bool find_products(merging *m, const lt_node *attention)
         for (int i = 0; i < OPERANDS; i++) {
             product p;
             m->of[i] = -1;
-            if (i >= first && has_width(attention, i) && read_product(m, lt_node_in(m->c->graph, attention, (uint32_t)i), &p)) {
+            if (i >= first && has_width(attention, i) &&
+                read_product(m, lt_node_in(m->c->graph, attention, (uint32_t)i), &p)) {
                 add_operand(m, &p, i);
             }
         }
@@ -141,7 +144,9 @@ static lathe_status bias_row(const lt_make *make, const product *p, lt_value_id 
         return lt_make_node(make, "Expand", NULL, 0, inputs, 2, out);
     }
     *out = p->bias;
-    return lt_value_get(make->call->graph, p->bias)->type.rank == 1 ? LATHE_OK : lt_make_reshape(make, p->bias, &p->columns, 1, out);
+    return lt_value_get(make->call->graph, p->bias)->type.rank == 1
+               ? LATHE_OK
+               : lt_make_reshape(make, p->bias, &p->columns, 1, out);
 }
 
 /* x times all weights, plus all biases when one has a bias. */
@@ -185,7 +190,8 @@ static lathe_status consume(const merging *m)
 }
 
 /* The attention's attributes with offsets[3]. */
-static lathe_status new_attrs(const merging *m, const lt_node *attention, const int64_t *offsets, lathe_attr **out, size_t *count)
+static lathe_status new_attrs(const merging *m, const lt_node *attention, const int64_t *offsets, lathe_attr **out,
+                              size_t *count)
 {
     lathe_attr *attrs = LT_ARENA_ARRAY(m->c->scratch, lathe_attr, (size_t)attention->n_attrs + 1);
     size_t n = 0;
@@ -224,8 +230,15 @@ static lathe_status write(merging *m)
         offsets[i] = ((size_t)i < count ? old[i] : 0) + (m->of[i] >= 0 ? m->products[m->of[i]].offset : 0);
     }
     LT_TRY(new_attrs(m, attention, offsets, &attrs, &n_attrs));
-    lt_node_spec spec = { .descriptor = attention->op, .label = attention->label, .attrs = attrs, .n_attrs = n_attrs, .inputs = inputs,
-                          .n_inputs = attention->n_inputs, .n_outputs = 1, .before = m->attention, .device = attention->device };
+    lt_node_spec spec = { .descriptor = attention->op,
+                          .label = attention->label,
+                          .attrs = attrs,
+                          .n_attrs = n_attrs,
+                          .inputs = inputs,
+                          .n_inputs = attention->n_inputs,
+                          .n_outputs = 1,
+                          .before = m->attention,
+                          .device = attention->device };
     LT_TRY(lt_graph_add_node(graph, attention->region, &spec, NULL, &made, c->diag));
     LT_TRY(lt_finish_replace(graph, lt_node_get(graph, m->attention)->outputs[0], made, true, c->diag));
     c->changed = true;

@@ -26,7 +26,8 @@ static const lt_node *view_of(const lt_graph *graph, const lt_value *value)
 
 static bool is_view(const lt_node *node)
 {
-    return lt_node_is(node, "Unsqueeze") || lt_node_is(node, "Squeeze") || lt_node_is(node, "Reshape") || lt_node_is(node, "Flatten");
+    return lt_node_is(node, "Unsqueeze") || lt_node_is(node, "Squeeze") || lt_node_is(node, "Reshape") ||
+           lt_node_is(node, "Flatten");
 }
 
 static bool one_element(const lt_value *value)
@@ -41,7 +42,8 @@ static bool added_axes(const lt_graph *graph, const lt_node *view, bool *added)
     const lt_type *x = &lt_node_in(graph, view, 0)->type, *y = &lt_node_out(graph, view, 0)->type;
     int from = 0;
     for (int i = 0; i < y->rank; i++) {
-        bool same = from < x->rank && (lt_dim_same(x->dims[from], y->dims[i]) || lt_dim_proves_eq(lt_graph_dims(graph), x->dims[from], y->dims[i]));
+        bool same = from < x->rank && (lt_dim_same(x->dims[from], y->dims[i]) ||
+                                       lt_dim_proves_eq(lt_graph_dims(graph), x->dims[from], y->dims[i]));
         added[i] = !same;
         from += same;
         if (!same && !lt_dim_is(y->dims[i], 1)) {
@@ -56,7 +58,8 @@ static bool constant_fits(const lt_graph *graph, const lt_node *view, const lt_v
 {
     bool added[LATHE_MAX_RANK];
     const lt_type *y = &lt_node_out(graph, view, 0)->type;
-    if (!lt_value_is_constant(value) || value->type.cls != LT_TENSOR || value->type.rank < 0 || value->type.rank > y->rank) {
+    if (!lt_value_is_constant(value) || value->type.cls != LT_TENSOR || value->type.rank < 0 ||
+        value->type.rank > y->rank) {
         return false;
     }
     if (one_element(value)) {
@@ -74,8 +77,8 @@ static bool pointwise_over(const lt_graph *graph, const lt_node *node, uint32_t 
 {
     int variables = 0;
     const lt_value *out = node->n_outputs == 1 ? lt_node_out(graph, node, 0) : NULL;
-    if (out == NULL || !(node->op->traits & LT_OP_POINTWISE) || (node->op->traits & LT_OP_RANDOM) || node->n_inputs > MAX_INPUTS ||
-        out->contents.v != NULL) {
+    if (out == NULL || !(node->op->traits & LT_OP_POINTWISE) || (node->op->traits & LT_OP_RANDOM) ||
+        node->n_inputs > MAX_INPUTS || out->contents.v != NULL) {
         return false;
     }
     for (uint32_t i = 0; i < node->n_inputs; i++) {
@@ -165,12 +168,26 @@ static lathe_status write(const sink *s)
         }
     }
     const lt_node *node = lt_node_get(graph, s->node), *view = lt_node_get(graph, s->view);
-    lt_node_spec first = { .descriptor = node->op, .label = node->label, .attrs = node->attrs, .n_attrs = node->n_attrs, .inputs = inputs,
-                           .n_inputs = node->n_inputs, .n_outputs = 1, .before = s->node, .device = node->device };
+    lt_node_spec first = { .descriptor = node->op,
+                           .label = node->label,
+                           .attrs = node->attrs,
+                           .n_attrs = node->n_attrs,
+                           .inputs = inputs,
+                           .n_inputs = node->n_inputs,
+                           .n_outputs = 1,
+                           .before = s->node,
+                           .device = node->device };
     LT_TRY(lt_graph_add_node(graph, node->region, &first, NULL, &made, c->diag));
     lt_value_id moved[2] = { made, view->n_inputs > 1 ? view->inputs[1] : (lt_value_id){ 0, 0 } };
-    lt_node_spec last = { .descriptor = view->op, .label = view->label, .attrs = view->attrs, .n_attrs = view->n_attrs, .inputs = moved,
-                          .n_inputs = view->n_inputs, .n_outputs = 1, .before = s->node, .device = view->device };
+    lt_node_spec last = { .descriptor = view->op,
+                          .label = view->label,
+                          .attrs = view->attrs,
+                          .n_attrs = view->n_attrs,
+                          .inputs = moved,
+                          .n_inputs = view->n_inputs,
+                          .n_outputs = 1,
+                          .before = s->node,
+                          .device = view->device };
     LT_TRY(lt_graph_add_node(graph, node->region, &last, NULL, &back, c->diag));
     LT_TRY(lt_finish_replace(graph, lt_node_get(graph, s->node)->outputs[0], back, true, c->diag));
     c->changed = true;
@@ -192,7 +209,8 @@ static lathe_status visit(lt_pass_call *c, const lt_node *node)
 
 LT_PASS(sink_views) = {
     .name = "sink-views",
-    .summary = "Move Unsqueeze, Squeeze and Reshape behind pointwise operators with constants, towards the view that takes them back",
+    .summary = "Move Unsqueeze, Squeeze and Reshape behind pointwise operators with constants, towards the view that "
+               "takes them back",
     .needs = "shapes",
     .keeps = "shapes qdq",
     .visit = visit,

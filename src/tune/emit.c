@@ -108,15 +108,21 @@ static const char *class_of(const lathe_problem *p)
     return strncmp(p->op, "Reduce", 6) == 0 ? "reduction" : "other";
 }
 
-/* "conv1 + bn1 + relu": labels of the members, or their operators. */
+/* "conv1 + bn1 + relu": labels of the members, or their operators; what several nodes were made of is named once. */
 static const char *name_of(emitter *e, const lt_draft *d)
 {
     lt_buf text;
+    const char *last = NULL;
     lt_buf_init(&text, e->t->arena->allocator);
     for (uint32_t i = 0; i < d->n_nodes && text.length < 200; i++) {
         const lt_node *n = lt_node_get(e->t->graph, d->nodes[i]);
+        const char *label = n->label && n->label[0] ? n->label : NULL;
+        if (label && last && strcmp(label, last) == 0) {
+            continue;
+        }
         lt_buf_puts(&text, i ? " + " : "");
-        lt_buf_puts(&text, n->label && n->label[0] ? n->label : n->op->name);
+        lt_buf_puts(&text, label ? label : n->op->name);
+        last = label;
     }
     const char *name = text.failed ? NULL : lt_arena_str(e->t->arena, lt_buf_str(&text));
     lt_buf_free(&text);

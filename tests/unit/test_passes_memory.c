@@ -115,7 +115,7 @@ static void test_pages(void **state)
         if (dot != NULL && dot != entry->d_name && strcmp(dot, ".test") == 0) {
             char name[256];
             snprintf(name, sizeof name, "%.*s", (int)(dot - entry->d_name), entry->d_name);
-            sweep_page(name, 5);
+            sweep_page(name, 11);
             pages++;
         }
     }
