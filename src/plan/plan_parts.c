@@ -133,8 +133,10 @@ static void cut_at(const chooser *c, uint32_t slot, int axis, int *stored, int *
     const lt_value *v = value_of(c, slot);
     *stored = *cut = 0;
     for (int i = 0; i < f->rank && f->order[i] != axis; i++) {
+        int64_t lo, hi;
+        lt_dim_bounds(c->m->dims, v->type.dims[f->order[i]], &lo, &hi); /* the bucket's: batches of 1 may be all that it holds */
         *stored = i + 1;
-        *cut = *cut || !lt_dim_is(v->type.dims[f->order[i]], 1);
+        *cut = *cut || hi > 1;
     }
     *cut = *cut ? *stored : 0;
 }

@@ -245,7 +245,7 @@ static lathe_status place_part(lt_state *s, uint32_t number, const lt_plan_cut *
     cell->data = whole->data;
     cell->span = 0;
     cell->pitch = 0;
-    if (cell->bytes == 0) {
+    if (cell->bytes == 0 || !whole->data) { /* an input that is not bound is not read either */
         return LATHE_OK;
     }
     for (int i = cut->axis + 1; i < v->rank; i++) {
