@@ -52,6 +52,11 @@ class Engine:
         if status != 0:
             raise RuntimeError(f"lathe {what}: {self.lib.lathe_status_name(status).decode()}")
 
+    def close(self):
+        self.lib.lathe_context_destroy(self.context)
+        self.lib.lathe_engine_destroy(self.engine)
+        self.context = self.engine = None
+
     def bind(self, feeds):
         for name, a in feeds.items():
             self.kept[name] = a

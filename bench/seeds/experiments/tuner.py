@@ -54,13 +54,13 @@ RULES = {"fastest": "fastest\n", "slowest": "slowest\n", "least-scratch": "least
 
 def candidates(lab, path, profile):
     """Of each operator with a choice: the tactics that fit, and the chosen one. From the command's explanation."""
-    words = ["tactics", "--for", path, "--threads", str(lab.threads), "--json", *(w for s in profile.split() for w in ("--shape", s))]
+    words = ["tactics", "--for", path, "--threads", str(lab.threads), "--level", "0", "--json", *(w for s in profile.split() for w in ("--shape", s))]
     found, step = {}, None
     for line in json.loads(lab.command(*words))["explanation"].splitlines():
-        start = re.match(r"step \d+: ([A-Za-z]+)_\d+.* \((?:convolution|matmul|pooling)\)", line)
+        start = re.match(r'step \d+: "?([A-Za-z]+)_\d+.* [(\[](?:convolution|matmul|pooling)[)\]]', line)
         if line.startswith("step"):
             step = start and start.group(1)
-        fits = re.match(r"    (\S+) config \d+: [\d.]+ [mu]s", line)
+        fits = re.match(r"    (\S+) config \d+: (?:estimated )?[\d.]+ [mun]s", line)
         if step and fits and not fits.group(1).endswith(".base") and not fits.group(1).startswith("reference"):
             found.setdefault(step, [])
             if fits.group(1) not in found[step]:
@@ -93,5 +93,5 @@ def x13(lab):
             f.write(text)
         plans[strategy] = lab.build(path, profile, name="x13_" + strategy, level=3, extra=("--rules", rules, "--no-timing-cache"))
     for strategy in ("slowest", "least-scratch"):
-        row = lab.versus("X13", f"strategy {strategy} against fastest", plans[strategy], plans["fastest"], sets, sets, 1e9, "table", share=0.5)
+        row = lab.versus("X13", f"strategy {strategy} against fastest", plans[strategy], plans["fastest"], sets, sets, 1e9, "–", share=0.5)
         yield row._replace(result="table")
