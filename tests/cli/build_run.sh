@@ -2,9 +2,9 @@
 . "$LATHE_SOURCE_DIR/tests/cli/common.inc"
 digits=$fixtures/digits_resnet.onnx
 
-expect 0 "$lathe" build "$digits" -o d.plan --shape image=1x1x8x8:64x1x8x8:597x1x8x8 --threads 1
+expect 0 "$lathe" build --level 0 "$digits" -o d.plan --shape image=1x1x8x8:64x1x8x8:597x1x8x8 --threads 1
 has out "d.plan:"
-expect 0 "$lathe" build "$digits" -o d2.plan --shape image=1x1x8x8:64x1x8x8:597x1x8x8 --threads 1 --json
+expect 0 "$lathe" build --level 0 "$digits" -o d2.plan --shape image=1x1x8x8:64x1x8x8:597x1x8x8 --threads 1 --json
 has out '"build_ms"'
 has out '"plan_bytes"'
 cmp d.plan d2.plan || die "two builds differ"
@@ -19,7 +19,7 @@ has out "/stem/stem.2/Relu_output_0"
 expect 0 "$lathe" inspect d.plan --json
 expect 0 "$lathe" inspect d.plan --text
 expect 0 "$lathe" inspect d.plan --all
-LATHE_TRACE=trace.json LATHE_TACTIC='Conv=conv.f32.nchw.*' LATHE_VERIFY=1 expect 0 "$lathe" build "$digits" -o traced.plan --threads 1
+LATHE_TRACE=trace.json LATHE_TACTIC='Conv=conv.f32.nchw.*' LATHE_VERIFY=1 expect 0 "$lathe" build --level 0 "$digits" -o traced.plan --threads 1
 grep -q '"cat":"pack"' trace.json || die "the trace has no packing"
 expect 0 "$lathe" inspect traced.plan
 has out "conv.f32.nchw."
@@ -34,7 +34,7 @@ has out "folded by fold-constants"
 expect 0 "$lathe" explain d.plan --node '/stem/*'
 has out "/stem/stem.0/Conv + /stem/stem.2/Relu"
 expect 1 "$lathe" explain d.plan --node nobody
-expect 0 "$lathe" build "$digits" -o e.plan --explain
+expect 0 "$lathe" build --level 0 "$digits" -o e.plan --explain
 has out "takes "
 expect 0 "$lathe" tactics --for "$digits"
 
@@ -102,14 +102,14 @@ has out "logits"
 # The twin device, other outputs, fewer passes, lower instruction sets: the same answers.
 for how in "--device twin" "--passes -all" "--max-isa base" "--max-isa avx2" "--threads 2"; do
     # shellcheck disable=SC2086
-    expect 0 "$lathe" build "$digits" -o v.plan $how
+    expect 0 "$lathe" build --level 0 "$digits" -o v.plan $how
     expect 0 "$lathe" compare v.plan "ref:$digits" --shape image=3x1x8x8
 done
-expect 0 "$lathe" build "$digits" -o v.plan --outputs /stem/stem.2/Relu_output_0
+expect 0 "$lathe" build --level 0 "$digits" -o v.plan --outputs /stem/stem.2/Relu_output_0
 expect 0 "$lathe" inspect v.plan
 has out "output /stem/stem.2/Relu_output_0"
-expect 2 "$lathe" build "$digits" -o v.plan --outputs nobody
-expect 0 "$lathe" build "$digits" -o v.plan --dump dumped
+expect 2 "$lathe" build --level 0 "$digits" -o v.plan --outputs nobody
+expect 0 "$lathe" build --level 0 "$digits" -o v.plan --dump dumped
 [ -n "$(ls dumped)" ] || die "--dump wrote nothing"
 
 # Shrinking: fails with a tolerance of nothing.

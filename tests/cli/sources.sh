@@ -8,17 +8,17 @@ has out "source onednn"
 has out "onednn.conv.f32.avx2"
 expect 0 "$lathe" tactics --json
 has out '"source": "onednn"'
-expect 2 "$lathe" build "$digits" -o d.plan --sources
+expect 2 "$lathe" build --level 0 "$digits" -o d.plan --sources
 for bad in mkl +mkl -mkl; do
-    expect 2 "$lathe" build "$digits" -o d.plan --sources "$bad"
+    expect 2 "$lathe" build --level 0 "$digits" -o d.plan --sources "$bad"
     has err "there is no source of tactics 'mkl'"
     has err "lathe, onednn"
 done
-expect 2 "$lathe" build "$digits" -o d.plan --sources -lathe
+expect 2 "$lathe" build --level 0 "$digits" -o d.plan --sources -lathe
 has err "cannot be switched off"
 
 # Own kernels alone build everything, and say so.
-expect 0 "$lathe" build "$digits" -o own.plan --threads 1 --sources -onednn --explain
+expect 0 "$lathe" build --level 0 "$digits" -o own.plan --threads 1 --sources -onednn --explain
 has out "source onednn is off"
 expect 0 "$lathe" inspect own.plan
 has out "; lathe 0."
@@ -29,10 +29,10 @@ export LATHE_ONEDNN="$work/no-such-library.so"
 "$lathe" doctor >out 2>err || true
 has out "onednn no ("
 expect 0 "$lathe" run own.plan --input rand
-expect 3 "$lathe" build "$digits" -o d.plan --sources +onednn
+expect 3 "$lathe" build --level 0 "$digits" -o d.plan --sources +onednn
 has err "source onednn is not here"
 echo "no library" >library.so
-LATHE_ONEDNN=$work/library.so expect 3 "$lathe" build "$digits" -o d.plan --sources +onednn
+LATHE_ONEDNN=$work/library.so expect 3 "$lathe" build --level 0 "$digits" -o d.plan --sources +onednn
 has err "source onednn is not here"
 unset LATHE_ONEDNN
 
@@ -45,7 +45,7 @@ if ! "$lathe" doctor 2>/dev/null | grep -q "^features .*avx2"; then
     echo "no AVX2: the rest is left out"
     exit 0
 fi
-LATHE_TACTIC='Gemm=onednn.*' expect 0 "$lathe" build "$digits" -o their.plan --threads 1 --sources +onednn
+LATHE_TACTIC='Gemm=onednn.*' expect 0 "$lathe" build --level 0 "$digits" -o their.plan --threads 1 --sources +onednn
 expect 0 "$lathe" inspect their.plan
 has out "onednn.gemm.f32"
 grep -q "; lathe [0-9.]*, onednn [0-9.]*;" out || die "the plan does not name its sources"

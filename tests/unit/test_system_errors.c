@@ -377,8 +377,8 @@ static void bad_builds(void **state)
     o.passes = "-nobody";
     refuse_build(network, &o, LATHE_INVALID_ARGUMENT, "nobody");
     o = good;
-    o.level = 5;
-    refuse_build(network, &o, LATHE_UNSUPPORTED, "level 5");
+    o.level = 6;
+    refuse_build(network, &o, LATHE_INVALID_ARGUMENT, "level 6");
     lathe_plan *plan = sys_build(network, &good);
     SYS_REFUSED(LATHE_IO, "/nowhere", lathe_plan_save(plan, "/nowhere/x.plan", diag));
     lathe_plan_destroy(plan);

@@ -156,14 +156,16 @@ static void mark_steps(const lt_plan *plan, unsigned char *marks)
     }
 }
 
-/* Values that share another's storage in another order of axes: what a Transpose without a step leaves behind. */
+/* Values that share another's storage with other axes: in another order, or with extents elsewhere. That is what a Transpose without a step leaves behind. */
 static size_t turned_views(const lt_plan *plan)
 {
     const lt_plan_program *p = &plan->programs[plan->variants[0].programs[0]];
     size_t found = 0;
     for (uint32_t i = 0; i < p->n_values; i++) {
-        const lt_plan_value *v = &p->values[i];
-        found += v->storage == LT_STORE_ALIAS && v->rank > 1 && memcmp(v->format.order, p->values[v->index].format.order, (size_t)v->rank) != 0;
+        const lt_plan_value *v = &p->values[i], *of = v->storage == LT_STORE_ALIAS ? &p->values[v->index] : NULL;
+        found += of && v->rank > 1 &&
+                 (v->rank != of->rank || memcmp(v->format.order, of->format.order, (size_t)v->rank) != 0 ||
+                  memcmp(v->dims, of->dims, (size_t)v->rank * sizeof *v->dims) != 0);
     }
     return found;
 }

@@ -402,7 +402,8 @@ static void rows_apart(const lathe_problem *p, lathe_fit *fit)
             fit->pitched_in |= (uint64_t)1 << n;
         }
     }
-    fit->pitched_out = strcmp(p->op, "Pad") == 0 ? 0 : p->n_out < 64 ? ((uint64_t)1 << p->n_out) - 1 : 0;
+    bool late = p->out[0].flags & LATHE_OPERAND_BOUNDED; /* what the rows' step would be is not known when the step is bound */
+    fit->pitched_out = late || strcmp(p->op, "Pad") == 0 ? 0 : p->n_out < 64 ? ((uint64_t)1 << p->n_out) - 1 : 0;
     fit->any_cut = 1;
 }
 
