@@ -51,7 +51,7 @@ static void tell_report(tool *t, const lathe_plan *plan)
     }
 }
 
-static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *plan, const char *path, double build_ms)
+static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *plan, const char *path, const char *log, double build_ms)
 {
     lt_buf out;
     lt_json j;
@@ -67,6 +67,10 @@ static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *pl
     for (size_t k = 0; k < LT_COUNT(texts); k++) {
         lt_json_key(&j, texts[k].key);
         lt_json_string(&j, texts[k].text);
+    }
+    if (log) {
+        lt_json_key(&j, "log");
+        lt_json_string(&j, log);
     }
     lt_json_key(&j, "build_ms");
     lt_json_f64(&j, build_ms);
@@ -97,19 +101,36 @@ static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *pl
     tool_print_buf(t, &out);
 }
 
+/* FILE.plan.log beside the plan, unless --no-log. */
+static lathe_status save_log(tool *t, const lathe_plan *plan, const char *path, const char **log)
+{
+    const char *file = lt_arena_printf(&t->arena, "%s.log", path);
+    *log = NULL;
+    if (!file) {
+        return LT_OOM(t->diag);
+    }
+    if (args_has(t->args, OPT_NO_LOG)) {
+        return LATHE_OK;
+    }
+    *log = file;
+    return lathe_plan_save_log(plan, file, t->diag);
+}
+
 /* Saves the plan and says what it is. */
 static int finish(tool *t, const lathe_plan *plan, const char *path, double build_ms)
 {
     lathe_engine_info info;
     lathe_engine *engine = NULL;
+    const char *log = NULL;
     lathe_status status = lathe_plan_save(plan, path, t->diag);
+    status = status == LATHE_OK ? save_log(t, plan, path, &log) : status;
     status = status == LATHE_OK ? facts(t, plan, &info, &engine, t->diag) : status;
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
     tell_report(t, plan);
     if (t->json) {
-        print_json(t, &info, plan, path, build_ms);
+        print_json(t, &info, plan, path, log, build_ms);
     } else {
         if (args_has(t->args, OPT_EXPLAIN)) {
             fputs(lathe_plan_explanation(plan), stdout);

@@ -116,7 +116,7 @@ typedef struct lathe_build_options {
     size_t n_refit_names;
     const char *dump_dir;           /* numbered text IR of the passes */
     const char *debug;              /* what to log, as in LATHE_DEBUG: "passes,tune=2,filter=conv*"; topics import, passes, tune, plan */
-    int explain;                    /* 1: keep every candidate for lathe_plan_explanation */
+    int explain;                    /* 1: keep every candidate for lathe_plan_explanation and lathe_plan_save_log */
     int (*progress)(void *user, const lathe_progress *progress); /* not 0: cancel; may be NULL */
     void *progress_user;
     lathe_log_fn log;
@@ -148,6 +148,8 @@ LATHE_API const void *lathe_plan_data(const lathe_plan *plan, size_t *size);
 LATHE_API lathe_status lathe_plan_save(const lathe_plan *plan, const char *path, lathe_diag *diag); /* written aside, then renamed */
 /* What was considered and why, as text (with options.explain); "" otherwise. Lives as long as the plan. */
 LATHE_API const char *lathe_plan_explanation(const lathe_plan *plan);
+/* The explanation behind a line that names the plan's bytes, as a file beside the plan (FILE.plan.log): what `lathe explain` reads. Needs options.explain. */
+LATHE_API lathe_status lathe_plan_save_log(const lathe_plan *plan, const char *path, lathe_diag *diag);
 LATHE_API void lathe_plan_destroy(lathe_plan *plan);
 
 /* What a build did. */

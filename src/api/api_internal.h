@@ -78,9 +78,28 @@ void lt_session_fill(lt_session *s, lt_tune_options *out); /* the fields for lev
 lathe_status lt_verdict(lt_session *s, const lt_plan_request *request, const lt_choice *first, const lt_choice *second, const lt_extent_user *extents,
                         lathe_timing times[2], lathe_diag *diag);
 
-/* explain_build.c */
+/* explain_build.c: the log of a build, part by part */
 void lt_say_import(const lt_debug *debug, const lt_graph *graph);
-void lt_explain_part(lt_buf *out, const lt_graph *graph, const lt_choice *choice, const lt_ranges *ranges);
-lathe_status lt_explain_origins(lt_buf *out, const lt_graph *graph, lathe_diag *diag);
+typedef struct lt_explain_part {
+    const lt_graph *graph;
+    const lt_choice *choice;
+    const lt_choice *measured; /* where the static choice was taken instead of it; else NULL */
+    const lt_ranges *ranges;
+    uint32_t number;
+    bool of_profile;
+    const char *verdict;       /* lines about whole engines; NULL: none were compared */
+} lt_explain_part;
+void lt_explain_begin(lt_buf *out, const char *model, const char *options);
+void lt_explain_whole(lt_buf *out, const lt_explain_part *part);
+/* Names of the values that each ONNX node makes, before the passes change them. */
+typedef struct lt_explain_makes {
+    const lt_graph *graph; /* only while they are noted */
+    const char **text;
+    size_t n;
+} lt_explain_makes;
+lathe_status lt_explain_note_makes(const lt_graph *graph, lt_arena *arena, lt_explain_makes *out, lathe_diag *diag);
+/* The fate of every node; and the passes that changed something, by name. */
+lathe_status lt_explain_origins(lt_buf *out, const lt_graph *graph, const lt_explain_makes *makes, const char *const *passes, size_t n_passes,
+                                lathe_diag *diag);
 
 #endif

@@ -311,7 +311,7 @@ static const lt_candidate *best_of(const lt_draft *d, const job *j)
 
 #define NEAR 1.2  /* nor do they when their intervals overlap, up to here */
 
-static bool indistinct(const lt_candidate *cand, const lt_candidate *best)
+bool lt_indistinct(const lt_candidate *cand, const lt_candidate *best)
 {
     const lathe_timing *a = &cand->time, *b = &best->time;
     return a->samples > 0 && (a->median <= SAME * b->median || (a->low < b->high && a->median <= NEAR * b->median));
@@ -320,7 +320,7 @@ static bool indistinct(const lt_candidate *cand, const lt_candidate *best)
 /* Candidates that were not timed because their estimates were far behind stay behind. */
 static double cost_of(const lt_candidate *cand, const lt_candidate *best, const lt_candidate *first)
 {
-    if (cand != first && indistinct(cand, best)) {
+    if (cand != first && lt_indistinct(cand, best)) {
         return first->time.median * (1 + 1e-9);
     }
     double behind = cand->estimate_ns / best->estimate_ns;
@@ -331,7 +331,7 @@ static void set_costs(lt_draft *d, const lt_draft *timed, const job *j)
 {
     const lt_candidate *best = best_of(timed, j), *first = NULL; /* first: of those as good as the best, by estimate */
     for (uint32_t i = 0; best && i < j->n && !first; i++) {
-        first = indistinct(timed->states[j->states[i]], best) ? timed->states[j->states[i]] : NULL;
+        first = lt_indistinct(timed->states[j->states[i]], best) ? timed->states[j->states[i]] : NULL;
     }
     for (uint32_t s = 0; first && s < d->n_states; s++) {
         lt_candidate *cand = (lt_candidate *)d->states[s];

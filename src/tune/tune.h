@@ -57,8 +57,17 @@ typedef struct lt_unit {
     const lt_candidate *chosen;  /* steps of the network; NULL for reformats */
     uint64_t asked;              /* hash of the problem before formats were chosen; 0: not a choice among tactics */
     const char *note;            /* whether the fusion pays, with both times; NULL: nobody asked */
+    bool apart;                  /* a piece of a group that was taken apart: note says why */
+    const char *because;         /* why this candidate; NULL: nobody asked (keep_candidates) */
     uint32_t view_state;         /* views that were chosen: which of the candidates */
 } lt_unit;
+
+/* What became known about the candidates for a problem; kept for explain, also where the static choice was taken in the end. */
+typedef struct lt_tried {
+    uint64_t asked; /* hash of the problem */
+    const lt_candidate *candidates;
+    uint32_t n_candidates;
+} lt_tried;
 
 typedef struct lt_choice {
     lt_arena *arena;
@@ -71,6 +80,8 @@ typedef struct lt_choice {
     bool exact;               /* cost_ns is the least there is under these costs */
     uint64_t problems_hash;   /* of what was asked: all problems in order */
     uint64_t assignment_hash; /* of what was chosen for them */
+    const lt_tried *tried;    /* of groups and pieces alike; with keep_candidates */
+    size_t n_tried;
 } lt_choice;
 
 /* A constant as an earlier program of the same plan has it packed. */

@@ -298,6 +298,18 @@ static bool is_view(const lt_tuner *t, const lt_node *n)
     return (n->op->traits & LT_OP_VIEW) && n->n_outputs == 1 && planned(t, in) && planned(t, out) && in->type.dtype == out->type.dtype;
 }
 
+/* No tactic does the group whole. */
+static lathe_status draft_refused(lt_tuner *t, const lt_node_id *nodes, uint32_t n)
+{
+    size_t first = t->drafts.count;
+    LT_TRY(draft_apart(t, nodes, n));
+    for (size_t i = first; i < t->drafts.count; i++) {
+        t->drafts.items[i].apart = true;
+        t->drafts.items[i].note = "no tactic computes the group whole";
+    }
+    return LATHE_OK;
+}
+
 static lathe_status draft_group(lt_tuner *t, const lt_node_id *nodes, uint32_t n)
 {
     const lt_node *first = lt_node_get(t->graph, nodes[0]);
@@ -318,7 +330,7 @@ static lathe_status draft_group(lt_tuner *t, const lt_node_id *nodes, uint32_t n
     if (done) {
         return wants_pieces(t, nodes, n) ? draft_pieces(t, nodes, n) : LATHE_OK;
     }
-    return n > 1 ? draft_apart(t, nodes, n) : draft_node(t, nodes);
+    return n > 1 ? draft_refused(t, nodes, n) : draft_node(t, nodes);
 }
 
 /* ---- Order ---- */
