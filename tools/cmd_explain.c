@@ -1,7 +1,8 @@
 /*
  * cmd_explain.c - lathe explain: where the nodes of a model went and why each step is as it is, from a plan and the log that its build left beside it, or
- * from a build in memory.
+ * from a build in memory. --ablation is ablation.c's.
  */
+#include "ablation.h"
 #include "tool.h"
 #include <string.h>
 
@@ -97,14 +98,20 @@ int verb_explain(tool *t)
         return EXIT_USAGE;
     }
     const char *path = t->args->operands[0];
-    if (path_is_plan(path)) {
-        return explain_file(t, path);
+    bool ablation = args_has(t->args, OPT_ABLATION), is_plan = path_is_plan(path);
+    if (is_plan) {
+        return ablation ? tool_usage(t, "--ablation builds again and again: give the model, not a plan") : explain_file(t, path);
     }
     int code = build_options(t, &options);
     if (code != EXIT_FINE) {
         return code;
     }
     lathe_status status = network_open(t, path, &network, t->diag);
+    if (status == LATHE_OK && ablation) {
+        code = ablation_run(t, network, &options);
+        lathe_network_destroy(network);
+        return code;
+    }
     tuning_begin();
     status = status == LATHE_OK ? lathe_build(network, &options, &plan, t->diag) : status;
     tuning_end();
