@@ -23,7 +23,9 @@ static void print_report(lt_json *j, const lathe_plan *plan)
         const char *key;
         double number;
     } rows[] = { { "problems", r.problems },   { "timed", r.timed },           { "remembered", r.remembered }, { "wrong", r.wrong },
-                 { "noisy", r.noisy },         { "kept_static", r.kept_static }, { "tune_seconds", r.tune_seconds } };
+                 { "noisy", r.noisy },         { "kept_static", r.kept_static }, { "tune_seconds", r.tune_seconds },
+                 { "predicted_bytes", (double)r.predicted_bytes }, { "peak_bytes", (double)r.peak_bytes },
+                 { "too_large", r.too_large }, { "not_compared", r.not_compared } };
     lt_json_key(j, "tuning");
     lt_json_begin_object(j);
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
@@ -40,6 +42,13 @@ static void tell_report(tool *t, const lathe_plan *plan)
 {
     lathe_build_report r = { .struct_size = sizeof r };
     (void)lathe_plan_get_report(plan, &r, NULL);
+    if (args_has(t->args, OPT_MEMORY_BUDGET)) {
+        tool_notice(t, "memory besides the model: %.1f MB predicted, %.1f MB at the peak%s", (double)r.predicted_bytes / 1e6, (double)r.peak_bytes / 1e6,
+                    r.not_compared ? "; whole engines were not compared" : "");
+    }
+    if (r.too_large) {
+        tool_notice(t, "%u problems were estimated: trying them would take more than the memory budget", r.too_large);
+    }
     if (r.problems == 0) {
         return;
     }

@@ -138,6 +138,8 @@ typedef struct lathe_build_options {
     void (*chosen)(void *user, const lathe_selection_step *step, const lathe_selection *candidate);
     void *select_user;
     const char *sources;            /* of tactics: "+onednn", "-onednn", several by comma, the last word on each counts. NULL: Lathe's own alone */
+    uint64_t memory_budget;         /* bytes that the build may take besides the network; 0: no limit. docs/tuner.md says what is given up first */
+    uint64_t workspace;             /* bytes of scratch that one step may have; 0: no limit */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;
@@ -163,6 +165,10 @@ typedef struct lathe_build_report {
     int cut_short;        /* the time budget ended the timing */
     int kept_static;      /* profiles for which the static choice won the comparison of whole engines */
     double tune_seconds, build_seconds;
+    uint64_t predicted_bytes; /* memory of the build besides the network, as predicted before anything was timed */
+    uint64_t peak_bytes;      /* as it was */
+    uint32_t too_large;       /* problems that were estimated because trying them would have exceeded the memory budget */
+    int not_compared;         /* parts whose whole engines were not compared, for the same reason */
 } lathe_build_report;
 LATHE_API lathe_status lathe_plan_get_report(const lathe_plan *plan, lathe_build_report *report, lathe_diag *diag);
 

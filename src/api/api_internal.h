@@ -15,8 +15,17 @@ struct lathe_network {
     lt_graph *graph;
 };
 
+/* count_memory.c: the caller's allocator with what is held through it, and the most that ever was. From any thread. */
+typedef struct lt_counted_memory {
+    lathe_allocator allocator;      /* to be used; its user is this struct, which must not move */
+    const lathe_allocator *inner;
+    _Atomic uint64_t held, peak;
+} lt_counted_memory;
+void lt_counted_memory_init(lt_counted_memory *m, const lathe_allocator *inner);
+
 struct lathe_plan {
-    const lathe_allocator *allocator;
+    const lathe_allocator *allocator; /* of this struct; what it holds comes from `memory` */
+    lt_counted_memory memory;
     lt_buf bytes;
     lt_buf explanation;
     lathe_build_report report;
@@ -62,6 +71,12 @@ typedef struct lt_session {
     lt_tactic_rules rules;
     lt_record record;
     bool replays;            /* the record was there */
+    lt_counted_memory *memory; /* of the build; NULL: not counted */
+    uint64_t predicted;      /* its peak */
+    uint64_t held_before;    /* when the part at hand began */
+    uint32_t parts_left;     /* behind it */
+    bool compare;            /* whole engines may be compared: there is memory for two */
+    uint32_t not_compared;
 } lt_session;
 /* Writes the record of a finished choice where there was none. */
 lathe_status lt_session_record(lt_session *s, const lt_buf *text, lathe_diag *diag);

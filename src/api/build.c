@@ -272,6 +272,7 @@ static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_opt
     lt_plan_request r;
     lathe_timing times[2];
     options.level = 0;
+    options.foresee = NULL; /* said already */
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &fixed, b->diag));
     if (fixed.assignment_hash == p->choice.assignment_hash) {
         p->verdict = "whole engine: the static choice is the same\n";
@@ -327,7 +328,7 @@ static lathe_status choose(builder *b, uint32_t number)
         options.level = 0;
     }
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
-    if (options.level >= 2 && !options.rules && !options.select && b->device == LATHE_SPACE_HOST && !b->session.counts.cut_short) {
+    if (options.level >= 2 && b->session.compare && !options.rules && !options.select && b->device == LATHE_SPACE_HOST && !b->session.counts.cut_short) {
         LT_TRY(compare_with_static(b, number, options, &user));
     }
     if (b->o->explain) {
@@ -374,6 +375,8 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
     LT_TRY(make_ranges(b));
     LT_TRY(b->o->explain ? begin_explanation(b) : LATHE_OK);
     for (uint32_t i = 0; i < b->n_parts; i++) {
+        b->session.held_before = b->session.memory->held;
+        b->session.parts_left = b->n_parts - i - 1;
         LT_TRY(progress(b, "passes", "below the border", 1, 2));
         LT_TRY(lower(b, &b->parts[i]));
         LT_TRY(progress(b, "tune", "choice", i, b->n_parts));
@@ -392,20 +395,24 @@ static void report(const builder *b, int64_t start, lathe_build_report *out)
     const lt_tune_counts *c = &b->session.counts;
     *out = (lathe_build_report){.struct_size = sizeof *out, .problems = c->problems, .timed = c->timed, .remembered = c->remembered, .wrong = c->wrong,
                                 .noisy = c->noisy, .cut_short = c->cut_short, .kept_static = (int)b->session.kept_static, .tune_seconds = c->seconds,
-                                .build_seconds = (double)(lt_now_ns() - start) * 1e-9};
+                                .build_seconds = (double)(lt_now_ns() - start) * 1e-9, .predicted_bytes = b->session.predicted,
+                                .peak_bytes = b->session.memory->peak, .too_large = c->too_large, .not_compared = (int)b->session.not_compared};
 }
 
 lathe_status lathe_build(const lathe_network *network, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
 {
     static const lathe_build_options none = {.struct_size = sizeof none};
     builder b = {.o = options ? options : &none, .diag = diag};
-    b.allocator = b.o->allocator ? b.o->allocator : network->allocator;
+    const lathe_allocator *allocator = b.o->allocator ? b.o->allocator : network->allocator;
     *out = NULL;
-    lathe_plan *plan = LT_NEW(b.allocator, lathe_plan);
+    lathe_plan *plan = LT_NEW(allocator, lathe_plan);
     if (!plan) {
         return LT_OOM(diag);
     }
-    plan->allocator = b.allocator;
+    plan->allocator = allocator;
+    lt_counted_memory_init(&plan->memory, allocator);
+    b.allocator = &plan->memory.allocator;
+    b.session.memory = &plan->memory;
     lt_buf_init(&plan->bytes, b.allocator);
     lt_buf_init(&plan->explanation, b.allocator);
     b.explanation = &plan->explanation;

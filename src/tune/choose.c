@@ -33,7 +33,7 @@ static lathe_status keep_tried(const lt_tuner *t, lt_choice *out)
 static lathe_status choose(lt_tuner *t, lt_choice *out)
 {
     LT_TRY(lt_make_drafts(t));
-    LT_TRY(t->options->level > 0 ? lt_time_drafts(t) : LATHE_OK);
+    LT_TRY(t->options->level > 0 ? lt_time_drafts(t) : lt_tell_needs(t, 0));
     LT_TRY(t->options->keep_candidates && t->options->level > 0 ? keep_tried(t, out) : LATHE_OK);
     LT_TRY(lt_settle_pieces(t));
     LT_TRY(t->options->record ? lt_record_replay(t) : lt_select(t));

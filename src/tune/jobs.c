@@ -70,25 +70,6 @@ static lathe_status remember(const struct lt_clock *c, const char *text, const l
 
 /* ---- Jobs ---- */
 
-static double weight_bytes(const lt_tuner *t)
-{
-    double bytes = 0;
-    lt_imap seen;
-    lt_imap_init(&seen, t->arena->allocator);
-    for (size_t i = 0; i < t->drafts.count; i++) {
-        const lt_draft *d = &t->drafts.items[i];
-        for (uint32_t k = 0; k < d->n_in; k++) {
-            const lt_value *v = lt_value_get(t->graph, d->in[k]);
-            uint64_t before;
-            if (v && v->blob && !lt_imap_get(&seen, d->in[k].index, &before) && lt_imap_put(&seen, d->in[k].index, 1)) {
-                bytes += (double)lt_blob_tensor(v->blob)->bytes;
-            }
-        }
-    }
-    lt_imap_free(&seen);
-    return bytes;
-}
-
 static double engine_ns(const lt_tuner *t)
 {
     double total = 0;
@@ -284,6 +265,13 @@ static lathe_status time_jobs(struct lt_clock *c)
             }
             break;
         }
+        if (lt_trial_needs(c->t, &c->t->drafts.items[j->draft], j->states, j->n) > c->t->trial_limit) {
+            if (o->counts) {
+                o->counts->too_large++;
+            }
+            c->expected -= j->expected_ns;
+            continue;
+        }
         LT_TRY(tell(c, j, i));
         LT_TRY(time_one(c, &c->t->drafts.items[j->draft], j));
         c->done += j->expected_ns;
@@ -347,12 +335,25 @@ static void set_costs(lt_draft *d, const lt_draft *timed, const job *j)
     }
 }
 
+/* Of those that the cache leaves to be made. */
+static uint64_t largest_trial(const struct lt_clock *c)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < c->n_jobs; i++) {
+        const job *j = &c->jobs[i];
+        uint64_t bytes = j->missing ? lt_trial_needs(c->t, &c->t->drafts.items[j->draft], j->states, j->n) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static lathe_status run(struct lt_clock *c)
 {
     lt_tuner *t = c->t;
     for (uint32_t i = 0; i < t->drafts.count; i++) {
         LT_TRY(add_job(c, i));
     }
+    LT_TRY(lt_tell_needs(t, largest_trial(c)));
     LT_TRY(time_jobs(c));
     for (uint32_t i = (uint32_t)t->drafts.count; i-- > 0;) { /* the first of each problem last: the others read it */
         if (c->job_of[i]) {
@@ -375,11 +376,12 @@ lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *text)
     uint32_t state = 0;
     lt_candidate *cand = (lt_candidate *)d->states[0];
     job j = {.text = text, .states = &state, .n = 1, .missing = 1};
+    bool large = lt_trial_needs(t, d, &state, 1) > t->trial_limit;
     bool known = remembered(c, text, cand), late = t->options->deadline && lt_now_ns() > t->options->deadline;
     if (t->options->counts) {
         t->options->counts->remembered += known;
     }
-    return known || t->options->cached_only || late ? LATHE_OK : time_one(c, d, &j);
+    return known || t->options->cached_only || late || large ? LATHE_OK : time_one(c, d, &j);
 }
 
 lathe_status lt_time_drafts(lt_tuner *t)
@@ -388,7 +390,7 @@ lathe_status lt_time_drafts(lt_tuner *t)
     if (!c) {
         return LT_OOM(t->diag);
     }
-    *c = (struct lt_clock){.t = t, .effort = lt_effort_of(t->options->level), .start = lt_now_ns(), .weight_bytes = weight_bytes(t), .engine_ns = engine_ns(t)};
+    *c = (struct lt_clock){.t = t, .effort = lt_effort_of(t->options->level), .start = lt_now_ns(), .weight_bytes = (double)lt_weight_bytes(t), .engine_ns = engine_ns(t)};
     c->cold = c->weight_bytes > (double)lt_cpu_cache_bytes() / 2; /* what does not stay in the last cache from run to run is read from memory each time */
     c->job_of = LT_ARENA_ARRAY(t->arena, uint32_t, t->drafts.count + 1);
     if (!c->job_of) {

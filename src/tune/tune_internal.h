@@ -22,6 +22,7 @@ typedef struct lt_draft {
     const lt_candidate **states;
     uint32_t n_states;
     bool piece;                    /* of the last draft before it that is none: an alternative to it (pieces.c) */
+    size_t least_scratch;          /* of the candidates that were refused for their scratch; SIZE_MAX: none was */
     const char *note;              /* what pieces.c found; NULL */
     bool apart;                    /* a piece that stayed in place of its group */
 } lt_draft;
@@ -38,6 +39,7 @@ typedef struct lt_tuner {
     lathe_diag *diag;
     lt_drafts drafts;
     struct lt_clock *clock;        /* of timing; NULL at level 0 */
+    uint64_t trial_limit;          /* bytes that a trial may take */
     bool settled;                  /* the choice is made: reformats that were not timed for it stay estimates */
     lt_map reformats;              /* text of a reformat problem -> number in reformat_ns */
     double *reformat_ns;
@@ -89,6 +91,12 @@ lathe_status lt_reformat_find(lt_tuner *t, const lt_value *value, const lathe_fo
 double lt_time_reformat(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to, double guess);
 /* jobs.c: times do not tell a candidate from the best one */
 bool lt_indistinct(const lt_candidate *candidate, const lt_candidate *best);
+/* needs.c: what the build will need in memory, told to options->foresee; sets t->trial_limit. */
+lathe_status lt_tell_needs(lt_tuner *t, uint64_t largest_trial);
+/* needs.c: of all constants that steps read */
+uint64_t lt_weight_bytes(const lt_tuner *t);
+/* needs.c: bytes of a trial of these states */
+uint64_t lt_trial_needs(const lt_tuner *t, const lt_draft *d, const uint32_t *states, uint32_t n);
 /* jobs.c: the time of a draft's one candidate, from the cache or by running it. */
 lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *text);
 
