@@ -49,7 +49,10 @@ static lathe_status find_log(tool *t, const char *path, const lt_study_plan *p, 
     }
     lathe_status status = lt_study_log_parse((const char *)file.data, file.size, &t->arena, room, t->diag);
     lt_file_close(&file);
-    if (status == LATHE_OK && lt_study_log_of(room, p->file.data, p->file.size)) {
+    bool its = status == LATHE_OK && lt_study_log_of(room, p->file.data, p->file.size);
+    if (its && room->n_nodes != p->plan->n_origins) {
+        tool_notice(t, "%s is damaged, it tells of %zu nodes: this is what the plan itself tells", name, room->n_nodes);
+    } else if (its) {
         *log = room;
     } else if (status == LATHE_OK) {
         tool_notice(t, "%s belongs to another plan: this is what the plan itself tells", name);

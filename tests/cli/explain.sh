@@ -8,8 +8,8 @@ expect 0 "$lathe" build "$digits" -o d.plan --level 1 --no-timing-cache --thread
 has out '"log": "d.plan.log"'
 has out '"peak_bytes"'
 grep -q '^lathe-log 1 plan [0-9a-f]\{64\}$' d.plan.log || die "the first line of the log"
-for text in "part 0" "because " " times; estimate " "no, needs " "not fused at " "total " "pass fold-bn-into-conv: " "touched by fold-bn-into-conv" "whole"; do
-    [ "$text" = whole ] || has d.plan.log "$text"
+for text in "part 0" "because " " times; estimate " "no, needs " "not fused at " "total " "pass fold-bn-into-conv: " "touched by fold-bn-into-conv"; do
+    has d.plan.log "$text"
 done
 expect 0 "$lathe" build "$digits" -o a.plan --level 0
 expect 0 "$lathe" build "$digits" -o b.plan --level 0 --no-log
@@ -56,7 +56,8 @@ size=$(wc -c <d.plan.log)
 cp d.plan e.plan
 for part in 1 2 3 4 5 6 7; do
     head -c $((size * part / 8)) d.plan.log >e.plan.log
-    "$lathe" explain e.plan >out 2>err || [ $? -le 3 ] || die "a log cut off at $part/8"
+    expect 0 "$lathe" explain e.plan
+    has err "is damaged"
 done
 tr '0-9' '9' <d.plan.log | sed '1d' >tail.log
 head -n 1 d.plan.log | cat - tail.log >e.plan.log
