@@ -131,15 +131,16 @@ static lathe_status impossible(const lt_session *s, uint64_t least, lathe_diag *
 
 /*
  * What is held now stays; on top of it come, one after the other, trials, two whole engines with their plans (and the drafts of the static choice), and
- * the plan (with the parts that are still to come, which are about as large as this one; what a choice is written down in takes half a part). Over the budget, the comparison of engines is given up first,
- * then trials that are too large, and then there is nothing left to give up.
+ * the plan (with the parts that are still to come, which are about as large as this one; what a choice is written down in takes half a part). Over the
+ * budget, the comparison of engines is given up first, then trials that are too large, and then there is nothing left to give up.
  */
 static lathe_status on_needs(void *user, const lt_tune_needs *needs, uint64_t *trial_limit, lathe_diag *diag)
 {
     lt_session *s = user;
     uint64_t budget = s->options->memory_budget, held = s->memory->held, plan = plan_bytes(needs->weight_bytes);
     uint64_t part = held > s->held_before ? held - s->held_before : 0;
-    uint64_t least = held + part / 2 + part * s->parts_left * 3 / 2 + plan, engines = held + 2 * part + 2 * (plan + needs->live_bytes + needs->live_bytes / 2);
+    uint64_t least = held + part / 2 + part * s->parts_left * 3 / 2 + plan;
+    uint64_t engines = held + 2 * part + 2 * (plan + needs->live_bytes + needs->live_bytes / 2);
     s->compare = s->options->level >= 2 && needs->timed;
     if (budget > 0 && least > budget) {
         return impossible(s, least, diag);
@@ -151,7 +152,8 @@ static lathe_status on_needs(void *user, const lt_tune_needs *needs, uint64_t *t
     if (budget > 0 && needs->largest_trial > budget - held) {
         *trial_limit = (budget - held) / 8 * 7; /* choosing goes on allocating a little */
     }
-    uint64_t trial = held + (needs->largest_trial < *trial_limit ? needs->largest_trial : *trial_limit), most = s->compare && engines > least ? engines : least;
+    uint64_t trial = held + (needs->largest_trial < *trial_limit ? needs->largest_trial : *trial_limit);
+    uint64_t most = s->compare && engines > least ? engines : least;
     most = trial > most ? trial : most;
     s->predicted = most > s->predicted ? most : s->predicted;
     return LATHE_OK;

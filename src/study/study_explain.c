@@ -78,8 +78,13 @@ static bool needs_no_step(const lt_explained *e, uint32_t origin)
             return true;
         }
     }
+    static const char *const moves[] = { "Transpose", "Concat", "Split", "Slice" }; /* of what is written or read where it belongs */
     const lt_op *op = e->log ? NULL : lt_op_find(o->domain, o->op);
-    return op && ((op->traits & (LT_OP_VIEW | LT_OP_REGIONS)) || lt_streq(op->name, "Transpose"));
+    bool moved = false;
+    for (size_t i = 0; op && i < LT_COUNT(moves); i++) {
+        moved = moved || lt_streq(op->name, moves[i]);
+    }
+    return op && ((op->traits & (LT_OP_VIEW | LT_OP_REGIONS)) || moved);
 }
 
 const char *lt_explained_unaccounted(const lt_explained *e, uint32_t origin)

@@ -390,7 +390,8 @@ lathe_status lt_time_drafts(lt_tuner *t)
     if (!c) {
         return LT_OOM(t->diag);
     }
-    *c = (struct lt_clock){.t = t, .effort = lt_effort_of(t->options->level), .start = lt_now_ns(), .weight_bytes = (double)lt_weight_bytes(t), .engine_ns = engine_ns(t)};
+    *c = (struct lt_clock){.t = t, .effort = lt_effort_of(t->options->level), .start = lt_now_ns(),
+                          .weight_bytes = (double)lt_weight_bytes(t), .engine_ns = engine_ns(t)};
     c->cold = c->weight_bytes > (double)lt_cpu_cache_bytes() / 2; /* what does not stay in the last cache from run to run is read from memory each time */
     c->job_of = LT_ARENA_ARRAY(t->arena, uint32_t, t->drafts.count + 1);
     if (!c->job_of) {
