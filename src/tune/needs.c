@@ -54,6 +54,8 @@ static uint64_t entry_bytes(const lt_tuner *t, const lt_draft *d, uint32_t state
     return bytes;
 }
 
+enum { ARENA_REST = 16 << 20 }; /* what may be left over of an arena's last chunk */
+
 uint64_t lt_trial_needs(const lt_tuner *t, const lt_draft *d, const uint32_t *states, uint32_t n)
 {
     uint64_t bytes = 0;
@@ -64,7 +66,7 @@ uint64_t lt_trial_needs(const lt_tuner *t, const lt_draft *d, const uint32_t *st
     for (uint32_t i = 0; i < n; i++) {
         bytes += entry_bytes(t, d, states[i]);
     }
-    return bytes;
+    return bytes + (bytes < ARENA_REST ? bytes : ARENA_REST);
 }
 
 /* ---- All steps ---- */
