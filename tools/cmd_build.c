@@ -23,7 +23,9 @@ static void print_report(lt_json *j, const lathe_plan *plan)
         const char *key;
         double number;
     } rows[] = { { "problems", r.problems },   { "timed", r.timed },           { "remembered", r.remembered }, { "wrong", r.wrong },
-                 { "noisy", r.noisy },         { "kept_static", r.kept_static }, { "tune_seconds", r.tune_seconds } };
+                 { "noisy", r.noisy },         { "kept_static", r.kept_static }, { "tune_seconds", r.tune_seconds },
+                 { "predicted_bytes", (double)r.predicted_bytes }, { "peak_bytes", (double)r.peak_bytes },
+                 { "too_large", r.too_large }, { "not_compared", r.not_compared } };
     lt_json_key(j, "tuning");
     lt_json_begin_object(j);
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
@@ -40,6 +42,13 @@ static void tell_report(tool *t, const lathe_plan *plan)
 {
     lathe_build_report r = { .struct_size = sizeof r };
     (void)lathe_plan_get_report(plan, &r, NULL);
+    if (args_has(t->args, OPT_MEMORY_BUDGET)) {
+        tool_notice(t, "memory besides the model: %.1f MB predicted, %.1f MB at the peak%s", (double)r.predicted_bytes / 1e6, (double)r.peak_bytes / 1e6,
+                    r.not_compared ? "; whole engines were not compared" : "");
+    }
+    if (r.too_large) {
+        tool_notice(t, "%u problems were estimated: trying them would take more than the memory budget", r.too_large);
+    }
     if (r.problems == 0) {
         return;
     }
@@ -51,7 +60,7 @@ static void tell_report(tool *t, const lathe_plan *plan)
     }
 }
 
-static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *plan, const char *path, double build_ms)
+static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *plan, const char *path, const char *log, double build_ms)
 {
     lt_buf out;
     lt_json j;
@@ -67,6 +76,10 @@ static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *pl
     for (size_t k = 0; k < LT_COUNT(texts); k++) {
         lt_json_key(&j, texts[k].key);
         lt_json_string(&j, texts[k].text);
+    }
+    if (log) {
+        lt_json_key(&j, "log");
+        lt_json_string(&j, log);
     }
     lt_json_key(&j, "build_ms");
     lt_json_f64(&j, build_ms);
@@ -97,19 +110,36 @@ static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *pl
     tool_print_buf(t, &out);
 }
 
+/* FILE.plan.log beside the plan, unless --no-log. */
+static lathe_status save_log(tool *t, const lathe_plan *plan, const char *path, const char **log)
+{
+    const char *file = lt_arena_printf(&t->arena, "%s.log", path);
+    *log = NULL;
+    if (!file) {
+        return LT_OOM(t->diag);
+    }
+    if (args_has(t->args, OPT_NO_LOG)) {
+        return LATHE_OK;
+    }
+    *log = file;
+    return lathe_plan_save_log(plan, file, t->diag);
+}
+
 /* Saves the plan and says what it is. */
 static int finish(tool *t, const lathe_plan *plan, const char *path, double build_ms)
 {
     lathe_engine_info info;
     lathe_engine *engine = NULL;
+    const char *log = NULL;
     lathe_status status = lathe_plan_save(plan, path, t->diag);
+    status = status == LATHE_OK ? save_log(t, plan, path, &log) : status;
     status = status == LATHE_OK ? facts(t, plan, &info, &engine, t->diag) : status;
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
     tell_report(t, plan);
     if (t->json) {
-        print_json(t, &info, plan, path, build_ms);
+        print_json(t, &info, plan, path, log, build_ms);
     } else {
         if (args_has(t->args, OPT_EXPLAIN)) {
             fputs(lathe_plan_explanation(plan), stdout);

@@ -121,6 +121,12 @@ static void read_environment(lathe_build_options *out)
     out->verify = verify && strcmp(verify, "0") != 0;
 }
 
+static bool wants_explanation(const args *a)
+{
+    bool plan = a->verb == VERB_BUILD || a->verb == VERB_RETUNE;
+    return args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS || a->verb == VERB_EXPLAIN || (plan && !args_has(a, OPT_NO_LOG));
+}
+
 int build_options(tool *t, lathe_build_options *out)
 {
     const args *a = t->args;
@@ -137,7 +143,7 @@ int build_options(tool *t, lathe_build_options *out)
                                   .threads = (int)threads,
                                   .refit = args_has(a, OPT_REFIT) && !refit,
                                   .dump_dir = args_text(a, OPT_DUMP),
-                                  .explain = args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS,
+                                  .explain = wants_explanation(a),
                                   .progress = tool_progress,
                                   .progress_user = t,
                                   .log = tool_log,

@@ -262,6 +262,22 @@ bool args_int(const args *a, option_id id, int64_t min, int64_t max, int64_t oth
     return true;
 }
 
+bool args_size(const args *a, option_id id, uint64_t *out)
+{
+    static const char units[] = "KMG";
+    const char *text = args_text(a, id);
+    *out = 0;
+    if (!text) {
+        return true;
+    }
+    size_t n = strspn(text, "0123456789");
+    const char *unit = text[n] ? strchr(units, text[n]) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    bool fine = n > 0 && lt_parse_u64(text, n, out) && *out > 0 && *out <= UINT64_MAX >> shift && (text[n] == '\0' || (unit && text[n + 1] == '\0'));
+    *out = fine ? *out << shift : 0;
+    return fine || bad_number(a, id, text, "size such as 4096, 512K, 512M or 2G");
+}
+
 bool args_real(const args *a, option_id id, double min, double otherwise, double *out)
 {
     const char *text = args_text(a, id);

@@ -35,7 +35,8 @@ int tuning_options(tool *t, lathe_build_options *out)
     const args *a = t->args;
     int64_t level;
     const char *file = args_text(a, OPT_TIMING_CACHE), *named = lt_env("LATHE_TIMING_CACHE");
-    if (!args_int(a, OPT_LEVEL, 0, 5, default_level(t), &level) || !args_real(a, OPT_TIME_BUDGET, 0, 0, &out->time_budget)) {
+    if (!args_int(a, OPT_LEVEL, 0, 5, default_level(t), &level) || !args_real(a, OPT_TIME_BUDGET, 0, 0, &out->time_budget) ||
+        !args_size(a, OPT_MEMORY_BUDGET, &out->memory_budget) || !args_size(a, OPT_WORKSPACE, &out->workspace)) {
         return EXIT_USAGE;
     }
     if (file && args_has(a, OPT_NO_TIMING_CACHE)) {

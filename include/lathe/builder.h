@@ -116,7 +116,7 @@ typedef struct lathe_build_options {
     size_t n_refit_names;
     const char *dump_dir;           /* numbered text IR of the passes */
     const char *debug;              /* what to log, as in LATHE_DEBUG: "passes,tune=2,filter=conv*"; topics import, passes, tune, plan */
-    int explain;                    /* 1: keep every candidate for lathe_plan_explanation */
+    int explain;                    /* 1: keep every candidate for lathe_plan_explanation and lathe_plan_save_log */
     int (*progress)(void *user, const lathe_progress *progress); /* not 0: cancel; may be NULL */
     void *progress_user;
     lathe_log_fn log;
@@ -138,6 +138,8 @@ typedef struct lathe_build_options {
     void (*chosen)(void *user, const lathe_selection_step *step, const lathe_selection *candidate);
     void *select_user;
     const char *sources;            /* of tactics: "+onednn", "-onednn", several by comma, the last word on each counts. NULL: Lathe's own alone */
+    uint64_t memory_budget;         /* bytes that the build may take besides the network; 0: no limit. docs/tuner.md says what is given up first */
+    uint64_t workspace;             /* bytes of scratch that one step may have; 0: no limit */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;
@@ -148,6 +150,8 @@ LATHE_API const void *lathe_plan_data(const lathe_plan *plan, size_t *size);
 LATHE_API lathe_status lathe_plan_save(const lathe_plan *plan, const char *path, lathe_diag *diag); /* written aside, then renamed */
 /* What was considered and why, as text (with options.explain); "" otherwise. Lives as long as the plan. */
 LATHE_API const char *lathe_plan_explanation(const lathe_plan *plan);
+/* The explanation behind a line that names the plan's bytes, as a file beside the plan (FILE.plan.log): what `lathe explain` reads. Needs options.explain. */
+LATHE_API lathe_status lathe_plan_save_log(const lathe_plan *plan, const char *path, lathe_diag *diag);
 LATHE_API void lathe_plan_destroy(lathe_plan *plan);
 
 /* What a build did. */
@@ -161,6 +165,10 @@ typedef struct lathe_build_report {
     int cut_short;        /* the time budget ended the timing */
     int kept_static;      /* profiles for which the static choice won the comparison of whole engines */
     double tune_seconds, build_seconds;
+    uint64_t predicted_bytes; /* memory of the build besides the network, as predicted before anything was timed */
+    uint64_t peak_bytes;      /* as it was */
+    uint32_t too_large;       /* problems that were estimated because trying them would have exceeded the memory budget */
+    int not_compared;         /* parts whose whole engines were not compared, for the same reason */
 } lathe_build_report;
 LATHE_API lathe_status lathe_plan_get_report(const lathe_plan *plan, lathe_build_report *report, lathe_diag *diag);
 

@@ -15,8 +15,17 @@ struct lathe_network {
     lt_graph *graph;
 };
 
+/* count_memory.c: the caller's allocator with what is held through it, and the most that ever was. From any thread. */
+typedef struct lt_counted_memory {
+    lathe_allocator allocator;      /* to be used; its user is this struct, which must not move */
+    const lathe_allocator *inner;
+    _Atomic uint64_t held, peak;
+} lt_counted_memory;
+void lt_counted_memory_init(lt_counted_memory *m, const lathe_allocator *inner);
+
 struct lathe_plan {
-    const lathe_allocator *allocator;
+    const lathe_allocator *allocator; /* of this struct; what it holds comes from `memory` */
+    lt_counted_memory memory;
     lt_buf bytes;
     lt_buf explanation;
     lathe_build_report report;
@@ -62,6 +71,12 @@ typedef struct lt_session {
     lt_tactic_rules rules;
     lt_record record;
     bool replays;            /* the record was there */
+    lt_counted_memory *memory; /* of the build; NULL: not counted */
+    uint64_t predicted;      /* its peak */
+    uint64_t held_before;    /* when the part at hand began */
+    uint32_t parts_left;     /* behind it */
+    bool compare;            /* whole engines may be compared: there is memory for two */
+    uint32_t not_compared;
 } lt_session;
 /* Writes the record of a finished choice where there was none. */
 lathe_status lt_session_record(lt_session *s, const lt_buf *text, lathe_diag *diag);
@@ -78,9 +93,28 @@ void lt_session_fill(lt_session *s, lt_tune_options *out); /* the fields for lev
 lathe_status lt_verdict(lt_session *s, const lt_plan_request *request, const lt_choice *first, const lt_choice *second, const lt_extent_user *extents,
                         lathe_timing times[2], lathe_diag *diag);
 
-/* explain_build.c */
+/* explain_build.c: the log of a build, part by part */
 void lt_say_import(const lt_debug *debug, const lt_graph *graph);
-void lt_explain_part(lt_buf *out, const lt_graph *graph, const lt_choice *choice, const lt_ranges *ranges);
-lathe_status lt_explain_origins(lt_buf *out, const lt_graph *graph, lathe_diag *diag);
+typedef struct lt_explain_part {
+    const lt_graph *graph;
+    const lt_choice *choice;
+    const lt_choice *measured; /* where the static choice was taken instead of it; else NULL */
+    const lt_ranges *ranges;
+    uint32_t number;
+    bool of_profile;
+    const char *verdict;       /* lines about whole engines; NULL: none were compared */
+} lt_explain_part;
+void lt_explain_begin(lt_buf *out, const char *model, const char *options);
+void lt_explain_whole(lt_buf *out, const lt_explain_part *part);
+/* Names of the values that each ONNX node makes, before the passes change them. */
+typedef struct lt_explain_makes {
+    const lt_graph *graph; /* only while they are noted */
+    const char **text;
+    size_t n;
+} lt_explain_makes;
+lathe_status lt_explain_note_makes(const lt_graph *graph, lt_arena *arena, lt_explain_makes *out, lathe_diag *diag);
+/* The fate of every node; and the passes that changed something, by name. */
+lathe_status lt_explain_origins(lt_buf *out, const lt_graph *graph, const lt_explain_makes *makes, const char *const *passes, size_t n_passes,
+                                lathe_diag *diag);
 
 #endif

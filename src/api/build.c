@@ -11,6 +11,9 @@ typedef struct part {
     lt_graph *graph;
     lt_ranges ranges;
     lt_choice choice;
+    lt_choice measured;   /* where the static choice was taken instead */
+    bool kept_static;
+    const char *verdict;
 } part;
 
 typedef struct builder {
@@ -29,6 +32,9 @@ typedef struct builder {
     lt_plan_profile_input *profiles;
     uint32_t n_profiles;
     lt_buf *explanation;
+    lt_explain_makes makes;
+    const char *changed[64]; /* passes that changed something; names of the pipeline */
+    size_t n_changed;
     lt_session session;
     lt_buf record;
     lt_debug debug;
@@ -127,10 +133,24 @@ static lathe_status keep_outputs(builder *b, lt_graph *graph)
     return LATHE_OK;
 }
 
+/* In the order of their first change; each part runs the passes below the border again. */
+static void note_pass(void *user, const char *pass)
+{
+    builder *b = user;
+    for (size_t i = 0; i < b->n_changed; i++) {
+        if (lt_streq(b->changed[i], pass)) {
+            return;
+        }
+    }
+    if (b->n_changed < LT_COUNT(b->changed)) {
+        b->changed[b->n_changed++] = pass;
+    }
+}
+
 static lt_pipeline_options pipeline_options(const builder *b)
 {
     return (lt_pipeline_options){.verify = b->o->verify != 0, .select = b->o->passes, .dump_dir = b->o->dump_dir, .device = b->device, .debug = b->debug.level[LT_TOPIC_PASSES], .filter = b->debug.filter, .log = b->o->log,
-                                 .log_user = b->o->log_user};
+                                 .log_user = b->o->log_user, .changed = note_pass, .changed_user = (void *)b};
 }
 
 static lathe_status make_above(builder *b, const lathe_network *network)
@@ -139,6 +159,7 @@ static lathe_status make_above(builder *b, const lathe_network *network)
     LT_TRY(progress(b, "passes", "above the border", 0, 2));
     LT_TRY(lt_graph_clone(network->graph, b->allocator, &b->above, b->diag));
     LT_TRY(keep_outputs(b, b->above));
+    LT_TRY(b->o->explain ? lt_explain_note_makes(b->above, &b->arena, &b->makes, b->diag) : LATHE_OK);
     return lt_pipeline_above(&b->above, &options, b->diag);
 }
 
@@ -251,8 +272,10 @@ static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_opt
     lt_plan_request r;
     lathe_timing times[2];
     options.level = 0;
+    options.foresee = NULL; /* said already */
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &fixed, b->diag));
     if (fixed.assignment_hash == p->choice.assignment_hash) {
+        p->verdict = "whole engine: the static choice is the same\n";
         return LATHE_OK;
     }
     LT_TRY(plan_part(b, number, &one));
@@ -261,11 +284,14 @@ static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_opt
     LT_TRY(progress(b, "tune", "whole engines", number, b->n_parts));
     LT_TRY(lt_verdict(&b->session, &r, &p->choice, &fixed, user, times, b->diag));
     bool fixed_won = times[1].median < BETTER * times[0].median;
-    if (b->o->explain) {
-        lt_buf_printf(b->explanation, "whole engine: %lld us by measured steps, %lld us by the static choice; %s is kept\n", us(times[0]), us(times[1]),
-                      fixed_won ? "the latter" : "the former");
+    p->verdict = lt_arena_printf(&b->arena, "whole engine: %lld us by measured steps, %lld us by the static choice; %s is kept\n", us(times[0]),
+                                 us(times[1]), fixed_won ? "the latter" : "the former");
+    if (!p->verdict) {
+        return LT_OOM(b->diag);
     }
     if (fixed_won) {
+        p->measured = p->choice;
+        p->kept_static = true;
         p->choice = fixed;
         b->session.kept_static++;
     }
@@ -302,11 +328,12 @@ static lathe_status choose(builder *b, uint32_t number)
         options.level = 0;
     }
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
-    if (options.level >= 2 && !options.rules && !options.select && b->device == LATHE_SPACE_HOST && !b->session.counts.cut_short) {
+    if (options.level >= 2 && b->session.compare && !options.rules && !options.select && b->device == LATHE_SPACE_HOST && !b->session.counts.cut_short) {
         LT_TRY(compare_with_static(b, number, options, &user));
     }
     if (b->o->explain) {
-        lt_explain_part(b->explanation, p->graph, &p->choice, &p->ranges);
+        lt_explain_part whole = {p->graph, &p->choice, p->kept_static ? &p->measured : NULL, &p->ranges, number, number < b->n_profiles, p->verdict};
+        lt_explain_whole(b->explanation, &whole);
     }
     lt_record_put(&b->record, &p->choice, number);
     report_choice(b, number);
@@ -331,6 +358,14 @@ static lathe_status write_plan(builder *b, lt_buf *out)
     return lt_plan_build(&r, out, b->diag);
 }
 
+static lathe_status begin_explanation(builder *b)
+{
+    const char *options;
+    LT_TRY(options_text(b, &options));
+    lt_explain_begin(b->explanation, lt_graph_name(b->above), options);
+    return LATHE_OK;
+}
+
 static lathe_status build(builder *b, const lathe_network *network, lathe_plan *plan)
 {
     LT_TRY(read_options(b));
@@ -338,7 +373,10 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
     lt_say_import(&b->debug, network->graph);
     LT_TRY(make_above(b, network));
     LT_TRY(make_ranges(b));
+    LT_TRY(b->o->explain ? begin_explanation(b) : LATHE_OK);
     for (uint32_t i = 0; i < b->n_parts; i++) {
+        b->session.held_before = b->session.memory->held;
+        b->session.parts_left = b->n_parts - i - 1;
         LT_TRY(progress(b, "passes", "below the border", 1, 2));
         LT_TRY(lower(b, &b->parts[i]));
         LT_TRY(progress(b, "tune", "choice", i, b->n_parts));
@@ -346,7 +384,7 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
         LT_TRY(remember_packs(b, &b->parts[i]));
     }
     if (b->o->explain) {
-        LT_TRY(lt_explain_origins(b->explanation, b->parts[0].graph, b->diag));
+        LT_TRY(lt_explain_origins(b->explanation, b->parts[0].graph, &b->makes, b->changed, b->n_changed, b->diag));
     }
     LT_TRY(lt_session_record(&b->session, &b->record, b->diag));
     return write_plan(b, &plan->bytes);
@@ -357,20 +395,24 @@ static void report(const builder *b, int64_t start, lathe_build_report *out)
     const lt_tune_counts *c = &b->session.counts;
     *out = (lathe_build_report){.struct_size = sizeof *out, .problems = c->problems, .timed = c->timed, .remembered = c->remembered, .wrong = c->wrong,
                                 .noisy = c->noisy, .cut_short = c->cut_short, .kept_static = (int)b->session.kept_static, .tune_seconds = c->seconds,
-                                .build_seconds = (double)(lt_now_ns() - start) * 1e-9};
+                                .build_seconds = (double)(lt_now_ns() - start) * 1e-9, .predicted_bytes = b->session.predicted,
+                                .peak_bytes = b->session.memory->peak, .too_large = c->too_large, .not_compared = (int)b->session.not_compared};
 }
 
 lathe_status lathe_build(const lathe_network *network, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
 {
     static const lathe_build_options none = {.struct_size = sizeof none};
     builder b = {.o = options ? options : &none, .diag = diag};
-    b.allocator = b.o->allocator ? b.o->allocator : network->allocator;
+    const lathe_allocator *allocator = b.o->allocator ? b.o->allocator : network->allocator;
     *out = NULL;
-    lathe_plan *plan = LT_NEW(b.allocator, lathe_plan);
+    lathe_plan *plan = LT_NEW(allocator, lathe_plan);
     if (!plan) {
         return LT_OOM(diag);
     }
-    plan->allocator = b.allocator;
+    plan->allocator = allocator;
+    lt_counted_memory_init(&plan->memory, allocator);
+    b.allocator = &plan->memory.allocator;
+    b.session.memory = &plan->memory;
     lt_buf_init(&plan->bytes, b.allocator);
     lt_buf_init(&plan->explanation, b.allocator);
     b.explanation = &plan->explanation;
@@ -408,6 +450,27 @@ const void *lathe_plan_data(const lathe_plan *plan, size_t *size)
 lathe_status lathe_plan_save(const lathe_plan *plan, const char *path, lathe_diag *diag)
 {
     return lt_file_write(path, plan->bytes.data, plan->bytes.length, diag);
+}
+
+/* The first line says which plan the log belongs to. */
+lathe_status lathe_plan_save_log(const lathe_plan *plan, const char *path, lathe_diag *diag)
+{
+    unsigned char print[32];
+    lt_buf text;
+    if (plan->explanation.length == 0) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "set explain in lathe_build_options", "the build kept nothing to write into a log");
+    }
+    LT_CHECK(diag, lt_plan_fingerprint(plan->bytes.data, plan->bytes.length, print), "plan");
+    lt_buf_init(&text, plan->allocator);
+    lt_buf_puts(&text, "lathe-log 1 plan ");
+    for (size_t i = 0; i < sizeof print; i++) {
+        lt_buf_printf(&text, "%02x", print[i]);
+    }
+    lt_buf_putc(&text, '\n');
+    lt_buf_put(&text, plan->explanation.data, plan->explanation.length);
+    lathe_status status = text.failed ? LT_OOM(diag) : lt_file_write(path, text.data, text.length, diag);
+    lt_buf_free(&text);
+    return status;
 }
 
 const char *lathe_plan_explanation(const lathe_plan *plan)

@@ -53,7 +53,8 @@ lathe_status lt_session_record(lt_session *s, const lt_buf *text, lathe_diag *di
 lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, const lathe_allocator *allocator, int threads, uint64_t features,
                              lathe_diag *diag)
 {
-    *s = (lt_session){.options = options, .allocator = allocator, .threads = threads, .start = lt_now_ns()};
+    lt_counted_memory *memory = s->memory;
+    *s = (lt_session){.memory = memory, .options = options, .allocator = allocator, .threads = threads, .start = lt_now_ns()};
     lt_arena_init(&s->arena, allocator);
     LT_TRY(read_rules(s, diag));
     LT_TRY(read_record(s, diag));
@@ -111,8 +112,58 @@ static lathe_status on_progress(void *user, const lt_tune_progress *at, lathe_di
     return LATHE_OK;
 }
 
+/* ---- Memory ---- */
+
+/* A plan's bytes from those of its constants; tables, text and what reading it takes. */
+static uint64_t plan_bytes(uint64_t weights)
+{
+    return weights + weights / 16 + (2 << 20);
+}
+
+static lathe_status impossible(const lt_session *s, uint64_t least, lathe_diag *diag)
+{
+    char advice[200];
+    snprintf(advice, sizeof advice, "allow at least %llu bytes (%llu MiB: --memory-budget, memory_budget in lathe_build_options), or build on a larger machine",
+             (unsigned long long)least, (unsigned long long)(least >> 20) + 1);
+    return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, advice, "the memory budget of %llu bytes is too small: the build needs %llu even when it times nothing",
+                   (unsigned long long)s->options->memory_budget, (unsigned long long)least);
+}
+
+/*
+ * What is held now stays; on top of it come, one after the other, trials, two whole engines with their plans (and the drafts of the static choice), and
+ * the plan (with the parts that are still to come, which are about as large as this one; what a choice is written down in takes half a part). Over the
+ * budget, the comparison of engines is given up first, then trials that are too large, and then there is nothing left to give up.
+ */
+static lathe_status on_needs(void *user, const lt_tune_needs *needs, uint64_t *trial_limit, lathe_diag *diag)
+{
+    lt_session *s = user;
+    uint64_t budget = s->options->memory_budget, held = s->memory->held, plan = plan_bytes(needs->weight_bytes);
+    uint64_t part = held > s->held_before ? held - s->held_before : 0;
+    uint64_t least = held + part / 2 + (part * 5 / 2 + (1 << 20)) * s->parts_left + plan;
+    uint64_t engines = held + 2 * part + 2 * (plan + needs->live_bytes + needs->live_bytes / 2);
+    s->compare = s->options->level >= 2 && needs->timed;
+    if (budget > 0 && least > budget) {
+        return impossible(s, least, diag);
+    }
+    if (s->compare && budget > 0 && engines > budget) {
+        s->compare = false;
+        s->not_compared++;
+    }
+    if (budget > 0 && needs->largest_trial > budget - held) {
+        *trial_limit = (budget - held) / 8 * 7; /* choosing goes on allocating a little */
+    }
+    uint64_t trial = held + (needs->largest_trial < *trial_limit ? needs->largest_trial : *trial_limit);
+    uint64_t most = s->compare && engines > least ? engines : least;
+    most = trial > most ? trial : most;
+    s->predicted = most > s->predicted ? most : s->predicted;
+    return LATHE_OK;
+}
+
 void lt_session_fill(lt_session *s, lt_tune_options *out)
 {
+    out->workspace = s->options->workspace;
+    out->foresee = on_needs;
+    out->foresee_user = s;
     out->pool = s->pool;
     out->cache = s->cache;
     out->machine = s->machine;

@@ -268,6 +268,8 @@ enum {
 lathe_status lt_plan_decode(const void *data, size_t size, uint32_t flags, lt_parallel_for parallel, void *user, lt_arena *arena, lt_plan **out, lathe_diag *diag);
 /* True when the bytes begin like a plan. */
 bool lt_plan_sniff(const void *data, size_t size);
+/* The SHA-256 over the whole file, as its trailer holds it: names these bytes. false: no plan. */
+bool lt_plan_fingerprint(const void *data, size_t size, unsigned char out[32]);
 /* Recomputes every checksum of an encoded plan in place (fuzzing, tests). */
 lathe_status lt_plan_reseal(void *data, size_t size, lathe_diag *diag);
 /* A readable page of everything but weights. */

@@ -77,6 +77,15 @@ bool lt_plan_sniff(const void *data, size_t size)
     return size >= sizeof head_magic && memcmp(data, head_magic, sizeof head_magic) == 0;
 }
 
+bool lt_plan_fingerprint(const void *data, size_t size, unsigned char out[32])
+{
+    if (!lt_plan_sniff(data, size) || size < LT_HEADER_BYTES + LT_TRAILER_BYTES) {
+        return false;
+    }
+    memcpy(out, (const unsigned char *)data + size - LT_TRAILER_BYTES + LT_TRAILER_DIGEST_AT, 32);
+    return true;
+}
+
 lathe_status lt_container_check(const unsigned char *data, size_t size, lathe_diag *diag)
 {
     if (!data || !lt_plan_sniff(data, size)) {

@@ -272,6 +272,9 @@ static lathe_status run_range(lt_graph **graph, const lt_pipeline_options *optio
         LT_TRY(lt_pass_run(pass, *graph, options, &changed, diag));
         log_pass(*graph, options, name, changed, lt_now_ns() - start);
         changes += changed;
+        if (changed && options->changed != NULL) {
+            options->changed(options->changed_user, name);
+        }
         if (changed && options->dump_dir != NULL) {
             LT_TRY(dump(*graph, options, i + 1, name, diag));
         }

@@ -66,6 +66,8 @@ typedef struct lt_pipeline_options {
     const char *filter;   /* node names that notes are wanted for; NULL or "": all */
     lathe_log_fn log;
     void *log_user;
+    void (*changed)(void *user, const char *pass); /* told of each pass that changed something; may be NULL */
+    void *changed_user;
     bool verify;          /* verify and print-parse-print after every pass (always in debug builds) */
 } lt_pipeline_options;
 

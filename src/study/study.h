@@ -94,13 +94,48 @@ lathe_status lt_study_memory_of(const lt_plan *plan, uint32_t program, lt_arena 
 /* Totals, a picture of offsets over instructions, and who is alive at the peak. */
 void lt_study_memory_draw(const lt_study_memory *memory, lt_buf *out);
 
-/* What became of the ONNX nodes, as text. node NULL: all, and the sums; else those whose label, op or output matches (* and ?). */
+/* The log of a build, line by line: FILE.plan.log or lathe_plan_explanation. */
+typedef struct lt_study_log_step {
+    const char *kind, *name, *class_name; /* kind: step, view, control, reformat */
+    uint32_t part, number;
+    const uint32_t *nodes; /* numbers of ONNX nodes */
+    uint32_t n_nodes;
+    size_t begin, end; /* its lines */
+} lt_study_log_step;
+typedef struct lt_study_log_node {
+    uint32_t number;
+    size_t begin, end;
+} lt_study_log_node;
+typedef struct lt_study_log {
+    const char *plan; /* fingerprint of the plan it belongs to, in hex; "" when it does not say */
+    const char **lines;
+    size_t n_lines;
+    lt_study_log_step *steps;
+    size_t n_steps;
+    lt_study_log_node *nodes;
+    size_t n_nodes;
+} lt_study_log;
+/* Everything lives in the arena. */
+lathe_status lt_study_log_parse(const char *text, size_t length, lt_arena *arena, lt_study_log *out, lathe_diag *diag);
+bool lt_study_log_of(const lt_study_log *log, const void *plan, size_t size); /* does it belong to these bytes? */
+/* What follows this word on an indented line among these; NULL: no such line. */
+const char *lt_study_log_text(const lt_study_log *log, size_t begin, size_t end, const char *word);
+bool lt_study_log_step_has(const lt_study_log_step *step, uint32_t node);
+const lt_study_log_node *lt_study_log_node_at(const lt_study_log *log, uint32_t number); /* NULL: not there */
+bool lt_study_log_makes(const lt_study_log *log, uint32_t number, const char *pattern); /* a value of this name */
+
+/*
+ * What became of the ONNX nodes, as text. node NULL: all, and the sums; else those whose label, op or output matches (* and ?), in full. log may be NULL:
+ * then the plan's own tables are all there is.
+ */
 typedef struct lt_study_explained {
     size_t nodes, steps, folded, removed, refusals;
+    size_t unaccounted; /* neither a step, a view or a frame around bodies, nor taken away by a pass that is named */
 } lt_study_explained;
-lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out, lt_study_explained *sums,
-                              lathe_diag *diag);
-lathe_status lt_study_explain_json(const lt_plan *plan, const char *node, lt_json *json, lathe_diag *diag);
+lathe_status lt_study_explain(const lt_plan *plan, const lt_study_log *log, const char *node, lt_buf *out,
+                              lt_study_explained *sums, lathe_diag *diag);
+lathe_status lt_study_explain_json(const lt_plan *plan, const lt_study_log *log, const char *node, lt_json *json,
+                                   lt_study_explained *sums, lathe_diag *diag);
 
 /* ---- Shrinking a failing model ---- */
 

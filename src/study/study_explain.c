@@ -1,12 +1,13 @@
 /*
- * study_explain.c - where the nodes of a model went, from the tables of a plan: step, folded, removed, and why neighbours stayed apart. For explain.
+ * study_explain.c - where the nodes of a model went, as text: step, folded, removed, which passes touched them, what else their step might have been and
+ * why neighbours stayed apart. From the log of the build where it is there, else from the tables of the plan. For explain.
  */
-#include "study/study.h"
+#include "study/study_internal.h"
 #include <string.h>
 
 static const char *const fate_words[] = { "a step", "folded", "removed" };
 
-static bool step_has(const lt_plan_step *s, uint32_t origin)
+bool lt_plan_step_has(const lt_plan_step *s, uint32_t origin)
 {
     for (uint32_t i = 0; i < s->n_origins; i++) {
         if (s->origins[i] == origin) {
@@ -15,6 +16,8 @@ static bool step_has(const lt_plan_step *s, uint32_t origin)
     }
     return false;
 }
+
+/* ---- Who is meant ---- */
 
 static bool step_writes(const lt_plan_program *p, const lt_plan_step *s, const char *pattern)
 {
@@ -26,18 +29,21 @@ static bool step_writes(const lt_plan_program *p, const lt_plan_step *s, const c
     return false;
 }
 
-/* By label, by operator, or by the value that its step writes. */
-static bool matches(const lt_plan *plan, uint32_t origin, const char *pattern)
+/* By label, by operator, by a value that the node made in the model or its step writes. */
+bool lt_explained_matches(const lt_explained *e, uint32_t origin)
 {
-    const lt_plan_origin *o = &plan->origins[origin];
-    if (!pattern || lt_glob(pattern, o->label) || lt_glob(pattern, o->op)) {
+    const lt_plan_origin *o = &e->plan->origins[origin];
+    if (!e->node || lt_glob(e->node, o->label) || lt_glob(e->node, o->op)) {
         return true;
     }
+    if (e->log && e->log->n_nodes > 0) {
+        return lt_study_log_makes(e->log, origin, e->node);
+    }
     uint32_t number;
-    for (uint32_t k = 0; (number = lt_study_program(plan, k)) != LT_PLAN_NONE; k++) {
-        const lt_plan_program *p = &plan->programs[number];
+    for (uint32_t k = 0; (number = lt_study_program(e->plan, k)) != LT_PLAN_NONE; k++) {
+        const lt_plan_program *p = &e->plan->programs[number];
         for (uint32_t i = 0; i < p->n_steps; i++) {
-            if (step_has(&p->steps[i], origin) && step_writes(p, &p->steps[i], pattern)) {
+            if (lt_plan_step_has(&p->steps[i], origin) && step_writes(p, &p->steps[i], e->node)) {
                 return true;
             }
         }
@@ -45,30 +51,86 @@ static bool matches(const lt_plan *plan, uint32_t origin, const char *pattern)
     return false;
 }
 
+bool lt_explained_refusal(const lt_explained *e, const lt_plan_refusal *r)
+{
+    return !e->node || lt_glob(e->node, r->value) || lt_glob(e->node, r->from) || lt_glob(e->node, r->to);
+}
+
+/* ---- Is it accounted for? ---- */
+
+static bool has_step(const lt_plan *plan, uint32_t origin)
+{
+    const lt_plan_program *p = &plan->programs[lt_study_program(plan, 0)];
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        if (lt_plan_step_has(&p->steps[i], origin)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Views and frames around bodies compute nothing: the log names them, the plan does not. */
+static bool needs_no_step(const lt_explained *e, uint32_t origin)
+{
+    const lt_plan_origin *o = &e->plan->origins[origin];
+    for (size_t i = 0; e->log && i < e->log->n_steps; i++) {
+        if (lt_study_log_step_has(&e->log->steps[i], origin)) {
+            return true;
+        }
+    }
+    static const char *const moves[] = { "Transpose", "Concat", "Split", "Slice" }; /* of what is written or read where it belongs */
+    const lt_op *op = e->log ? NULL : lt_op_find(o->domain, o->op);
+    bool moved = false;
+    for (size_t i = 0; op && i < LT_COUNT(moves); i++) {
+        moved = moved || lt_streq(op->name, moves[i]);
+    }
+    return op && ((op->traits & (LT_OP_VIEW | LT_OP_REGIONS)) || moved);
+}
+
+const char *lt_explained_unaccounted(const lt_explained *e, uint32_t origin)
+{
+    const lt_plan_origin *o = &e->plan->origins[origin];
+    if (o->fate == LT_FATE_STEP) {
+        return has_step(e->plan, origin) || needs_no_step(e, origin) ? NULL : "it should be a step, but none computes it";
+    }
+    return o->fate < LT_COUNT(fate_words) && o->pass[0] ? NULL : "it is gone, and no pass says why";
+}
+
+void lt_explained_count(const lt_explained *e, uint32_t origin, lt_study_explained *sums)
+{
+    uint8_t fate = e->plan->origins[origin].fate;
+    sums->nodes++;
+    sums->steps += fate == LT_FATE_STEP;
+    sums->folded += fate == LT_FATE_FOLDED;
+    sums->removed += fate == LT_FATE_REMOVED;
+    sums->unaccounted += lt_explained_unaccounted(e, origin) != NULL;
+}
+
+/* ---- Text ---- */
+
 static void put_us(lt_buf *out, double ns)
 {
     int64_t tenths = (int64_t)(ns / 100 + 0.5);
     lt_buf_printf(out, "%lld.%lld us", (long long)(tenths / 10), (long long)(tenths % 10));
 }
 
-/* The steps of one origin in the first program; all programs when there are several and `detail` is set. */
-static void put_steps(const lt_plan *plan, uint32_t origin, bool detail, lt_buf *out)
+/* The steps of one origin from the plan: in the first program; in all programs when there are several and `detail` is set. */
+static void put_steps(const lt_explained *e, uint32_t origin, lt_buf *out)
 {
     uint32_t number;
     bool found = false;
-    for (uint32_t k = 0; (number = lt_study_program(plan, k)) != LT_PLAN_NONE && (detail || k == 0); k++) {
-        const lt_plan_program *p = &plan->programs[number];
+    for (uint32_t k = 0; (number = lt_study_program(e->plan, k)) != LT_PLAN_NONE && (e->node || k == 0); k++) {
+        const lt_plan_program *p = &e->plan->programs[number];
         for (uint32_t i = 0; i < p->n_steps; i++) {
             const lt_plan_step *s = &p->steps[i];
-            if (!step_has(s, origin)) {
+            if (!lt_plan_step_has(s, origin)) {
                 continue;
             }
             found = true;
-            lt_buf_printf(out, "  step %u of program %u: %s [%s] by %s, estimated ", i, number, s->name, s->class_name,
-                          s->tactic);
+            lt_buf_printf(out, "  step %u of program %u: %s [%s] by %s, ", i, number, s->name, s->class_name, s->tactic);
             put_us(out, s->cost_ns);
             lt_buf_putc(out, '\n');
-            if (detail) {
+            if (e->node) {
                 lt_buf_printf(out, "    problem: %s\n", s->problem);
             }
         }
@@ -78,9 +140,39 @@ static void put_steps(const lt_plan *plan, uint32_t origin, bool detail, lt_buf 
     }
 }
 
-static bool refusal_matches(const lt_plan_refusal *r, const char *pattern)
+static void put_lines(const lt_study_log *log, size_t begin, size_t end, lt_buf *out)
 {
-    return !pattern || lt_glob(pattern, r->value) || lt_glob(pattern, r->from) || lt_glob(pattern, r->to);
+    for (size_t i = begin; i < end; i++) {
+        lt_buf_printf(out, "  %s\n", log->lines[i]);
+    }
+}
+
+static bool several_parts(const lt_study_log *log)
+{
+    return log->n_steps > 0 && log->steps[log->n_steps - 1].part > 0;
+}
+
+/* The steps of one origin from the log; each is told in full once. told: one byte for each step. */
+static void put_logged(const lt_explained *e, uint32_t origin, unsigned char *told, lt_buf *out)
+{
+    const lt_study_log *log = e->log;
+    for (size_t i = 0; i < log->n_steps; i++) {
+        const lt_study_log_step *s = &log->steps[i];
+        if (!lt_study_log_step_has(s, origin) || (!e->node && s->part > 0)) {
+            continue;
+        }
+        if (e->node && several_parts(log) && !told[i]) {
+            lt_buf_printf(out, "  in part %u:\n", s->part);
+        }
+        if (e->node && !told[i]) {
+            put_lines(log, s->begin, s->end, out);
+        } else {
+            const char *takes = lt_study_log_text(log, s->begin, s->end, "takes ");
+            lt_buf_printf(out, "  %s %u: %s [%s]%s%s%s\n", s->kind, s->number, s->name, s->class_name, takes ? ", " : "", takes ? takes : "",
+                          told[i] ? ", as above" : "");
+        }
+        told[i] = e->node != NULL;
+    }
 }
 
 static const char *fate_word(uint8_t fate)
@@ -88,39 +180,51 @@ static const char *fate_word(uint8_t fate)
     return fate < LT_COUNT(fate_words) ? fate_words[fate] : "?";
 }
 
-static void count_fate(const lt_plan_origin *o, lt_study_explained *sums)
+static void put_origin(const lt_explained *e, uint32_t i, unsigned char *told, lt_buf *out)
 {
-    sums->nodes++;
-    sums->steps += o->fate == LT_FATE_STEP;
-    sums->folded += o->fate == LT_FATE_FOLDED;
-    sums->removed += o->fate == LT_FATE_REMOVED;
-}
-
-static void put_origin(const lt_plan *plan, uint32_t i, bool detail, lt_buf *out)
-{
-    const lt_plan_origin *o = &plan->origins[i];
+    const lt_plan_origin *o = &e->plan->origins[i];
+    const lt_study_log_node *n = e->log ? lt_study_log_node_at(e->log, i) : NULL;
+    const char *wrong = lt_explained_unaccounted(e, i);
     lt_buf_printf(out, "node %u ", i);
     lt_buf_put_name(out, o->label);
     lt_buf_printf(out, " (%s%s%s)%s%s: %s%s%s\n", o->domain, o->domain[0] ? ":" : "", o->op, o->path[0] ? " in " : "",
                   o->path, fate_word(o->fate), o->pass[0] ? " by " : "", o->pass);
-    if (o->fate == LT_FATE_STEP) {
-        put_steps(plan, i, detail, out);
+    if (wrong) {
+        lt_buf_printf(out, "  unaccounted: %s\n", wrong);
+    }
+    for (size_t k = n ? n->begin + 1 : 0; n && e->node && k < n->end; k++) {
+        lt_buf_printf(out, "%s\n", e->log->lines[k]);
+    }
+    if (o->fate != LT_FATE_STEP) {
+        return;
+    }
+    if (e->log) {
+        put_logged(e, i, told, out);
+    } else {
+        put_steps(e, i, out);
     }
 }
 
-lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out, lt_study_explained *sums,
-                              lathe_diag *diag)
+lathe_status lt_study_explain(const lt_plan *plan, const lt_study_log *log, const char *node, lt_buf *out,
+                              lt_study_explained *sums, lathe_diag *diag)
 {
+    lt_explained e = { plan, log, node };
+    size_t n = log ? log->n_steps + 1 : 1;
+    unsigned char *told = lt_alloc_array(out->allocator, n, 1, 1);
     *sums = (lt_study_explained){ 0 };
+    if (!told) {
+        return LT_OOM(diag);
+    }
     for (uint32_t i = 0; i < plan->n_origins; i++) {
-        if (matches(plan, i, node)) {
-            count_fate(&plan->origins[i], sums);
-            put_origin(plan, i, node != NULL, out);
+        if (lt_explained_matches(&e, i)) {
+            lt_explained_count(&e, i, sums);
+            put_origin(&e, i, told, out);
         }
     }
+    lt_release(out->allocator, told, n, 1);
     for (uint32_t i = 0; i < plan->n_refusals; i++) {
         const lt_plan_refusal *r = &plan->refusals[i];
-        if (refusal_matches(r, node)) {
+        if (lt_explained_refusal(&e, r)) {
             sums->refusals++;
             lt_buf_puts(out, "not fused at ");
             lt_buf_put_name(out, r->value);
@@ -128,79 +232,4 @@ lathe_status lt_study_explain(const lt_plan *plan, const char *node, lt_buf *out
         }
     }
     return out->failed ? LT_OOM(diag) : LATHE_OK;
-}
-
-static void json_steps(const lt_plan *plan, uint32_t origin, lt_json *json)
-{
-    uint32_t number;
-    lt_json_key(json, "steps");
-    lt_json_begin_array(json);
-    for (uint32_t k = 0; (number = lt_study_program(plan, k)) != LT_PLAN_NONE; k++) {
-        const lt_plan_program *p = &plan->programs[number];
-        for (uint32_t i = 0; i < p->n_steps; i++) {
-            if (!step_has(&p->steps[i], origin)) {
-                continue;
-            }
-            lt_json_begin_object(json);
-            lt_json_key(json, "program");
-            lt_json_u64(json, number);
-            lt_json_key(json, "step");
-            lt_json_u64(json, i);
-            lt_json_key(json, "name");
-            lt_json_string(json, p->steps[i].name);
-            lt_json_key(json, "tactic");
-            lt_json_string(json, p->steps[i].tactic);
-            lt_json_end_object(json);
-        }
-    }
-    lt_json_end_array(json);
-}
-
-static void json_texts(lt_json *json, const char *const (*pairs)[2], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        lt_json_key(json, pairs[i][0]);
-        lt_json_string(json, pairs[i][1]);
-    }
-}
-
-lathe_status lt_study_explain_json(const lt_plan *plan, const char *node, lt_json *json, lathe_diag *diag)
-{
-    static const char *const fates[] = { "step", "folded", "removed" };
-    lt_json_begin_object(json);
-    lt_json_key(json, "nodes");
-    lt_json_begin_array(json);
-    for (uint32_t i = 0; i < plan->n_origins; i++) {
-        const lt_plan_origin *o = &plan->origins[i];
-        if (!matches(plan, i, node)) {
-            continue;
-        }
-        const char *const texts[][2] = { { "label", o->label },
-                                         { "op", o->op },
-                                         { "domain", o->domain },
-                                         { "path", o->path },
-                                         { "fate", o->fate < LT_COUNT(fates) ? fates[o->fate] : "?" },
-                                         { "pass", o->pass } };
-        lt_json_begin_object(json);
-        json_texts(json, texts, LT_COUNT(texts));
-        json_steps(plan, i, json);
-        lt_json_end_object(json);
-    }
-    lt_json_end_array(json);
-    lt_json_key(json, "not_fused");
-    lt_json_begin_array(json);
-    for (uint32_t i = 0; i < plan->n_refusals; i++) {
-        const lt_plan_refusal *r = &plan->refusals[i];
-        if (refusal_matches(r, node)) {
-            const char *const texts[][2] = {
-                { "value", r->value }, { "from", r->from }, { "to", r->to }, { "reason", r->reason }
-            };
-            lt_json_begin_object(json);
-            json_texts(json, texts, LT_COUNT(texts));
-            lt_json_end_object(json);
-        }
-    }
-    lt_json_end_array(json);
-    lt_json_end_object(json);
-    return json->out->failed ? LT_OOM(diag) : LATHE_OK;
 }

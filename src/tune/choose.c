@@ -13,10 +13,28 @@ lathe_status lt_problem_line(lt_tuner *t, const lathe_problem *problem, const ch
     return status != LATHE_OK ? status : *out ? LATHE_OK : LT_OOM(t->diag);
 }
 
+/* Before groups and pieces are settled: what lost is told of too. */
+static lathe_status keep_tried(const lt_tuner *t, lt_choice *out)
+{
+    lt_tried *all = LT_ARENA_ARRAY(t->arena, lt_tried, t->drafts.count + 1);
+    if (!all) {
+        return LT_OOM(t->diag);
+    }
+    for (size_t i = 0; i < t->drafts.count; i++) {
+        const lt_draft *d = &t->drafts.items[i];
+        if (d->kind == LT_UNIT_STEP) {
+            all[out->n_tried++] = (lt_tried){lt_problem_hash(d->problem), d->candidates, d->n_candidates};
+        }
+    }
+    out->tried = all;
+    return LATHE_OK;
+}
+
 static lathe_status choose(lt_tuner *t, lt_choice *out)
 {
     LT_TRY(lt_make_drafts(t));
-    LT_TRY(t->options->level > 0 ? lt_time_drafts(t) : LATHE_OK);
+    LT_TRY(t->options->level > 0 ? lt_time_drafts(t) : lt_tell_needs(t, 0));
+    LT_TRY(t->options->keep_candidates && t->options->level > 0 ? keep_tried(t, out) : LATHE_OK);
     LT_TRY(lt_settle_pieces(t));
     LT_TRY(t->options->record ? lt_record_replay(t) : lt_select(t));
     uint32_t *states = LT_ARENA_ARRAY(t->arena, uint32_t, t->drafts.count + 1);

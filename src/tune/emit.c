@@ -272,8 +272,10 @@ lathe_problem *lt_settle_problem(lt_arena *arena, const lathe_problem *asked, co
 }
 
 /* The problem with the formats that were chosen, which is what the plan records. */
-static lathe_status settle(emitter *e, const lt_draft *d, uint32_t state, lt_unit *u)
+static lathe_status settle(emitter *e, uint32_t number, lt_unit *u)
 {
+    const lt_draft *d = &e->t->drafts.items[number];
+    uint32_t state = e->states[number];
     lathe_problem *p = lt_settle_problem(e->t->arena, d->problem, &d->fits[state]);
     if (!p) {
         return LT_OOM(e->t->diag);
@@ -288,6 +290,10 @@ static lathe_status settle(emitter *e, const lt_draft *d, uint32_t state, lt_uni
     u->candidates = d->candidates;
     u->n_candidates = d->n_candidates;
     u->class_name = class_of(p);
+    u->because = e->t->options->keep_candidates ? lt_reason_of(e->t, e->states, number) : "";
+    if (!u->because) {
+        return LT_OOM(e->t->diag);
+    }
     return lt_problem_line(e->t, p, &u->problem_text);
 }
 
@@ -301,7 +307,7 @@ static lathe_status emit_draft(emitter *e, uint32_t number, uint32_t *in, uint32
         }
     }
     lt_unit u = {.kind = d->kind, .region = d->region, .nodes = d->nodes, .n_nodes = d->n_nodes, .name = name_of(e, d), .in = in, .n_in = d->n_in, .out = out,
-                 .n_out = d->n_out, .class_name = d->kind == LT_UNIT_VIEW ? "view" : "control", .note = d->note};
+                 .n_out = d->n_out, .class_name = d->kind == LT_UNIT_VIEW ? "view" : "control", .note = d->note, .apart = d->apart};
     if (!u.name) {
         return LT_OOM(e->t->diag);
     }
@@ -310,8 +316,11 @@ static lathe_status emit_draft(emitter *e, uint32_t number, uint32_t *in, uint32
         u.class_name = "view";
         u.asked = lt_problem_hash(d->problem);
         u.view_state = state;
+        u.because = "in these formats the result shares the operand's storage";
+        u.candidates = d->candidates;
+        u.n_candidates = d->n_candidates;
     } else if (d->kind == LT_UNIT_STEP) {
-        LT_TRY(settle(e, d, state, &u));
+        LT_TRY(settle(e, number, &u));
     }
     LT_TRY(push_unit(e, &u));
     for (uint32_t i = 0; i < d->n_out; i++) {

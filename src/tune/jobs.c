@@ -70,25 +70,6 @@ static lathe_status remember(const struct lt_clock *c, const char *text, const l
 
 /* ---- Jobs ---- */
 
-static double weight_bytes(const lt_tuner *t)
-{
-    double bytes = 0;
-    lt_imap seen;
-    lt_imap_init(&seen, t->arena->allocator);
-    for (size_t i = 0; i < t->drafts.count; i++) {
-        const lt_draft *d = &t->drafts.items[i];
-        for (uint32_t k = 0; k < d->n_in; k++) {
-            const lt_value *v = lt_value_get(t->graph, d->in[k]);
-            uint64_t before;
-            if (v && v->blob && !lt_imap_get(&seen, d->in[k].index, &before) && lt_imap_put(&seen, d->in[k].index, 1)) {
-                bytes += (double)lt_blob_tensor(v->blob)->bytes;
-            }
-        }
-    }
-    lt_imap_free(&seen);
-    return bytes;
-}
-
 static double engine_ns(const lt_tuner *t)
 {
     double total = 0;
@@ -284,6 +265,13 @@ static lathe_status time_jobs(struct lt_clock *c)
             }
             break;
         }
+        if (lt_trial_needs(c->t, &c->t->drafts.items[j->draft], j->states, j->n) > c->t->trial_limit) {
+            if (o->counts) {
+                o->counts->too_large++;
+            }
+            c->expected -= j->expected_ns;
+            continue;
+        }
         LT_TRY(tell(c, j, i));
         LT_TRY(time_one(c, &c->t->drafts.items[j->draft], j));
         c->done += j->expected_ns;
@@ -311,7 +299,7 @@ static const lt_candidate *best_of(const lt_draft *d, const job *j)
 
 #define NEAR 1.2  /* nor do they when their intervals overlap, up to here */
 
-static bool indistinct(const lt_candidate *cand, const lt_candidate *best)
+bool lt_indistinct(const lt_candidate *cand, const lt_candidate *best)
 {
     const lathe_timing *a = &cand->time, *b = &best->time;
     return a->samples > 0 && (a->median <= SAME * b->median || (a->low < b->high && a->median <= NEAR * b->median));
@@ -320,7 +308,7 @@ static bool indistinct(const lt_candidate *cand, const lt_candidate *best)
 /* Candidates that were not timed because their estimates were far behind stay behind. */
 static double cost_of(const lt_candidate *cand, const lt_candidate *best, const lt_candidate *first)
 {
-    if (cand != first && indistinct(cand, best)) {
+    if (cand != first && lt_indistinct(cand, best)) {
         return first->time.median * (1 + 1e-9);
     }
     double behind = cand->estimate_ns / best->estimate_ns;
@@ -331,7 +319,7 @@ static void set_costs(lt_draft *d, const lt_draft *timed, const job *j)
 {
     const lt_candidate *best = best_of(timed, j), *first = NULL; /* first: of those as good as the best, by estimate */
     for (uint32_t i = 0; best && i < j->n && !first; i++) {
-        first = indistinct(timed->states[j->states[i]], best) ? timed->states[j->states[i]] : NULL;
+        first = lt_indistinct(timed->states[j->states[i]], best) ? timed->states[j->states[i]] : NULL;
     }
     for (uint32_t s = 0; first && s < d->n_states; s++) {
         lt_candidate *cand = (lt_candidate *)d->states[s];
@@ -347,12 +335,25 @@ static void set_costs(lt_draft *d, const lt_draft *timed, const job *j)
     }
 }
 
+/* Of those that the cache leaves to be made. */
+static uint64_t largest_trial(const struct lt_clock *c)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < c->n_jobs; i++) {
+        const job *j = &c->jobs[i];
+        uint64_t bytes = j->missing ? lt_trial_needs(c->t, &c->t->drafts.items[j->draft], j->states, j->n) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static lathe_status run(struct lt_clock *c)
 {
     lt_tuner *t = c->t;
     for (uint32_t i = 0; i < t->drafts.count; i++) {
         LT_TRY(add_job(c, i));
     }
+    LT_TRY(lt_tell_needs(t, largest_trial(c)));
     LT_TRY(time_jobs(c));
     for (uint32_t i = (uint32_t)t->drafts.count; i-- > 0;) { /* the first of each problem last: the others read it */
         if (c->job_of[i]) {
@@ -375,11 +376,12 @@ lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *text)
     uint32_t state = 0;
     lt_candidate *cand = (lt_candidate *)d->states[0];
     job j = {.text = text, .states = &state, .n = 1, .missing = 1};
+    bool large = lt_trial_needs(t, d, &state, 1) > t->trial_limit;
     bool known = remembered(c, text, cand), late = t->options->deadline && lt_now_ns() > t->options->deadline;
     if (t->options->counts) {
         t->options->counts->remembered += known;
     }
-    return known || t->options->cached_only || late ? LATHE_OK : time_one(c, d, &j);
+    return known || t->options->cached_only || late || large ? LATHE_OK : time_one(c, d, &j);
 }
 
 lathe_status lt_time_drafts(lt_tuner *t)
@@ -388,7 +390,8 @@ lathe_status lt_time_drafts(lt_tuner *t)
     if (!c) {
         return LT_OOM(t->diag);
     }
-    *c = (struct lt_clock){.t = t, .effort = lt_effort_of(t->options->level), .start = lt_now_ns(), .weight_bytes = weight_bytes(t), .engine_ns = engine_ns(t)};
+    *c = (struct lt_clock){.t = t, .effort = lt_effort_of(t->options->level), .start = lt_now_ns(),
+                          .weight_bytes = (double)lt_weight_bytes(t), .engine_ns = engine_ns(t)};
     c->cold = c->weight_bytes > (double)lt_cpu_cache_bytes() / 2; /* what does not stay in the last cache from run to run is read from memory each time */
     c->job_of = LT_ARENA_ARRAY(t->arena, uint32_t, t->drafts.count + 1);
     if (!c->job_of) {

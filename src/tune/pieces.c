@@ -68,6 +68,7 @@ lathe_status lt_settle_pieces(lt_tuner *t)
         }
         for (size_t k = whole ? i : i + 1; k < (whole ? i + 1 : end); k++) {
             t->drafts.items[kept] = t->drafts.items[k];
+            t->drafts.items[kept].apart |= !whole;
             t->drafts.items[kept++].piece = false;
         }
     }

@@ -78,6 +78,9 @@ double lt_time_reformat(lt_tuner *t, const lt_value *value, const lathe_format *
     if (lt_map_get(&t->reformats, text, &at)) {
         return t->reformat_ns[at];
     }
+    if (t->settled) {
+        return guess;
+    }
     if (time_way(t, value, way, text) != LATHE_OK || !lt_arena_grow(t->arena, (void **)&t->reformat_ns, &t->cap_reformats, t->n_reformats + 1, sizeof(double)) ||
         !lt_map_put(&t->reformats, text, t->n_reformats)) {
         return guess;

@@ -57,8 +57,17 @@ typedef struct lt_unit {
     const lt_candidate *chosen;  /* steps of the network; NULL for reformats */
     uint64_t asked;              /* hash of the problem before formats were chosen; 0: not a choice among tactics */
     const char *note;            /* whether the fusion pays, with both times; NULL: nobody asked */
+    bool apart;                  /* a piece of a group that was taken apart: note says why */
+    const char *because;         /* why this candidate; NULL: nobody asked (keep_candidates) */
     uint32_t view_state;         /* views that were chosen: which of the candidates */
 } lt_unit;
+
+/* What became known about the candidates for a problem; kept for explain, also where the static choice was taken in the end. */
+typedef struct lt_tried {
+    uint64_t asked; /* hash of the problem */
+    const lt_candidate *candidates;
+    uint32_t n_candidates;
+} lt_tried;
 
 typedef struct lt_choice {
     lt_arena *arena;
@@ -71,6 +80,8 @@ typedef struct lt_choice {
     bool exact;               /* cost_ns is the least there is under these costs */
     uint64_t problems_hash;   /* of what was asked: all problems in order */
     uint64_t assignment_hash; /* of what was chosen for them */
+    const lt_tried *tried;    /* of groups and pieces alike; with keep_candidates */
+    size_t n_tried;
 } lt_choice;
 
 /* A constant as an earlier program of the same plan has it packed. */
@@ -95,6 +106,7 @@ typedef struct lt_tune_counts {
     uint32_t remembered; /* whose time was in the cache */
     uint32_t wrong;      /* that gave other numbers than the rest, or failed */
     uint32_t noisy;      /* shots that were taken again because the machine was busy with something else */
+    uint32_t too_large;  /* problems that were estimated because their trial would have taken too much memory */
     bool cut_short;      /* the time budget ended the timing: the rest was estimated */
     double seconds;
 } lt_tune_counts;
@@ -129,6 +141,14 @@ lathe_status lt_record_parse(const char *text, size_t length, const char *file, 
 void lt_record_begin(lt_buf *out);
 void lt_record_put(lt_buf *out, const lt_choice *choice, uint32_t part);
 
+/* What timing and writing a part will need in memory. */
+typedef struct lt_tune_needs {
+    uint64_t weight_bytes;  /* of all constants as a plan will hold them, packed as the least estimates want them */
+    uint64_t live_bytes;    /* most that steps hold at one time, at the opt extents */
+    uint64_t largest_trial; /* 0: nothing will be run */
+    bool timed;             /* by measured times; else by estimates alone */
+} lt_tune_needs;
+
 typedef struct lt_tune_options {
     lathe_space device;       /* default space of groups whose node says HOST? see lt_node.device: nodes keep their own */
     uint64_t features;        /* CPU features that tactics may use */
@@ -156,6 +176,10 @@ typedef struct lt_tune_options {
     lt_tune_counts *counts;     /* added up; may be NULL */
     uint32_t part;              /* number of the part at hand */
     const lt_tactic_rules *rules;      /* may be NULL */
+    uint64_t workspace;         /* bytes of scratch that a step may have; 0: no limit */
+    /* Asked before timing: how many bytes a trial may take (*trial_limit is preset to no limit). An error ends the tuning; may be NULL. */
+    lathe_status (*foresee)(void *user, const lt_tune_needs *needs, uint64_t *trial_limit, lathe_diag *diag);
+    void *foresee_user;
     const lt_record *record;    /* replayed in place of timing and choosing; may be NULL */
     int (*select)(void *user, const lathe_selection_step *step, const lathe_selection *candidates, size_t count, unsigned char *keep); /* may be NULL */
     void *select_user;

@@ -22,7 +22,9 @@ typedef struct lt_draft {
     const lt_candidate **states;
     uint32_t n_states;
     bool piece;                    /* of the last draft before it that is none: an alternative to it (pieces.c) */
+    size_t least_scratch;          /* of the candidates that were refused for their scratch; SIZE_MAX: none was */
     const char *note;              /* what pieces.c found; NULL */
+    bool apart;                    /* a piece that stayed in place of its group */
 } lt_draft;
 
 typedef struct lt_drafts {
@@ -37,6 +39,8 @@ typedef struct lt_tuner {
     lathe_diag *diag;
     lt_drafts drafts;
     struct lt_clock *clock;        /* of timing; NULL at level 0 */
+    uint64_t trial_limit;          /* bytes that a trial may take */
+    bool settled;                  /* the choice is made: reformats that were not timed for it stay estimates */
     lt_map reformats;              /* text of a reformat problem -> number in reformat_ns */
     double *reformat_ns;
     size_t n_reformats, cap_reformats;
@@ -85,6 +89,14 @@ typedef struct lt_reformat_way {
 lathe_status lt_reformat_find(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to, lt_reformat_way **out);
 /* Its nanoseconds: measured above level 0, once for each pair of formats and extents; otherwise, or when that fails, the guess. */
 double lt_time_reformat(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to, double guess);
+/* jobs.c: times do not tell a candidate from the best one */
+bool lt_indistinct(const lt_candidate *candidate, const lt_candidate *best);
+/* needs.c: what the build will need in memory, told to options->foresee; sets t->trial_limit. */
+lathe_status lt_tell_needs(lt_tuner *t, uint64_t largest_trial);
+/* needs.c: of all constants that steps read */
+uint64_t lt_weight_bytes(const lt_tuner *t);
+/* needs.c: bytes of a trial of these states */
+uint64_t lt_trial_needs(const lt_tuner *t, const lt_draft *d, const uint32_t *states, uint32_t n);
 /* jobs.c: the time of a draft's one candidate, from the cache or by running it. */
 lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *text);
 
@@ -106,6 +118,8 @@ const lt_record_entry *lt_record_find(const lt_record *record, uint32_t part, ui
 
 /* tune_log.c */
 void lt_tune_say(const lt_debug *debug, const lt_choice *choice);
+/* reason.c: why a draft's state was chosen, given the states of all; NULL when out of memory */
+const char *lt_reason_of(lt_tuner *t, const uint32_t *states, uint32_t number);
 
 /* emit.c: drafts and states -> units, slots, reformats */
 lathe_status lt_emit(lt_tuner *t, const uint32_t *states, lt_choice *choice);

@@ -69,8 +69,21 @@ static double factor_of(const lt_tuner *t, const lt_draft *d, const lathe_fit *f
     return 1;
 }
 
-/* Bytes at the opt extents. */
-static size_t scratch_of(const lt_tuner *t, const lt_draft *d, const lathe_tactic *tactic, uint32_t config)
+static bool bounded(const lathe_problem *p)
+{
+    for (size_t i = 0; i < p->n_in + p->n_out; i++) {
+        const lathe_operand *o = i < p->n_in ? &p->in[i] : &p->out[i - p->n_in];
+        for (int k = 0; k < o->rank && !(o->flags & LATHE_OPERAND_ABSENT); k++) {
+            if (o->dims[k].max >= INT32_MAX) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Bytes at the opt extents, or at the upper ones. */
+static size_t scratch_of(const lt_tuner *t, const lt_draft *d, const lathe_tactic *tactic, uint32_t config, bool upper)
 {
     enum { MOST = 64 };
     lathe_buffer row[MOST];
@@ -83,7 +96,7 @@ static size_t scratch_of(const lt_tuner *t, const lt_draft *d, const lathe_tacti
         const lathe_operand *o = i < p->n_in ? &p->in[i] : &p->out[i - p->n_in];
         row[i] = (lathe_buffer){.rank = o->flags & LATHE_OPERAND_ABSENT || o->rank < 0 ? 0 : o->rank, .dims = dims[i]};
         for (int k = 0; k < row[i].rank; k++) {
-            dims[i][k] = o->dims[k].opt;
+            dims[i][k] = upper ? o->dims[k].max : o->dims[k].opt;
         }
     }
     return tactic->scratch_bytes(p, config, row, row + p->n_in, lt_tuner_threads(t));
@@ -108,11 +121,18 @@ static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *
         c.fits = false;
         lt_no(&fit, "absorbs %d of %d instructions", fit.absorbed, epilogue);
     }
+    c.scratch = c.fits ? scratch_of(t, d, tactic, config, false) : 0;
     bool named;
     bool wanted = forced(t->options->force, d->problem->op[0] ? d->problem->op : "-", tactic->name, &named);
     if (c.fits && named && !wanted) {
         c.fits = false;
         lt_no(&fit, "another tactic is forced");
+    }
+    size_t most = c.fits && t->options->workspace && bounded(d->problem) ? scratch_of(t, d, tactic, config, true) : c.scratch;
+    if (c.fits && t->options->workspace && most > t->options->workspace) {
+        c.fits = false;
+        d->least_scratch = most < d->least_scratch ? most : d->least_scratch;
+        lt_no(&fit, "needs %zu bytes of scratch, the workspace is %llu", most, (unsigned long long)t->options->workspace);
     }
     const char *rule = c.fits ? lt_tactic_rules_refuse(t, d, tactic) : NULL;
     if (rule) {
@@ -123,7 +143,6 @@ static lathe_status add_candidate(lt_tuner *t, lt_draft *d, const lathe_tactic *
         return LATHE_OK;
     }
     c.estimate_ns = fit.cost;
-    c.scratch = c.fits ? scratch_of(t, d, tactic, config) : 0;
     c.factor = c.fits ? factor_of(t, d, &fit) : 1;
     fit.cost *= c.factor;
     c.why = c.fits ? "" : lt_arena_str(t->arena, fit.why);
@@ -152,6 +171,7 @@ static lathe_status ask_all(lt_tuner *t, lt_draft *d, lathe_space space)
     d->candidates = NULL;
     d->fits = NULL;
     d->n_candidates = d->n_states = 0;
+    d->least_scratch = SIZE_MAX;
     for (size_t i = 0; (tactic = lt_tactic_at(i)); i++) {
         if (tactic->device != space || !lt_tactic_lists(tactic, d->problem->op, d->problem->domain)) {
             continue;
@@ -204,6 +224,13 @@ static lathe_status draft_node(lt_tuner *t, const lt_node_id *id)
     if (d.n_states == 0 && d.space != LATHE_SPACE_HOST) {
         d.space = LATHE_SPACE_HOST;
         LT_TRY(ask_all(t, &d, d.space));
+    }
+    if (d.n_states == 0 && d.least_scratch < SIZE_MAX) {
+        char name[160];
+        return LT_FAIL(t->diag, LATHE_UNSUPPORTED, lt_node_describe(t->graph, node, name, sizeof name),
+                       lt_arena_printf(t->arena, "allow a workspace of at least %zu bytes (--workspace, workspace in lathe_build_options)", d.least_scratch),
+                       "no tactic computes this operator with %llu bytes of scratch: the least that one needs is %zu",
+                       (unsigned long long)t->options->workspace, d.least_scratch);
     }
     if (d.n_states == 0) {
         char name[160];
@@ -298,6 +325,18 @@ static bool is_view(const lt_tuner *t, const lt_node *n)
     return (n->op->traits & LT_OP_VIEW) && n->n_outputs == 1 && planned(t, in) && planned(t, out) && in->type.dtype == out->type.dtype;
 }
 
+/* No tactic does the group whole. */
+static lathe_status draft_refused(lt_tuner *t, const lt_node_id *nodes, uint32_t n)
+{
+    size_t first = t->drafts.count;
+    LT_TRY(draft_apart(t, nodes, n));
+    for (size_t i = first; i < t->drafts.count; i++) {
+        t->drafts.items[i].apart = true;
+        t->drafts.items[i].note = "no tactic computes the group whole";
+    }
+    return LATHE_OK;
+}
+
 static lathe_status draft_group(lt_tuner *t, const lt_node_id *nodes, uint32_t n)
 {
     const lt_node *first = lt_node_get(t->graph, nodes[0]);
@@ -318,7 +357,7 @@ static lathe_status draft_group(lt_tuner *t, const lt_node_id *nodes, uint32_t n
     if (done) {
         return wants_pieces(t, nodes, n) ? draft_pieces(t, nodes, n) : LATHE_OK;
     }
-    return n > 1 ? draft_apart(t, nodes, n) : draft_node(t, nodes);
+    return n > 1 ? draft_refused(t, nodes, n) : draft_node(t, nodes);
 }
 
 /* ---- Order ---- */

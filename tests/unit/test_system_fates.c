@@ -1,7 +1,8 @@
 /*
  * test_system_fates.c - where the nodes of a model went: in the plan of every fixture, and of every skeleton beside the
  * repository, each ONNX node (bodies included) is exactly one of step, folded, removed, and what counts as a step has
- * one; every edge that could have been fused and was not has one reason.
+ * one; `lathe explain` accounts for each, with the log of the build and without; every edge that could have been
+ * fused and was not has one reason.
  *
  * ctest: TIMEOUT 900
  *
@@ -21,6 +22,7 @@
 #include "engine/engine.h"
 #include "onnx/onnx.h"
 #include "passes/grouping_internal.h"
+#include "study/study.h"
 #include "support/system.h"
 
 /* ---- Nodes of a file, counted by its bytes alone ---- */
@@ -201,12 +203,33 @@ static void check_fates(const char *name, const lt_plan *plan, totals *t)
     free(marks);
 }
 
+/* What `lathe explain` says: with the log of the build, and from the plan alone. */
+static void check_account(const char *name, const lathe_plan *plan, const lt_plan *decoded, size_t nodes, lt_arena *arena)
+{
+    const char *text = lathe_plan_explanation(plan);
+    lt_study_log log;
+    SYS_MUST(lt_study_log_parse(text, strlen(text), arena, &log, diag));
+    assert_int_equal(log.n_nodes, nodes);
+    for (int with = 0; with < 2; with++) {
+        lt_study_explained sums;
+        lt_buf out;
+        lt_buf_init(&out, NULL);
+        SYS_MUST(lt_study_explain(decoded, with ? &log : NULL, NULL, &out, &sums, diag));
+        if (sums.nodes != nodes || sums.unaccounted != 0 || sums.steps + sums.folded + sums.removed != nodes) {
+            print_message("%s, %s log: of %zu nodes %zu steps, %zu folded, %zu removed, %zu unaccounted\n", name, with ? "with" : "without", nodes,
+                          sums.steps, sums.folded, sums.removed, sums.unaccounted);
+            fail();
+        }
+        lt_buf_free(&out);
+    }
+}
+
 static void check_plan(const char *name, const char *path, const lathe_network *network, totals *t)
 {
     lt_arena arena;
     lt_plan *decoded = NULL;
     size_t size, nodes = nodes_in_file(path);
-    lathe_build_options options = { .struct_size = sizeof options, .threads = 2 };
+    lathe_build_options options = { .struct_size = sizeof options, .threads = 2, .explain = 1 };
     lathe_plan *plan = sys_build(network, &options);
     const void *data = lathe_plan_data(plan, &size);
     lt_arena_init(&arena, NULL);
@@ -218,6 +241,7 @@ static void check_plan(const char *name, const char *path, const lathe_network *
     t->models++;
     t->nodes += nodes;
     check_fates(name, decoded, t);
+    check_account(name, plan, decoded, nodes, &arena);
     for (uint32_t i = 0; i < decoded->n_refusals; i++) {
         assert_true(decoded->refusals[i].reason[0] != '\0');
     }
@@ -314,6 +338,14 @@ static void fixtures(void **state)
     assert_true(t.models >= 9 && t.fused > 0 && t.reasons > 0);
 }
 
+static void stored(void **state)
+{
+    totals t = { 0 };
+    (void)state;
+    check_folder(LATHE_SOURCE_DIR "/tests/data/skeletons", &t);
+    assert_int_equal(t.models, 8);
+}
+
 static void skeletons(void **state)
 {
     char folder[1024];
@@ -330,6 +362,6 @@ static void skeletons(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(fixtures), cmocka_unit_test(skeletons) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(fixtures), cmocka_unit_test(stored), cmocka_unit_test(skeletons) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
