@@ -9,7 +9,12 @@
 #include "plan/plan_internal.h"
 #include <string.h>
 
-enum { MOST_NESTED = 60, MOST_JOINED = 1024 };
+enum {
+    MOST_NESTED = 60,
+    MOST_JOINED = 1024,
+    SHORT_ROW = 256,     /* bytes */
+    FAR_BYTES = 4 << 20
+};
 #define NOTHING UINT32_MAX
 
 typedef struct reading { /* one operand of a unit */
@@ -243,6 +248,21 @@ static bool can_be_part(const chooser *c, uint32_t unit, uint32_t operand, int c
     return writes && readers_agree(c, slot, unit, u->region, cut);
 }
 
+/*
+ * Rows apart use a part of each stretch of memory that the processor brings along. That is paid back by the copy that is spared, unless rows are short and
+ * all of it is too large to stay near.
+ */
+static bool rows_too_short(const lt_unit *u, uint32_t operand, int stored)
+{
+    const lathe_operand *part = &u->problem->in[operand], *whole = &u->problem->out[0];
+    double size = lathe_dtype_bits(part->dtype) / 8.0, row = size, all = size;
+    for (int i = 0; i < part->rank; i++) {
+        row *= i < stored ? 1 : (double)part->dims[part->format.order[i]].opt;
+        all *= (double)whole->dims[i].opt;
+    }
+    return row < SHORT_ROW && all > FAR_BYTES;
+}
+
 static lathe_status join(chooser *c, uint32_t unit, int axis, int stored, int cut)
 {
     const lt_unit *u = &c->units[unit];
@@ -313,6 +333,11 @@ static lathe_status try_concat(chooser *c, uint32_t unit)
         return LATHE_OK;
     }
     cut_at(c, u->out[0], axis, &stored, &cut);
+    for (uint32_t i = 0; i < u->n_in && i < u->problem->n_in; i++) {
+        if (cut > 0 && rows_too_short(u, i, stored)) {
+            return LATHE_OK;
+        }
+    }
     LT_TRY(shorten(c, &before, &u->in, &u->n_in));
     for (uint32_t i = 0; i < u->n_in; i++) {
         if (!can_be_part(c, unit, i, cut)) {
