@@ -45,7 +45,7 @@ says tune=2 $build
 has err " /stem/stem.0/Conv + /stem/stem.2/Relu (convolution): conv."
 [ "$(lines candidate)" = 0 ] || die "tune at level 2 lists candidates"
 says 'tune=4,filter=/fc/*' $build
-has err " solves \"Gemm\""
+has err " solves \"MatMul\""
 has err "candidate gemm.f32.avx2 config 0: "
 has err ": no, "
 [ "$(lines '^tune: step')" = "$(lines '^tune: step .*\(/fc/\|solves\|candidate\)')" ] || die "the filter lets other steps through"

@@ -45,7 +45,7 @@ if ! "$lathe" doctor 2>/dev/null | grep -q "^features .*avx2"; then
     echo "no AVX2: the rest is left out"
     exit 0
 fi
-LATHE_TACTIC='Gemm=onednn.*' expect 0 "$lathe" build --level 0 "$digits" -o their.plan --threads 1 --sources +onednn
+LATHE_TACTIC='MatMul=onednn.*' expect 0 "$lathe" build --level 0 "$digits" -o their.plan --threads 1 --sources +onednn
 expect 0 "$lathe" inspect their.plan
 has out "onednn.gemm.f32"
 grep -q "; lathe [0-9.]*, onednn [0-9.]*;" out || die "the plan does not name its sources"
