@@ -63,7 +63,7 @@ has err "rt: bound program 0 (offsets as planned): "
 [ "$(lines 'rt: step')" = 0 ] || die "rt at level 1 names steps"
 says rt=2 run digits.plan --input image=rand
 has err " /fc/Gemm by ge"
-has err ": [4,64] [10,64] [10] -> [4,10]"
+has err ": [10] [4,64] [64,10] -> [4,10]"
 [ "$(lines 'rt: step')" -gt 5 ] || die "rt at level 2 does not name the steps"
 
 says passes,tunes=2 $build
