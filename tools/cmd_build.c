@@ -21,17 +21,18 @@ static void print_report(lt_json *j, const lathe_plan *plan)
     (void)lathe_plan_get_report(plan, &r, NULL);
     const struct {
         const char *key;
-        double number;
-    } rows[] = { { "problems", r.problems },   { "timed", r.timed },           { "remembered", r.remembered }, { "wrong", r.wrong },
-                 { "noisy", r.noisy },         { "kept_static", r.kept_static }, { "tune_seconds", r.tune_seconds },
-                 { "predicted_bytes", (double)r.predicted_bytes }, { "peak_bytes", (double)r.peak_bytes },
-                 { "too_large", r.too_large }, { "not_compared", r.not_compared } };
+        uint64_t number;
+    } rows[] = { { "problems", r.problems }, { "timed", r.timed }, { "remembered", r.remembered }, { "wrong", r.wrong },
+                 { "noisy", r.noisy }, { "kept_static", (uint64_t)r.kept_static }, { "too_large", r.too_large }, { "not_compared", (uint64_t)r.not_compared },
+                 { "predicted_bytes", r.predicted_bytes }, { "peak_bytes", r.peak_bytes } };
     lt_json_key(j, "tuning");
     lt_json_begin_object(j);
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
         lt_json_key(j, rows[i].key);
-        lt_json_f64(j, rows[i].number);
+        lt_json_u64(j, rows[i].number);
     }
+    lt_json_key(j, "seconds");
+    lt_json_f64(j, r.tune_seconds);
     lt_json_key(j, "cut_short");
     lt_json_bool(j, r.cut_short != 0);
     lt_json_end_object(j);
