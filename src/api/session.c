@@ -140,7 +140,7 @@ static lathe_status on_needs(void *user, const lt_tune_needs *needs, uint64_t *t
     uint64_t budget = s->options->memory_budget, held = s->memory->held, plan = plan_bytes(needs->weight_bytes);
     uint64_t part = held > s->held_before ? held - s->held_before : 0;
     uint64_t least = held + part / 2 + (part * 5 / 2 + (1 << 20)) * s->parts_left + plan;
-    uint64_t engines = held + 2 * part + 2 * (plan + needs->live_bytes + needs->live_bytes / 2);
+    uint64_t engines = held + 2 * part + 3 * plan + 2 * (needs->live_bytes + needs->live_bytes / 2); /* one more plan: what the second grows out of */
     s->compare = s->options->level >= 2 && needs->timed;
     if (budget > 0 && least > budget) {
         return impossible(s, least, diag);
