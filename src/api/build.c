@@ -282,7 +282,11 @@ static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_opt
     one.profile = 0;
     LT_TRY(request_of(b, &one, 1, &r));
     LT_TRY(progress(b, "tune", "whole engines", number, b->n_parts));
-    LT_TRY(lt_verdict(&b->session, &r, &p->choice, &fixed, user, times, b->diag));
+    lathe_status status = lt_verdict(&b->session, &r, &p->choice, &fixed, user, times, NULL);
+    if (status != LATHE_OK) { /* shapes that the model cannot run, most likely: nothing that a build has to fail for */
+        lt_buf_printf(b->explanation, "whole engines could not be compared: %s\n", lathe_status_name(status));
+        return status == LATHE_OUT_OF_MEMORY ? LT_OOM(b->diag) : LATHE_OK;
+    }
     bool fixed_won = times[1].median < BETTER * times[0].median;
     p->verdict = lt_arena_printf(&b->arena, "whole engine: %lld us by measured steps, %lld us by the static choice; %s is kept\n", us(times[0]),
                                  us(times[1]), fixed_won ? "the latter" : "the former");
@@ -314,12 +318,42 @@ static void report_choice(builder *b, uint32_t number)
     }
 }
 
-/* The part for all other shapes is chosen without timing: nobody said what it will meet. */
+/* A name without an upper bound that is more than a batch: its opt extent is a guess, and what is fast there says nothing. NULL: there is none. */
+static const char *untold(const builder *b, const part *p)
+{
+    const lt_region *main = lt_region_get(b->above, LT_MAIN);
+    for (uint32_t i = 0; i < main->n_inputs; i++) {
+        const lt_value *v = lt_value_get(b->above, main->inputs[i]);
+        for (int d = 1; v->type.cls == LT_TENSOR && d < v->type.rank; d++) {
+            lt_dim_node n = lt_dim_get(lt_graph_dims(b->above), v->type.dims[d]);
+            for (size_t k = 0; n.op == LT_DIM_SYMBOL && k < p->ranges.count; k++) {
+                if (p->ranges.items[k].max == INT64_MAX && lt_streq(p->ranges.items[k].name, n.name)) {
+                    return p->ranges.items[k].name;
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Nothing is timed for shapes of which nobody said what they will be: those of the part for all other shapes, and free extents without a profile. */
+static int level_of_part(builder *b, uint32_t number)
+{
+    const char *name = number < b->n_profiles && b->o->level > 0 ? untold(b, &b->parts[number]) : NULL;
+    char text[256];
+    if (name && b->o->log) {
+        snprintf(text, sizeof text, "nothing is timed: extent '%s' may be anything; --shape says what it will be", name);
+        b->o->log(b->o->log_user, LATHE_LOG_INFO, text);
+    }
+    return number < b->n_profiles && !name ? b->o->level : 0;
+}
+
+/* What is timed is said by level_of_part. */
 static lathe_status choose(builder *b, uint32_t number)
 {
     part *p = &b->parts[number];
     lt_extent_user user = {p->graph, &p->ranges};
-    lt_tune_options options = {.device = b->device, .features = b->features, .sources = b->sources, .threads = b->threads, .level = number < b->n_profiles ? b->o->level : 0,
+    lt_tune_options options = {.device = b->device, .features = b->features, .sources = b->sources, .threads = b->threads, .level = level_of_part(b, number),
                                .keep_candidates = b->o->explain != 0 || lt_debug_on(&b->debug, LT_TOPIC_TUNE, 4, NULL), .debug = &b->debug, .force = b->o->tactics, .packed = b->packed, .n_packed = b->n_packed,
                                .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     options.part = number;

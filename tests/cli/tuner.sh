@@ -61,24 +61,24 @@ expect 2 "$lathe" build "$digits" -o x.plan --rules rules
 has err "rules:1"
 
 # A budget of time is kept.
-expect 0 "$lathe" build "$net" -o y.plan --no-timing-cache --level 5 --time-budget 0.01 --json
+expect 0 "$lathe" build "$net" --shape low=1x3x64x96 -o y.plan --no-timing-cache --level 5 --time-budget 0.01 --json
 has out '"cut_short": true'
 
 # Ctrl-C, and ten builds killed at moments spread over a cold one: what they leave loads, and the next build goes on from it.
 rm -f killed
 for ms in 20 40 60 80 100 130 160 200 300 400; do
-    "$lathe" build "$net" -o k.plan --threads 1 --timing-cache killed --level 4 -q >/dev/null 2>&1 &
+    "$lathe" build "$net" --shape low=1x3x64x96 -o k.plan --threads 1 --timing-cache killed --level 4 -q >/dev/null 2>&1 &
     build=$!
     sleep "$(printf '0.%03d' "$ms")"
     kill -KILL "$build" 2>/dev/null || true
     wait "$build" 2>/dev/null || true
     [ ! -e killed ] || expect 0 "$lathe" cache list killed
 done
-expect 0 "$lathe" build "$net" -o k.plan --threads 1 --timing-cache killed --level 4
+expect 0 "$lathe" build "$net" --shape low=1x3x64x96 -o k.plan --threads 1 --timing-cache killed --level 4
 expect 0 "$lathe" cache verify killed --threads 1
 
 # A signal asks the build to stop: it says so, keeps what it learned, and leaves no plan.
-"$lathe" build "$net" -o s.plan --threads 1 --timing-cache stopped --level 5 >out 2>err &
+"$lathe" build "$net" --shape low=1x3x64x96 -o s.plan --threads 1 --timing-cache stopped --level 5 >out 2>err &
 build=$!
 for i in 1 2 3 4 5 6 7 8 9 10; do
     sleep 0.2

@@ -18,7 +18,7 @@
 #include "support/system.h"
 #include <lathe/tactic.h>
 
-static const char *const nets[] = {"digits_resnet", "digits_resnet.int8-qdq", "char_gpt_step"};
+static const char *const nets[] = {"digits_resnet", "digits_resnet.int8-qdq", "digits_resnet.int8-dynamic"};
 
 /* The plan's outputs equal the reference's. */
 static void check_numbers(const char *name, const lathe_network *network, const lathe_plan *plan)
@@ -132,12 +132,35 @@ static void cancelling_leaves_a_cache(void **state)
 static void a_budget_cuts_short(void **state)
 {
     (void)state;
-    lathe_network *network = sys_network("char_gpt_step");
-    lathe_build_options o = {.struct_size = sizeof o, .level = 5, .time_budget = 0.02};
+    lathe_network *network = sys_network(nets[0]);
+    lathe_build_options o = {.struct_size = sizeof o, .level = 5, .time_budget = 0.001};
     lathe_build_report r = {.struct_size = sizeof r};
     lathe_plan *plan = sys_build(network, &o);
     SYS_MUST(lathe_plan_get_report(plan, &r, diag));
     assert_true(r.cut_short);
+    check_numbers(nets[0], network, plan);
+    lathe_plan_destroy(plan);
+    lathe_network_destroy(network);
+}
+
+static void note(void *user, lathe_log_level level, const char *message)
+{
+    (void)level;
+    *(bool *)user |= strstr(message, "nothing is timed") != NULL;
+}
+
+/* Extents that may be anything: what is fast at a guess says nothing, so nothing is timed, and the build says so. */
+static void free_extents_are_not_guessed(void **state)
+{
+    (void)state;
+    bool told = false;
+    lathe_network *network = sys_network("char_gpt_step");
+    lathe_build_options o = {.struct_size = sizeof o, .level = 3, .log = note, .log_user = &told};
+    lathe_build_report r = {.struct_size = sizeof r};
+    lathe_plan *plan = sys_build(network, &o);
+    SYS_MUST(lathe_plan_get_report(plan, &r, diag));
+    assert_int_equal(r.timed, 0);
+    assert_true(told);
     check_numbers("char_gpt_step", network, plan);
     lathe_plan_destroy(plan);
     lathe_network_destroy(network);
@@ -364,7 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(levels),           cmocka_unit_test(warm_builds_are_equal),      cmocka_unit_test(cancelling_leaves_a_cache),
-        cmocka_unit_test(a_budget_cuts_short), cmocka_unit_test(records_replay),          cmocka_unit_test(records_are_edited_by_hand),
+        cmocka_unit_test(a_budget_cuts_short), cmocka_unit_test(free_extents_are_not_guessed), cmocka_unit_test(records_replay),          cmocka_unit_test(records_are_edited_by_hand),
         cmocka_unit_test(without_each_tactic), cmocka_unit_test(aims),                    cmocka_unit_test(bad_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
