@@ -501,7 +501,7 @@ void tc_check_tactic(tc_case *c, const lathe_tactic *tactic, uint32_t config)
         place_inputs(b, where);
         place_outputs(b, where, in_place);
         run_once(b, pool, run % 2 == 0 ? 1 : 3);
-        if (run == 0 || is_external(tactic)) { /* bits of a library may depend on threads and addresses */
+        if (run == 0 || is_external(tactic)) { /* bits of a library may depend on addresses */
             compare(b, want);
             remember(b, first);
         } else {

@@ -90,10 +90,10 @@ typedef struct lt_onednn {
 /* Opened on the first call; NULL: it is not here, and why says so (may be NULL). */
 const lt_onednn *lt_onednn_library(const char **why);
 
-/* For fits: would the library do it by something better than its reference? threads is not asked: one. */
+/* For fits: would the library do it by something better than its reference? */
 int lt_onednn_suits(const lt_onednn_op *op, lathe_fit *fit);
 /* For prepare: *state becomes the object for this operation; one that is for the same already is kept. */
-lathe_status lt_onednn_prepare(const lt_onednn_op *op, int threads, void **state, lathe_diag *diag);
+lathe_status lt_onednn_prepare(const lt_onednn_op *op, void **state, lathe_diag *diag);
 /* For run: thread 0 of the gang alone calls it. op: worked out anew from the call, so that nothing else than what was prepared is touched. */
 lathe_status lt_onednn_run(const lathe_call *call, const lt_onednn_op *op, const void *x, const void *w, const void *bias, void *y, lathe_diag *diag);
 void lt_onednn_forget(void *state);

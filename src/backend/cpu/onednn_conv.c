@@ -265,8 +265,9 @@ static lathe_status prepare(int block, const lathe_problem *p, uint32_t config, 
 {
     lt_onednn_op op;
     int bias, add;
+    (void)threads;
     LT_TRY(read_call(block, p, config, in, out, &op, &bias, &add, diag));
-    return lt_onednn_prepare(&op, threads, object, diag);
+    return lt_onednn_prepare(&op, object, diag);
 }
 
 static lathe_status run(int block, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
@@ -274,7 +275,7 @@ static lathe_status run(int block, const lathe_gang *gang, const lathe_call *cal
     lt_onednn_op op;
     int bias, add;
     if (gang->index != 0) {
-        return LATHE_OK; /* the library has threads of its own */
+        return LATHE_OK; /* the library runs on one */
     }
     LT_TRY(read_call(block, call->problem, call->config, call->in, call->out, &op, &bias, &add, diag));
     const uint16_t *root = call->problem->root_in;
@@ -304,8 +305,8 @@ ONEDNN_CONV(avx512, 16)
      .cpu_features = features, .configs = 2, .fits = level##_fits, .run = level##_run, .source = "onednn", .prepare = level##_prepare, .forget = lt_onednn_forget}
 
 LT_TACTICS(onednn_conv) = {
-    ONEDNN_ROW(avx2, "convolutions by oneDNN, channels last or in blocks of 8; NaN behind limits and bits of sums are the library's",
+    ONEDNN_ROW(avx2, "convolutions by oneDNN, channels last or in blocks of 8; one thread, NaN behind limits as the library has it",
                1ull << LT_CPU_AVX2 | 1ull << LT_CPU_FMA),
-    ONEDNN_ROW(avx512, "convolutions by oneDNN, channels last or in blocks of 16; NaN behind limits and bits of sums are the library's", 1ull << LT_CPU_AVX512),
+    ONEDNN_ROW(avx512, "convolutions by oneDNN, channels last or in blocks of 16; one thread, NaN behind limits as the library has it", 1ull << LT_CPU_AVX512),
     {.name = NULL},
 };

@@ -109,9 +109,9 @@ static lathe_status prepare(const lathe_problem *p, uint32_t config, const lathe
 {
     lt_onednn_op op;
     int bias, add;
-    (void)config;
+    (void)config, (void)threads;
     LT_TRY(read_call(p, in, out, &op, &bias, &add, diag));
-    return lt_onednn_prepare(&op, threads, object, diag);
+    return lt_onednn_prepare(&op, object, diag);
 }
 
 static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
@@ -119,7 +119,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     lt_onednn_op op;
     int bias, add;
     if (gang->index != 0) {
-        return LATHE_OK; /* the library has threads of its own */
+        return LATHE_OK; /* the library runs on one */
     }
     LT_TRY(read_call(call->problem, call->in, call->out, &op, &bias, &add, diag));
     const uint16_t *root = call->problem->root_in;
@@ -129,7 +129,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 
 LT_TACTICS(onednn_gemm) = {
     {.struct_size = sizeof(lathe_tactic), .name = "onednn.gemm.f32", .version = 1,
-     .summary = "rows times one matrix by oneDNN; NaN behind limits and bits of sums are the library's", .ops = "MatMul Gemm", .device = LATHE_SPACE_HOST,
+     .summary = "rows times one matrix by oneDNN; one thread, NaN behind limits as the library has it", .ops = "MatMul Gemm", .device = LATHE_SPACE_HOST,
      .cpu_features = 1ull << LT_CPU_AVX2 | 1ull << LT_CPU_FMA, .configs = 1, .fits = fits, .run = run, .source = "onednn", .prepare = prepare,
      .forget = lt_onednn_forget},
     {.name = NULL},

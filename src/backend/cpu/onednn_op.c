@@ -2,8 +2,10 @@
  * onednn_op.c - one operation of oneDNN: described, asked about, made, run. Used by the tactics onednn_*.c; the only file that knows how versions 2 and 3 of
  * the library differ.
  *
- * An object belongs to one step of one context. It has its own scratchpad, so that a run allocates nothing here and contexts do not meet in the library. The
- * library has its own threads: an object is made for a number of them and always runs on that number.
+ * An object belongs to one step of one context. It has its own scratchpad, so that a run allocates nothing here and contexts do not meet in the library.
+ *
+ * The library runs on the calling thread alone. An object is cut for a number of threads and gives wrong numbers on fewer, without a word; and fewer is what
+ * OpenMP gives inside somebody's parallel region or under OMP_THREAD_LIMIT. One it always gives.
  */
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ending.h"
@@ -30,6 +32,7 @@ enum {
     SCRATCHPAD_OF_USER = 1,
     STREAM_DEFAULT = 1
 };
+enum { THREADS = 1 };
 enum { DESC_BYTES = 1024, OP_BYTES = 16384, OPERANDS = 5 }; /* version 2 has 696 and 5976 */
 
 typedef struct argument {
@@ -39,7 +42,6 @@ typedef struct argument {
 
 typedef struct state {
     lt_onednn_op op;
-    int threads;
     void *primitive, *stream, *scratch;
     size_t scratch_bytes;
     argument arguments[OPERANDS]; /* x, w, bias, y, scratchpad; memory NULL: has none */
@@ -139,18 +141,18 @@ static bool make_pd(const lt_onednn *l, const lt_onednn_op *op, void **pd, argum
 
 /* ---- Threads ---- */
 
-static int enter_threads(const lt_onednn *l, int threads)
+static int enter_threads(const lt_onednn *l)
 {
-    int before = l->set_threads ? l->get_threads() : 1;
-    if (before != threads && l->set_threads) {
-        l->set_threads(threads); /* of the calling thread's regions alone */
+    int before = l->set_threads ? l->get_threads() : THREADS;
+    if (before != THREADS) {
+        l->set_threads(THREADS); /* of the calling thread's regions; other threads keep theirs */
     }
     return before;
 }
 
-static void leave_threads(const lt_onednn *l, int before, int threads)
+static void leave_threads(const lt_onednn *l, int before)
 {
-    if (before != threads && l->set_threads) {
+    if (before != THREADS) {
         l->set_threads(before);
     }
 }
@@ -231,17 +233,17 @@ static bool make_object(const lt_onednn *l, state *s)
     for (int i = 0; i < OPERANDS; i++) {
         s->arguments[i].number = numbers[i];
     }
-    int before = enter_threads(l, s->threads); /* the object is cut for the threads at hand now */
+    int before = enter_threads(l); /* the object is cut for the threads at hand now */
     bool good = make_pd(l, &s->op, &pd, s->arguments) && make_scratchpad(l, pd, s) && l->primitive_create(&s->primitive, pd) == 0 &&
                 l->stream_create(&s->stream, l->engine, STREAM_DEFAULT) == 0;
-    leave_threads(l, before, s->threads);
+    leave_threads(l, before);
     if (pd) {
         l->pd_destroy(pd);
     }
     return good;
 }
 
-lathe_status lt_onednn_prepare(const lt_onednn_op *op, int threads, void **object, lathe_diag *diag)
+lathe_status lt_onednn_prepare(const lt_onednn_op *op, void **object, lathe_diag *diag)
 {
     const char *why;
     const lt_onednn *l = lt_onednn_library(&why);
@@ -249,7 +251,7 @@ lathe_status lt_onednn_prepare(const lt_onednn_op *op, int threads, void **objec
     if (!l) {
         return LT_FAIL(diag, LATHE_NEEDS_RETUNE, NULL, "re-tune the plan here: lathe retune", "oneDNN is not here: %s", why);
     }
-    if (s && s->threads == threads && memcmp(&s->op, op, sizeof *op) == 0) {
+    if (s && memcmp(&s->op, op, sizeof *op) == 0) {
         return LATHE_OK;
     }
     lt_onednn_forget(s);
@@ -258,7 +260,6 @@ lathe_status lt_onednn_prepare(const lt_onednn_op *op, int threads, void **objec
         return LT_OOM(diag);
     }
     s->op = *op;
-    s->threads = threads;
     if (!empty(op) && !make_object(l, s)) {
         lt_onednn_forget(s);
         *object = NULL;
@@ -289,9 +290,9 @@ lathe_status lt_onednn_run(const lathe_call *call, const lt_onednn_op *op, const
             return LT_FAIL(diag, LATHE_INTERNAL, call->problem->op, NULL, "oneDNN refuses an operand");
         }
     }
-    int before = enter_threads(l, s->threads);
+    int before = enter_threads(l);
     bool good = l->primitive_execute(s->primitive, s->stream, n, arguments) == 0 && l->stream_wait(s->stream) == 0;
-    leave_threads(l, before, s->threads);
+    leave_threads(l, before);
     return good ? LATHE_OK : LT_FAIL(diag, LATHE_INTERNAL, call->problem->op, NULL, "oneDNN failed to run the operation");
 }
 
