@@ -109,7 +109,7 @@ def one(args, name, threads, folder):
     workers = {}
     try:
         for kind in ["lathe"] + args.peers:
-            worker = Worker(kind, plan if kind == "lathe" else path, name, threads, args.library, path)
+            worker = Worker(kind, plan if kind == "lathe" else path, name, threads, args.runtime, path)
             workers[kind] = worker
             try:
                 row["load_ms"][kind] = worker.ask(load=True)["load_ms"]
@@ -136,7 +136,7 @@ def one(args, name, threads, folder):
 def version_of(args):
     """Of what is measured: results of other builds are measured anew."""
     digest = hashlib.sha256()
-    for path in (args.lathe, args.library):
+    for path in (args.lathe, args.runtime):
         with open(path, "rb") as f:
             digest.update(f.read())
     with open(os.path.join(HERE, "requirements.txt")) as f:
@@ -179,7 +179,7 @@ def main():
     ap.add_argument("--docs", help="a Markdown file whose text between the markers is replaced by the table")
     args = ap.parse_args()
     args.lathe = os.path.abspath(args.lathe)
-    args.library = os.path.join(os.path.dirname(args.lathe), "liblathe_rt.so")
+    args.runtime = os.path.join(os.path.dirname(args.lathe), "liblathe_rt.so")
     args.peers = [p for p in args.peers.split(",") if p]
     names = [n for n in skeletons.names(args.models) if fnmatch.fnmatch(n, args.only) or fnmatch.fnmatch(n[:-5], args.only)]
     if args.quick:

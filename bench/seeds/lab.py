@@ -97,7 +97,7 @@ def same_steps(a, b):
 class Lab:
     def __init__(self, lathe, threads, seconds, folder, quick):
         self.lathe, self.threads, self.seconds, self.folder, self.quick = os.path.abspath(lathe), threads, seconds, folder, quick
-        self.library = os.path.join(os.path.dirname(self.lathe), "liblathe_rt.so")
+        self.runtime = os.path.join(os.path.dirname(self.lathe), "liblathe_rt.so")
         self.options = set(re.findall(r"--([a-z][a-z-]*)", self.command("help", "build")))
 
     def command(self, *words, environment=None):
@@ -134,7 +134,7 @@ class Lab:
 
     def runner(self, plan, sets):
         """Checked against ONNX Runtime on the first inputs."""
-        engine = capi.Engine(self.library, plan.path, self.threads)
+        engine = capi.Engine(self.runtime, plan.path, self.threads)
         runner = Runner(engine, sets, time.thread_time if self.threads == 1 else time.perf_counter)
         runner.error = self.difference(plan.model, engine, sets[0])
         if not runner.error <= LIMIT:
@@ -186,7 +186,7 @@ class Lab:
         for i in range(AGAIN):
             if i > 0:
                 for runner, plan in ((ra, a), (rb, b)):
-                    runner.anew(capi.Engine(self.library, plan.path, self.threads))
+                    runner.anew(capi.Engine(self.runtime, plan.path, self.threads))
             self.race(ra, rb, share=share)
             ratio = Ratio(ra, rb)
             result = ratio.verdict(bar, 1 / bar if both else least)

@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "base/os.h"
+#include "base/os_internal.h"
 #include "base/size.h"
 
 enum { DATA_ALIGN = 64 };
 
-static lathe_status io_error(const char *verb, const char *path, int error, lathe_diag *diag)
+lathe_status lt_io_error(const char *verb, const char *path, int error, lathe_diag *diag)
 {
     char text[128] = "";
     const char *reason = strerror_r(error, text, sizeof text); /* the GNU form: thread-safe, may not use text */
@@ -38,7 +38,7 @@ static lathe_status map_fd(lt_file *file, int fd, const char *path, lathe_diag *
     if (fstat(fd, &info) != 0) {
         int error = errno;
         close(fd);
-        return io_error("stat", path, error, diag);
+        return lt_io_error("stat", path, error, diag);
     }
     if (!S_ISREG(info.st_mode)) {
         close(fd);
@@ -53,7 +53,7 @@ static lathe_status map_fd(lt_file *file, int fd, const char *path, lathe_diag *
         if (data == MAP_FAILED) {
             int error = errno;
             close(fd);
-            return io_error("map", path, error, diag);
+            return lt_io_error("map", path, error, diag);
         }
         file->data = data;
         file->size = (size_t)info.st_size;
@@ -67,7 +67,7 @@ lathe_status lt_file_map(lt_file *file, const char *path, lathe_diag *diag)
 {
     *file = (lt_file){ 0 };
     int fd = open_read(AT_FDCWD, path, 0);
-    return fd < 0 ? io_error("open", path, errno, diag) : map_fd(file, fd, path, diag);
+    return fd < 0 ? lt_io_error("open", path, errno, diag) : map_fd(file, fd, path, diag);
 }
 
 /* Reads to the end; *data holds *size of *capacity bytes. */
@@ -88,7 +88,7 @@ static lathe_status read_all(int fd, size_t most, const lathe_allocator *allocat
             return LATHE_OK;
         }
         if (got < 0 && errno != EINTR) {
-            return io_error("read", path, errno, diag);
+            return lt_io_error("read", path, errno, diag);
         }
         *size += got > 0 ? (size_t)got : 0;
     }
@@ -105,7 +105,7 @@ lathe_status lt_file_read_most(lt_file *file, const char *path, size_t most, con
     bool standard = strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
-        return io_error("open", path, errno, diag);
+        return lt_io_error("open", path, errno, diag);
     }
     void *data = NULL;
     size_t capacity = 0, size = 0;
@@ -190,7 +190,7 @@ static lathe_status open_below(int folder, const char *name, int *out, lathe_dia
             return refuse(name, "it goes through a symbolic link", diag);
         }
         if (fd < 0) {
-            return io_error("open the external file", name, error, diag);
+            return lt_io_error("open the external file", name, error, diag);
         }
         at = fd;
     }
@@ -206,7 +206,7 @@ lathe_status lt_file_map_below(lt_file *file, const char *folder, const char *na
     }
     int root = open_read(AT_FDCWD, folder[0] == '\0' ? "." : folder, O_DIRECTORY);
     if (root < 0) {
-        return io_error("open the folder", folder, errno, diag);
+        return lt_io_error("open the folder", folder, errno, diag);
     }
     int fd = -1;
     lathe_status status = open_below(root, name, &fd, diag);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "base/os.h"
+#include "base/os_internal.h"
 
 #define PATIENCE_NS ((int64_t)60 * 1000000000)
 enum { PAUSE_FIRST_NS = 200000, PAUSE_LAST_NS = 20000000 };
@@ -29,13 +29,6 @@ struct lt_update {
     char path[PATH_MAX];
     char lock[PATH_MAX + 8];
 };
-
-static lathe_status io_error(const char *verb, const char *path, int error, lathe_diag *diag)
-{
-    char text[128] = "";
-    const char *reason = strerror_r(error, text, sizeof text);
-    return LT_FAIL(diag, LATHE_IO, path, NULL, "cannot %s: %s", verb, reason);
-}
 
 /* The name may have gone to another file, or be gone, since it was opened. */
 static bool still_there(const lt_update *u)
@@ -50,7 +43,7 @@ static lathe_status acquire(lt_update *u, lathe_diag *diag)
     for (long pause = PAUSE_FIRST_NS;; pause = pause < PAUSE_LAST_NS ? 2 * pause : pause) {
         u->fd = open(u->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0666);
         if (u->fd < 0) {
-            return io_error("open the lock file", u->lock, errno, diag);
+            return lt_io_error("open the lock file", u->lock, errno, diag);
         }
         int error = flock(u->fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
         if (error == 0 && still_there(u)) {
@@ -59,7 +52,7 @@ static lathe_status acquire(lt_update *u, lathe_diag *diag)
         close(u->fd);
         u->fd = -1;
         if (error != 0 && error != EWOULDBLOCK && error != EINTR) {
-            return io_error("lock", u->lock, error, diag);
+            return lt_io_error("lock", u->lock, error, diag);
         }
         if (lt_now_ns() - start > PATIENCE_NS) {
             return LT_FAIL(diag, LATHE_IO, u->lock, "look which process holds this file (lsof), and end it if it hangs",
@@ -74,12 +67,12 @@ static lathe_status open_update(lt_update *u, const char *path, lathe_diag *diag
     struct stat info;
     if (realpath(path, u->path) == NULL) { /* not there yet */
         if (strlen(path) >= PATH_MAX) {
-            return io_error("create", path, ENAMETOOLONG, diag);
+            return lt_io_error("create", path, ENAMETOOLONG, diag);
         }
         memcpy(u->path, path, strlen(path) + 1);
     }
     if (stat(u->path, &info) == 0 && !S_ISREG(info.st_mode)) {
-        return S_ISDIR(info.st_mode) ? io_error("write", path, EISDIR, diag) : LATHE_OK;
+        return S_ISDIR(info.st_mode) ? lt_io_error("write", path, EISDIR, diag) : LATHE_OK;
     }
     snprintf(u->lock, sizeof u->lock, "%s.lock", u->path);
     LT_TRY(acquire(u, diag));
@@ -87,7 +80,7 @@ static lathe_status open_update(lt_update *u, const char *path, lathe_diag *diag
         u->found = true;
         u->mode = info.st_mode & 0777;
     } else if (errno != ENOENT) {
-        return io_error("look at", u->path, errno, diag);
+        return lt_io_error("look at", u->path, errno, diag);
     }
     return LATHE_OK;
 }
@@ -115,33 +108,20 @@ bool lt_update_found(const lt_update *update)
     return update->found;
 }
 
-static lathe_status put(int fd, const char *path, const unsigned char *data, size_t size, lathe_diag *diag)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, data, size < SSIZE_MAX / 2 ? size : SSIZE_MAX / 2);
-        if (n < 0 && errno != EINTR) {
-            return io_error("write", path, errno, diag);
-        }
-        data += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return LATHE_OK;
-}
-
 static lathe_status publish(lt_update *u, const void *data, size_t size, lathe_diag *diag)
 {
     if (ftruncate(u->fd, 0) != 0) { /* what a writer that died left behind */
-        return io_error("clear", u->lock, errno, diag);
+        return lt_io_error("clear", u->lock, errno, diag);
     }
-    LT_TRY(put(u->fd, u->lock, data, size, diag));
+    LT_TRY(lt_write_all(u->fd, u->lock, data, size, diag));
     if (u->found && fchmod(u->fd, u->mode) != 0) {
         /* Someone else's file: the new one has this user's default mode. */
     }
     if (fsync(u->fd) != 0 && errno != EINVAL && errno != ENOTSUP) {
-        return io_error("flush", u->lock, errno, diag);
+        return lt_io_error("flush", u->lock, errno, diag);
     }
     if (rename(u->lock, u->path) != 0) {
-        return io_error("rename the finished file to", u->path, errno, diag);
+        return lt_io_error("rename the finished file to", u->path, errno, diag);
     }
     close(u->fd); /* only now: the lock goes with it */
     u->fd = -1;
@@ -153,9 +133,9 @@ static lathe_status write_through(const lt_update *u, const void *data, size_t s
 {
     int fd = open(u->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
-        return io_error("open", u->path, errno, diag);
+        return lt_io_error("open", u->path, errno, diag);
     }
-    lathe_status status = put(fd, u->path, data, size, diag);
+    lathe_status status = lt_write_all(fd, u->path, data, size, diag);
     close(fd);
     return status;
 }

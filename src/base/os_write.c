@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "base/os.h"
+#include "base/os_internal.h"
 
 enum { BUFFER = 1 << 16 };
 
@@ -29,13 +29,6 @@ struct lt_writer {
     char temporary[PATH_MAX + 64];
     unsigned char buffer[BUFFER];
 };
-
-static lathe_status io_error(const char *verb, const char *path, int error, lathe_diag *diag)
-{
-    char text[128] = "";
-    const char *reason = strerror_r(error, text, sizeof text);
-    return LT_FAIL(diag, LATHE_IO, path, NULL, "cannot %s: %s", verb, reason);
-}
 
 /* The path with links resolved when it exists; false when it is too long. */
 static bool resolve(const char *path, char out[PATH_MAX])
@@ -60,23 +53,23 @@ static lathe_status open_temporary(lt_writer *w, mode_t mode, lathe_diag *diag)
         w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
         error = w->fd < 0 ? errno : 0;
     }
-    return w->fd < 0 ? io_error("create a file beside", w->path, error, diag) : LATHE_OK;
+    return w->fd < 0 ? lt_io_error("create a file beside", w->path, error, diag) : LATHE_OK;
 }
 
 static lathe_status open_target(lt_writer *w, const char *path, lathe_diag *diag)
 {
     struct stat info;
     if (!resolve(path, w->path)) {
-        return io_error("create", path, ENAMETOOLONG, diag);
+        return lt_io_error("create", path, ENAMETOOLONG, diag);
     }
     bool exists = stat(w->path, &info) == 0;
     if (exists && S_ISDIR(info.st_mode)) {
-        return io_error("write", path, EISDIR, diag);
+        return lt_io_error("write", path, EISDIR, diag);
     }
     if (exists && !S_ISREG(info.st_mode)) {
         w->direct = true;
         w->fd = open(w->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        return w->fd < 0 ? io_error("open", path, errno, diag) : LATHE_OK;
+        return w->fd < 0 ? lt_io_error("open", path, errno, diag) : LATHE_OK;
     }
     LT_TRY(open_temporary(w, 0666, diag));
     if (exists && fchmod(w->fd, info.st_mode & 0777) != 0) {
@@ -103,19 +96,25 @@ lathe_status lt_writer_open(lt_writer **out, const char *path, const lathe_alloc
     return LATHE_OK;
 }
 
-static lathe_status put(lt_writer *w, const unsigned char *data, size_t size, lathe_diag *diag)
+lathe_status lt_write_all(int fd, const char *path, const void *data, size_t size, lathe_diag *diag)
 {
+    const unsigned char *at = data;
     while (size > 0) {
-        ssize_t n = write(w->fd, data, size < SSIZE_MAX / 2 ? size : SSIZE_MAX / 2);
+        ssize_t n = write(fd, at, size < SSIZE_MAX / 2 ? size : SSIZE_MAX / 2);
         if (n < 0 && errno != EINTR) {
-            int error = errno;
-            w->failed = true;
-            return io_error("write", w->path, error, diag);
+            return lt_io_error("write", path, errno, diag);
         }
-        data += n > 0 ? n : 0;
+        at += n > 0 ? n : 0;
         size -= n > 0 ? (size_t)n : 0;
     }
     return LATHE_OK;
+}
+
+static lathe_status put(lt_writer *w, const void *data, size_t size, lathe_diag *diag)
+{
+    lathe_status status = lt_write_all(w->fd, w->path, data, size, diag);
+    w->failed |= status != LATHE_OK;
+    return status;
 }
 
 lathe_status lt_writer_write(lt_writer *w, const void *data, size_t size, lathe_diag *diag)
@@ -146,15 +145,15 @@ static lathe_status finish(lt_writer *w, lathe_diag *diag)
     }
     LT_TRY(put(w, w->buffer, w->fill, diag));
     if (!w->direct && fsync(w->fd) != 0 && errno != EINVAL && errno != ENOTSUP) {
-        return io_error("flush", w->path, errno, diag);
+        return lt_io_error("flush", w->path, errno, diag);
     }
     int fd = w->fd;
     w->fd = -1;
     if (close(fd) != 0 && errno != EINTR) {
-        return io_error("close", w->path, errno, diag);
+        return lt_io_error("close", w->path, errno, diag);
     }
     if (!w->direct && rename(w->temporary, w->path) != 0) {
-        return io_error("rename the finished file to", w->path, errno, diag);
+        return lt_io_error("rename the finished file to", w->path, errno, diag);
     }
     w->temporary[0] = '\0';
     return LATHE_OK;

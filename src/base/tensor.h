@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include <lathe/base.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* The public structs serve inside as well; struct_size matters only at the API's border. */
 typedef lathe_bytes lt_string;
@@ -41,5 +42,30 @@ void lt_tensor_strides(int rank, const int64_t *dims, int64_t *strides);
 bool lt_next_coords(int rank, const int64_t *dims, int64_t *coords);
 /* NumPy broadcasting of two shapes; false when they do not match. out may alias neither. */
 bool lt_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out);
+
+/* One element or a short run of bytes: a copy of a constant size is one move. */
+static inline void lt_copy_element(void *dst, const void *src, size_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        memcpy(dst, src, 1);
+        break;
+    case 2:
+        memcpy(dst, src, 2);
+        break;
+    case 4:
+        memcpy(dst, src, 4);
+        break;
+    case 8:
+        memcpy(dst, src, 8);
+        break;
+    case 16:
+        memcpy(dst, src, 16);
+        break;
+    default:
+        memcpy(dst, src, bytes);
+        break;
+    }
+}
 
 #endif

@@ -234,23 +234,7 @@ void lt_box_axis(lt_box *box, int64_t dim, int64_t src, int64_t dst)
 static void copy_strided(size_t elem, int64_t n, const char *src, int64_t src_step, char *dst, int64_t dst_step)
 {
     for (int64_t i = 0; i < n; i++) {
-        switch (elem) { /* constant sizes become single moves */
-        case 1:
-            *dst = *src;
-            break;
-        case 2:
-            memcpy(dst, src, 2);
-            break;
-        case 4:
-            memcpy(dst, src, 4);
-            break;
-        case 8:
-            memcpy(dst, src, 8);
-            break;
-        default:
-            memcpy(dst, src, elem);
-            break;
-        }
+        lt_copy_element(dst, src, elem);
         if (i + 1 < n) {
             src += src_step;
             dst += dst_step;

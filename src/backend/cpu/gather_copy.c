@@ -95,7 +95,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
             return LT_FAIL(diag, LATHE_BAD_SHAPE, "Gather", NULL, "index %lld is outside an axis of %lld",
                            (long long)lt_load_i64(type, indices, at), (long long)s.extent);
         }
-        lt_gather_copy(dst + (size_t)u * row, src + (size_t)(outer * s.extent + from) * row, row);
+        lt_copy_element(dst + (size_t)u * row, src + (size_t)(outer * s.extent + from) * row, row);
         if (++at == s.count) {
             at = 0;
             outer++;

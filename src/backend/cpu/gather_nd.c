@@ -88,7 +88,7 @@ static lathe_status gather_tuples(const lookup *l, const tuples *s, int64_t begi
             }
             from += index * s->step[k];
         }
-        lt_gather_copy(l->dst + (size_t)t * s->block, from, s->block);
+        lt_copy_element(l->dst + (size_t)t * s->block, from, s->block);
         if (--left == 0) {
             left = s->per_batch;
             batch++;
@@ -107,7 +107,7 @@ static inline int64_t gather_sized(const lookup *l, const tuples *s, int64_t beg
         if ((uint64_t)index >= (uint64_t)extent) {
             return t;
         }
-        lt_gather_copy(l->dst + (size_t)t * block, l->src + (size_t)index * block, block);
+        lt_copy_element(l->dst + (size_t)t * block, l->src + (size_t)index * block, block);
     }
     return end;
 }
@@ -189,7 +189,7 @@ static lathe_status gather_line(const lookup *l, const rows *s, const char *from
         if (index < 0 || index >= s->extent) {
             return outside(l, first + i, s->extent);
         }
-        lt_gather_copy(l->dst + (size_t)(first + i) * s->size, from + index * step + i * along, s->size);
+        lt_copy_element(l->dst + (size_t)(first + i) * s->size, from + index * step + i * along, s->size);
     }
     return LATHE_OK;
 }

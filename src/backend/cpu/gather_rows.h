@@ -20,29 +20,4 @@ static inline int64_t lt_gather_index(lathe_dtype type, const char *indices, int
     return wide;
 }
 
-/* memcpy of a constant size is one move. */
-static inline void lt_gather_copy(char *dst, const char *src, size_t bytes)
-{
-    switch (bytes) {
-    case 1:
-        *dst = *src;
-        break;
-    case 2:
-        memcpy(dst, src, 2);
-        break;
-    case 4:
-        memcpy(dst, src, 4);
-        break;
-    case 8:
-        memcpy(dst, src, 8);
-        break;
-    case 16:
-        memcpy(dst, src, 16);
-        break;
-    default:
-        memcpy(dst, src, bytes);
-        break;
-    }
-}
-
 #endif

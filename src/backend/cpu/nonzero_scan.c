@@ -11,25 +11,10 @@ static uint64_t mask_of(lathe_dtype dtype)
 {
     unsigned bits = lathe_dtype_bits(dtype);
     uint64_t all = bits < 64 ? (UINT64_C(1) << bits) - 1 : UINT64_MAX;
-    switch (dtype) {
-    case LATHE_DTYPE_F16:
-    case LATHE_DTYPE_BF16:
-    case LATHE_DTYPE_F32:
-    case LATHE_DTYPE_F64:
-        return all >> 1;
-    case LATHE_DTYPE_BOOL:
-    case LATHE_DTYPE_I8:
-    case LATHE_DTYPE_U8:
-    case LATHE_DTYPE_I16:
-    case LATHE_DTYPE_U16:
-    case LATHE_DTYPE_I32:
-    case LATHE_DTYPE_U32:
-    case LATHE_DTYPE_I64:
-    case LATHE_DTYPE_U64:
-        return all;
-    default:
+    if (lt_lane_of(dtype) == LT_LANE_NONE) {
         return 0;
     }
+    return lt_dtype_is_float(dtype) ? all >> 1 : all;
 }
 
 static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
