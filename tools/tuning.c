@@ -58,6 +58,8 @@ int tuning_options(tool *t, lathe_build_options *out)
 /* ---- Ctrl-C ---- */
 
 static volatile sig_atomic_t interrupted;
+static const int signals[] = { SIGINT, SIGTERM };
+static struct sigaction before[LT_COUNT(signals)]; /* what the process had there */
 
 static void on_interrupt(int number)
 {
@@ -65,20 +67,23 @@ static void on_interrupt(int number)
     interrupted = 1;
 }
 
-/* The first Ctrl-C of a build asks it to stop, a second one ends the process as usual. */
+/* The first Ctrl-C of a build asks it to stop, a second one ends the process as usual. Signals that the caller ignores (nohup) stay ignored. */
 void tuning_begin(void)
 {
     struct sigaction act = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
     interrupted = 0;
-    (void)sigaction(SIGINT, &act, NULL);
-    (void)sigaction(SIGTERM, &act, NULL);
+    for (size_t i = 0; i < LT_COUNT(signals); i++) {
+        if (sigaction(signals[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN) {
+            (void)sigaction(signals[i], &act, NULL);
+        }
+    }
 }
 
 void tuning_end(void)
 {
-    struct sigaction act = { .sa_handler = SIG_DFL };
-    (void)sigaction(SIGINT, &act, NULL);
-    (void)sigaction(SIGTERM, &act, NULL);
+    for (size_t i = 0; i < LT_COUNT(signals); i++) {
+        (void)sigaction(signals[i], &before[i], NULL);
+    }
 }
 
 bool tuning_interrupted(void)

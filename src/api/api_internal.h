@@ -55,6 +55,7 @@ typedef struct lt_extent_user {
 lathe_status lt_extent_of(void *user, lt_dim dim, lathe_extent *out, lathe_diag *diag);
 
 enum { LT_VERDICT_ROUNDS = 15, LT_VERDICT_LEAST = 3 }; /* runs of each engine in a comparison */
+#define LT_VERDICT_SECONDS 1.5                         /* of running that are enough, both engines together */
 
 /* What timing needs for the length of a build: threads, the cache and its file, the counts (session.c). At level 0 it is empty. */
 typedef struct lt_session {

@@ -284,8 +284,8 @@ static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_opt
     LT_TRY(progress(b, "tune", "whole engines", number, b->n_parts));
     lathe_status status = lt_verdict(&b->session, &r, &p->choice, &fixed, user, times, NULL);
     if (status != LATHE_OK) { /* shapes that the model cannot run, most likely: nothing that a build has to fail for */
-        lt_buf_printf(b->explanation, "whole engines could not be compared: %s\n", lathe_status_name(status));
-        return status == LATHE_OUT_OF_MEMORY ? LT_OOM(b->diag) : LATHE_OK;
+        p->verdict = lt_arena_printf(&b->arena, "whole engine: not compared, for one did not run (%s)\n", lathe_status_name(status));
+        return status == LATHE_OUT_OF_MEMORY || !p->verdict ? LT_OOM(b->diag) : LATHE_OK;
     }
     bool fixed_won = times[1].median < BETTER * times[0].median;
     p->verdict = lt_arena_printf(&b->arena, "whole engine: %lld us by measured steps, %lld us by the static choice; %s is kept\n", us(times[0]),
@@ -336,16 +336,20 @@ static const char *untold(const builder *b, const part *p)
     return NULL;
 }
 
-/* Nothing is timed for shapes of which nobody said what they will be: those of the part for all other shapes, and free extents without a profile. */
+/*
+ * Nothing is timed for shapes of which nobody said what they will be: those of the part for all other shapes, and free extents without a profile. Nor is
+ * anything timed when a record is replayed.
+ */
 static int level_of_part(builder *b, uint32_t number)
 {
-    const char *name = number < b->n_profiles && b->o->level > 0 ? untold(b, &b->parts[number]) : NULL;
+    bool timed = number < b->n_profiles && b->o->level > 0 && !b->session.replays;
+    const char *name = timed ? untold(b, &b->parts[number]) : NULL;
     char text[256];
     if (name && b->o->log) {
         snprintf(text, sizeof text, "nothing is timed: extent '%s' may be anything; --shape says what it will be", name);
         b->o->log(b->o->log_user, LATHE_LOG_INFO, text);
     }
-    return number < b->n_profiles && !name ? b->o->level : 0;
+    return timed && !name ? b->o->level : 0;
 }
 
 /* What is timed is said by level_of_part. */
@@ -358,9 +362,6 @@ static lathe_status choose(builder *b, uint32_t number)
                                .extent = lt_extent_of, .user = &user, .log = b->o->log, .log_user = b->o->log_user};
     options.part = number;
     lt_session_fill(&b->session, &options);
-    if (b->session.replays) {
-        options.level = 0;
-    }
     LT_TRY(lt_tune_choose(p->graph, &options, &b->arena, &p->choice, b->diag));
     if (options.level >= 2 && b->session.compare && !options.rules && !options.select && b->device == LATHE_SPACE_HOST && !b->session.counts.cut_short) {
         LT_TRY(compare_with_static(b, number, options, &user));

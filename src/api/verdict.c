@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENOUGH_NS 1.5e9 /* of running, both engines together */
-
 typedef struct contender {
     const lt_choice *choice;
     lt_buf bytes;
@@ -98,7 +96,7 @@ static lathe_status take_turns(contender *c, lathe_diag *diag)
 {
     double total = 0;
     uint32_t n = 0;
-    for (; n < LT_VERDICT_ROUNDS && (n < LT_VERDICT_LEAST || total < ENOUGH_NS); n++) {
+    for (; n < LT_VERDICT_ROUNDS && (n < LT_VERDICT_LEAST || total < LT_VERDICT_SECONDS * 1e9); n++) {
         for (uint32_t k = 0; k < 2; k++) {
             contender *one = &c[(n + k) & 1];
             int64_t start = lt_now_ns();

@@ -3,6 +3,12 @@
  */
 #include "tune/tune_internal.h"
 
+const char *lt_draft_label(const lt_tuner *t, const lt_draft *d)
+{
+    const lt_node *n = lt_node_get(t->graph, d->nodes[0]);
+    return n->label && n->label[0] ? n->label : n->op->name;
+}
+
 lathe_status lt_problem_line(lt_tuner *t, const lathe_problem *problem, const char **out)
 {
     lt_buf text;
@@ -49,7 +55,8 @@ static lathe_status choose(lt_tuner *t, lt_choice *out)
 
 lathe_status lt_tune_choose(const lt_graph *graph, const lt_tune_options *options, lt_arena *arena, lt_choice *out, lathe_diag *diag)
 {
-    lt_tuner t = {.graph = graph, .options = options, .arena = arena, .diag = diag};
+    lt_tune_counts uncounted = {0};
+    lt_tuner t = {.graph = graph, .options = options, .arena = arena, .diag = diag, .counts = options->counts ? options->counts : &uncounted};
     *out = (lt_choice){.arena = arena};
     lt_map_init(&t.reformats, arena->allocator);
     lathe_status status = choose(&t, out);

@@ -154,10 +154,13 @@ static lathe_status reformat_tactic(emitter *e, const lt_value *v, const lathe_f
 {
     lt_reformat_way *way;
     LT_TRY(lt_reformat_find(e->t, v, from, to, &way));
-    u->problem = way->problem;
+    if (!way->candidate.tactic) {
+        return LT_FAIL(e->t->diag, LATHE_INTERNAL, v->name, "this is a bug in Lathe: please report it", "no tactic reformats '%s'", v->name);
+    }
+    u->problem = &way->asked.problem;
     u->fit = &way->fit;
     u->tactic = way->candidate.tactic;
-    return lt_problem_line(e->t, way->problem, &u->problem_text);
+    return lt_problem_line(e->t, &way->asked.problem, &u->problem_text);
 }
 
 static lathe_status reformat(emitter *e, uint32_t from, uint32_t to, lt_region_id region)

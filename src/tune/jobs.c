@@ -31,6 +31,7 @@ struct lt_clock {
     double spent;          /* nanoseconds that the jobs which are over took */
     double weight_bytes;   /* of all constants */
     double engine_ns;      /* of the best estimates together */
+    bool overturned;       /* of some job, another candidate than the one with the best estimate won */
 };
 
 /* ---- Keys ---- */
@@ -100,9 +101,9 @@ static bool outclassed(const lt_draft *d, uint32_t state)
     return false;
 }
 
-/* States by estimate, ties by table order; the first `reach` are worth timing. Views have no tactic and cost nothing. */
 enum { PIECE_CANDIDATES = 2 }; /* of alternatives to a group, which seldom win */
 
+/* States by estimate, ties by table order; the first `reach` are worth timing. Views have no tactic and cost nothing. */
 static lathe_status pick_states(struct lt_clock *c, const lt_draft *d, job *j)
 {
     j->states = LT_ARENA_ARRAY(c->t->arena, uint32_t, d->n_states + 1u);
@@ -130,10 +131,13 @@ static lathe_status pick_states(struct lt_clock *c, const lt_draft *d, job *j)
     return LATHE_OK;
 }
 
-/* What a job will take: operands are made and packed, everybody runs once, then the rounds. */
+/*
+ * What a job will take: operands are made and packed, results judged, everybody runs once, then the rounds. The sizes of the terms to one another were
+ * fitted to builds of five networks; what they all have to be multiplied by here and now shows as the jobs go by.
+ */
 static double expect(const struct lt_clock *c, const lt_draft *d, const job *j)
 {
-    double ns = 20e3, bytes = lt_problem_bytes(d->problem);
+    double ns = 2e6 + lt_oracle_work(d->problem), bytes = lt_problem_bytes(d->problem);
     for (uint32_t i = 0; i < j->n; i++) {
         const lt_candidate *cand = d->states[j->states[i]];
         double once = cand->estimate_ns / lt_tuner_threads(c->t) + 0.15 * bytes;
@@ -167,9 +171,7 @@ static lathe_status add_job(struct lt_clock *c, uint32_t number)
             lt_candidate *cand = (lt_candidate *)d->states[j.states[i]];
             bool known = remembered(c, text, cand);
             j.missing += !known;
-            if (t->options->counts) {
-                t->options->counts->remembered += known;
-            }
+            t->counts->remembered += known;
         }
         j.expected_ns = j.missing ? expect(c, d, &j) : 0;
         if (!lt_arena_grow(t->arena, (void **)&c->jobs, &c->cap_jobs, c->n_jobs + 1, sizeof j) || !lt_map_put(&c->of_text, text, c->n_jobs)) {
@@ -185,15 +187,8 @@ static lathe_status add_job(struct lt_clock *c, uint32_t number)
 
 /* ---- Timing one ---- */
 
-static const char *label_of(const lt_tuner *t, const lt_draft *d)
-{
-    const lt_node *n = lt_node_get(t->graph, d->nodes[0]);
-    return n->label && n->label[0] ? n->label : n->op->name;
-}
-
 static void take_times(struct lt_clock *c, const lt_trial *trial, const lt_draft *d, const job *j, lt_samples *samples, lathe_status *status)
 {
-    lt_tune_counts none, *counts = c->t->options->counts ? c->t->options->counts : &none;
     for (uint32_t i = 0, e = 0; i < j->n && *status == LATHE_OK; i++) {
         lt_candidate *cand = (lt_candidate *)d->states[j->states[i]];
         if (cand->time.samples > 0 || !cand->fits) {
@@ -204,9 +199,9 @@ static void take_times(struct lt_clock *c, const lt_trial *trial, const lt_draft
             cand->fits = false;
             cand->time = (lathe_timing){0};
             cand->why = lt_arena_str(c->t->arena, trial->entries[e].why);
-            counts->wrong++;
+            c->t->counts->wrong++;
         }
-        counts->timed++;
+        c->t->counts->timed++;
         e++;
         *status = cand->why ? remember(c, j->text, cand) : LT_OOM(c->t->diag);
     }
@@ -235,53 +230,6 @@ static lathe_status time_one(struct lt_clock *c, const lt_draft *d, const job *j
     return status;
 }
 
-/* What is left is predicted from how the expectations have held so far. */
-static lathe_status tell(const struct lt_clock *c, const job *j, uint32_t number)
-{
-    const lt_tune_options *o = c->t->options;
-    double ratio = c->done > 0 ? c->spent / c->done : 1;
-    lt_tune_progress p = {.what = label_of(c->t, &c->t->drafts.items[j->draft]), .done = number, .total = (uint32_t)c->n_jobs,
-                          .left = (c->expected - c->done) * ratio * 1e-9, .engine_seconds = c->engine_ns * ratio * 1e-9, .weight_bytes = c->weight_bytes};
-    return o->progress ? o->progress(o->progress_user, &p, c->t->diag) : LATHE_OK;
-}
-
-static lathe_status time_jobs(struct lt_clock *c)
-{
-    const lt_tune_options *o = c->t->options;
-    for (uint32_t i = 0; i < c->n_jobs; i++) {
-        const job *j = &c->jobs[i];
-        int64_t start = lt_now_ns();
-        if (j->missing == 0) {
-            continue;
-        }
-        if (o->cached_only) {
-            return LT_FAIL(c->t->diag, LATHE_UNSUPPORTED, label_of(c->t, &c->t->drafts.items[j->draft]),
-                           "build once without --error-on-cache-miss, on this machine and with the same threads and level",
-                           "the timing cache does not hold %u of %u times of this step, and nothing may be timed", j->missing, j->n);
-        }
-        if (o->deadline && start > o->deadline) {
-            if (o->counts) {
-                o->counts->cut_short = true;
-            }
-            break;
-        }
-        if (lt_trial_needs(c->t, &c->t->drafts.items[j->draft], j->states, j->n) > c->t->trial_limit) {
-            if (o->counts) {
-                o->counts->too_large++;
-            }
-            c->expected -= j->expected_ns;
-            continue;
-        }
-        LT_TRY(tell(c, j, i));
-        LT_TRY(time_one(c, &c->t->drafts.items[j->draft], j));
-        c->done += j->expected_ns;
-        c->spent += (double)(lt_now_ns() - start);
-    }
-    return LATHE_OK;
-}
-
-/* ---- Costs ---- */
-
 /* The least measured time, and its candidate's estimate. */
 static const lt_candidate *best_of(const lt_draft *d, const job *j)
 {
@@ -305,6 +253,73 @@ bool lt_indistinct(const lt_candidate *cand, const lt_candidate *best)
     return a->samples > 0 && (a->median <= SAME * b->median || (a->low < b->high && a->median <= NEAR * b->median));
 }
 
+/* The best by estimate of those that times do not tell from the best. */
+static const lt_candidate *winner_of(const lt_draft *d, const job *j, const lt_candidate *best)
+{
+    for (uint32_t i = 0; best && i < j->n; i++) {
+        if (lt_indistinct(d->states[j->states[i]], best)) {
+            return d->states[j->states[i]];
+        }
+    }
+    return NULL;
+}
+
+static bool overturns(const lt_draft *d, const job *j)
+{
+    const lt_candidate *winner = winner_of(d, j, best_of(d, j));
+    return winner && winner != d->states[j->states[0]];
+}
+
+/* What is left is predicted from how the expectations have held so far. */
+static lathe_status tell(const struct lt_clock *c, const job *j, uint32_t number)
+{
+    const lt_tune_options *o = c->t->options;
+    double ratio = c->done > 0 ? c->spent / c->done : 1;
+    lt_tune_progress p = {.what = lt_draft_label(c->t, &c->t->drafts.items[j->draft]), .done = number, .total = (uint32_t)c->n_jobs,
+                          .left = (c->expected - c->done) * ratio * 1e-9, .share = c->expected > 0 ? c->done / c->expected : 1, .overturned = c->overturned, .engine_seconds = c->engine_ns * ratio * 1e-9, .weight_bytes = c->weight_bytes};
+    return o->progress ? o->progress(o->progress_user, &p, c->t->diag) : LATHE_OK;
+}
+
+static lathe_status cache_miss(const lt_tuner *t, const char *name, uint32_t missing, uint32_t wanted)
+{
+    return LT_FAIL(t->diag, LATHE_UNSUPPORTED, name, "build once without --error-on-cache-miss, on this machine and with the same threads and level",
+                   "the timing cache does not hold %u of %u times of this step, and nothing may be timed", missing, wanted);
+}
+
+static lathe_status time_jobs(struct lt_clock *c)
+{
+    const lt_tune_options *o = c->t->options;
+    for (uint32_t i = 0; i < c->n_jobs; i++) {
+        const job *j = &c->jobs[i];
+        const lt_draft *d = &c->t->drafts.items[j->draft];
+        int64_t start = lt_now_ns();
+        if (j->missing == 0) {
+            c->overturned |= overturns(d, j);
+            continue;
+        }
+        if (o->cached_only) {
+            return cache_miss(c->t, lt_draft_label(c->t, d), j->missing, j->n);
+        }
+        if (o->deadline && start > o->deadline) {
+            c->t->counts->cut_short = true;
+            break;
+        }
+        if (lt_trial_needs(c->t, d, j->states, j->n) > c->t->trial_limit) {
+            c->t->counts->too_large++;
+            c->expected -= j->expected_ns;
+            continue;
+        }
+        LT_TRY(tell(c, j, i));
+        LT_TRY(time_one(c, d, j));
+        c->overturned |= overturns(d, j);
+        c->done += j->expected_ns;
+        c->spent += (double)(lt_now_ns() - start);
+    }
+    return LATHE_OK;
+}
+
+/* ---- Costs ---- */
+
 /* Candidates that were not timed because their estimates were far behind stay behind. */
 static double cost_of(const lt_candidate *cand, const lt_candidate *best, const lt_candidate *first)
 {
@@ -317,10 +332,7 @@ static double cost_of(const lt_candidate *cand, const lt_candidate *best, const 
 
 static void set_costs(lt_draft *d, const lt_draft *timed, const job *j)
 {
-    const lt_candidate *best = best_of(timed, j), *first = NULL; /* first: of those as good as the best, by estimate */
-    for (uint32_t i = 0; best && i < j->n && !first; i++) {
-        first = lt_indistinct(timed->states[j->states[i]], best) ? timed->states[j->states[i]] : NULL;
-    }
+    const lt_candidate *best = best_of(timed, j), *first = winner_of(timed, j, best);
     for (uint32_t s = 0; first && s < d->n_states; s++) {
         lt_candidate *cand = (lt_candidate *)d->states[s];
         const lt_candidate *known = timed->states[s];
@@ -361,27 +373,28 @@ static lathe_status run(struct lt_clock *c)
             set_costs(&t->drafts.items[i], &t->drafts.items[j->draft], j);
         }
     }
-    if (t->options->counts) {
-        t->options->counts->problems += (uint32_t)c->n_jobs;
-        t->options->counts->noisy += c->probe.noisy;
-        t->options->counts->seconds += (double)(lt_now_ns() - c->start) * 1e-9;
-    }
+    t->counts->problems += (uint32_t)c->n_jobs;
+    t->counts->noisy += c->probe.noisy;
+    t->counts->seconds += (double)(lt_now_ns() - c->start) * 1e-9;
     return LATHE_OK;
 }
 
 /* A trial of one: reformats, of which there is one way each. */
-lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *text)
+lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *name, const char *text)
 {
     struct lt_clock *c = t->clock;
     uint32_t state = 0;
     lt_candidate *cand = (lt_candidate *)d->states[0];
     job j = {.text = text, .states = &state, .n = 1, .missing = 1};
-    bool large = lt_trial_needs(t, d, &state, 1) > t->trial_limit;
-    bool known = remembered(c, text, cand), late = t->options->deadline && lt_now_ns() > t->options->deadline;
-    if (t->options->counts) {
-        t->options->counts->remembered += known;
+    bool late = t->options->deadline && lt_now_ns() > t->options->deadline;
+    if (remembered(c, text, cand)) {
+        t->counts->remembered++;
+        return LATHE_OK;
     }
-    return known || t->options->cached_only || late || large ? LATHE_OK : time_one(c, d, &j);
+    if (late || lt_trial_needs(t, d, &state, 1) > t->trial_limit) {
+        return LATHE_OK;
+    }
+    return t->options->cached_only ? cache_miss(t, name, 1, 1) : time_one(c, d, &j);
 }
 
 lathe_status lt_time_drafts(lt_tuner *t)

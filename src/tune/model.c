@@ -396,6 +396,7 @@ static lathe_status solve(model *m, uint32_t *states, lt_choice *choice)
     if (!all) {
         return LT_OOM(t->diag);
     }
+    LT_TRY(t->failed);
     LT_TRY(lt_pbqp_solve(m->p, all, &choice->cost_ns, &choice->exact, t->diag));
     for (uint32_t i = 0; i < t->drafts.count; i++) {
         states[i] = all[m->node_of[i]];

@@ -130,24 +130,6 @@ static bool most_alive(lt_tuner *t, const spans *s, uint64_t *most)
     return begin && end;
 }
 
-uint64_t lt_weight_bytes(const lt_tuner *t)
-{
-    uint64_t bytes = 0, before;
-    lt_imap seen;
-    lt_imap_init(&seen, t->arena->allocator);
-    for (size_t i = 0; i < t->drafts.count; i++) {
-        const lt_draft *d = &t->drafts.items[i];
-        for (uint32_t k = 0; k < d->n_in; k++) {
-            const lt_value *v = lt_value_get(t->graph, d->in[k]);
-            if (v && v->blob && !lt_imap_get(&seen, d->in[k].index, &before) && lt_imap_put(&seen, d->in[k].index, 1)) {
-                bytes += lt_blob_tensor(v->blob)->bytes;
-            }
-        }
-    }
-    lt_imap_free(&seen);
-    return bytes;
-}
-
 /* ---- The plan ---- */
 
 static uint32_t best_estimate(const lt_draft *d)
@@ -172,17 +154,18 @@ static uint64_t stored_bytes(const lt_draft *d, uint32_t i, const lt_blob *blob)
     return bytes + (pack->unpack ? 0 : raw->bytes);
 }
 
-static uint64_t plan_bytes(const lt_tuner *t)
+/* Of all constants that steps read, each once: as they are, or as a plan will hold them. */
+static uint64_t constant_bytes(const lt_tuner *t, bool stored)
 {
     uint64_t bytes = 0, before;
     lt_imap seen;
     lt_imap_init(&seen, t->arena->allocator);
     for (size_t i = 0; i < t->drafts.count; i++) {
         const lt_draft *d = &t->drafts.items[i];
-        for (uint32_t k = 0; !d->piece && k < d->n_in; k++) {
+        for (uint32_t k = 0; !d->piece && k < d->n_in; k++) { /* a piece reads what its group reads */
             const lt_value *v = lt_value_get(t->graph, d->in[k]);
             if (v && v->blob && !lt_imap_get(&seen, d->in[k].index, &before) && lt_imap_put(&seen, d->in[k].index, 1)) {
-                bytes += stored_bytes(d, k, v->blob);
+                bytes += stored ? stored_bytes(d, k, v->blob) : lt_blob_tensor(v->blob)->bytes;
             }
         }
     }
@@ -190,9 +173,14 @@ static uint64_t plan_bytes(const lt_tuner *t)
     return bytes;
 }
 
+uint64_t lt_weight_bytes(const lt_tuner *t)
+{
+    return constant_bytes(t, false);
+}
+
 lathe_status lt_tell_needs(lt_tuner *t, uint64_t largest_trial)
 {
-    lt_tune_needs needs = {.weight_bytes = plan_bytes(t), .largest_trial = largest_trial, .timed = t->options->level > 0};
+    lt_tune_needs needs = {.weight_bytes = constant_bytes(t, true), .largest_trial = largest_trial, .timed = t->options->level > 0};
     spans s = {0};
     t->trial_limit = UINT64_MAX;
     if (!t->options->foresee) {

@@ -181,6 +181,18 @@ static uint32_t how_many(const lathe_problem *p, int64_t count)
     return count < most ? (uint32_t)count : most;
 }
 
+double lt_oracle_work(const lathe_problem *p)
+{
+    int64_t dims[LATHE_MAX_RANK], count = 1;
+    for (int d = 0; d < p->out[0].rank; d++) {
+        dims[d] = p->out[0].dims[d].opt;
+    }
+    if (!lt_dims_count(dims, p->out[0].rank, &count) || count < 1) {
+        return 0;
+    }
+    return lt_problem_flops(p) / (double)count * how_many(p, count);
+}
+
 bool lt_oracle_sample(lt_trial *trial, lt_oracle_points *out)
 {
     const lathe_problem *p = trial->problem;

@@ -133,12 +133,6 @@ const lt_record_entry *lt_record_find(const lt_record *record, uint32_t part, ui
 
 /* ---- Replaying ---- */
 
-static const char *label_of(const lt_tuner *t, const lt_draft *d)
-{
-    const lt_node *n = lt_node_get(t->graph, d->nodes[0]);
-    return n->label && n->label[0] ? n->label : n->op->name;
-}
-
 static bool is_entry(const lt_candidate *c, const lt_record_entry *e, uint32_t state)
 {
     if (!c->tactic) {
@@ -160,7 +154,7 @@ static lathe_status replay_draft(lt_tuner *t, lt_draft *d, const lt_record_entry
         found |= it;
     }
     if (!found) {
-        return LT_FAIL(t->diag, LATHE_UNSUPPORTED, label_of(t, d), "lathe tactics --for shows what there is; delete the record to have it made again",
+        return LT_FAIL(t->diag, LATHE_UNSUPPORTED, lt_draft_label(t, d), "lathe tactics --for shows what there is; delete the record to have it made again",
                        "line %u of %s wants %s (version %u, config %u), which cannot compute this step here", e->line, t->options->record->file, e->tactic,
                        e->version, e->config);
     }
@@ -182,7 +176,7 @@ lathe_status lt_record_replay(lt_tuner *t)
         (void)lt_imap_get(&seen, hash, &ordinal);
         const lt_record_entry *e = lt_record_find(record, t->options->part, hash, (uint32_t)ordinal);
         if (!e) {
-            status = LT_FAIL(t->diag, LATHE_UNSUPPORTED, label_of(t, d), "delete the record to have it made again",
+            status = LT_FAIL(t->diag, LATHE_UNSUPPORTED, lt_draft_label(t, d), "delete the record to have it made again",
                              "%s has no line for this step (problem %016llx, ordinal %llu): it was made for another network, other shapes or options", record->file,
                              (unsigned long long)hash, (unsigned long long)ordinal);
         } else {

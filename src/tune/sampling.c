@@ -5,6 +5,7 @@
  * shot tells windows in which the processor did something else: such shots are taken again, three times at most.
  */
 #include "tune/sampling.h"
+#include <math.h>
 #include <stdlib.h>
 
 const lt_effort *lt_effort_of(int level)
@@ -120,10 +121,7 @@ lathe_timing lt_samples_time(lt_samples *s)
     if (n == 0) {
         return (lathe_timing){0};
     }
-    double root = 1; /* of n, by Newton */
-    for (int i = 0; i < 20; i++) {
-        root = (root + n / root) / 2;
-    }
+    double root = sqrt(n);
     int low = (int)(n / 2.0 - 0.98 * root), high = (int)(n / 2.0 + 0.98 * root + 1); /* ranks of the binomial's 95 % */
     return (lathe_timing){.median = (s->ns[(n - 1) / 2] + s->ns[n / 2]) / 2, .low = s->ns[low < 0 ? 0 : low], .high = s->ns[high >= (int)n ? (int)n - 1 : high],
                           .samples = n};

@@ -55,10 +55,9 @@ static void describe(const lt_draft *d, uint32_t state, lathe_selection *out)
 
 static lathe_status ask_selector(lt_tuner *t, lt_draft *d, uint32_t number)
 {
-    const lt_node *n = lt_node_get(t->graph, d->nodes[0]);
     lathe_selection *list = LT_ARENA_ARRAY(t->arena, lathe_selection, d->n_states);
     unsigned char *keep = LT_ARENA_ARRAY(t->arena, unsigned char, d->n_states);
-    lathe_selection_step step = {.struct_size = sizeof step, .name = n->label && n->label[0] ? n->label : n->op->name, .op = d->problem->op,
+    lathe_selection_step step = {.struct_size = sizeof step, .name = lt_draft_label(t, d), .op = d->problem->op,
                                  .problem = d->problem, .ordinal = number, .part = t->options->part};
     uint32_t kept = 0;
     if (!list || !keep) {

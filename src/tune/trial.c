@@ -133,19 +133,14 @@ static lathe_status reformat(lt_trial *trial, const lathe_operand *like, int64_t
                              void *dst)
 {
     lathe_diag *diag = trial->t->diag;
-    lathe_operand o[2] = {*like, *like};
-    uint16_t root = 0;
-    lathe_problem p = {.struct_size = sizeof p, .op = "Reformat", .domain = "lathe", .version = 1, .in = &o[0], .n_in = 1, .out = &o[1], .n_out = 1,
-                       .n_root_in = 1, .n_root_out = 1, .root_in = &root};
+    lt_reformat_problem r;
     const lathe_tactic *tactic = lt_tactic_find("reformat.generic");
     lathe_gang alone = {.index = 0, .count = 1};
     lathe_fit fit;
-    o[0].flags = o[1].flags = 0;
-    o[0].format = *from;
-    o[1].format = *to;
-    LT_CHECK(diag, tactic && lt_tactic_ask(tactic, 0, &p, trial->t->options->features, &trial->memory, &fit), "reformat.generic");
+    lt_reformat_ask(&r, like, from, to);
+    LT_CHECK(diag, tactic && lt_tactic_ask(tactic, 0, &r.problem, trial->t->options->features, &trial->memory, &fit), "reformat.generic");
     lathe_buffer in = {.data = (void *)src, .rank = like->rank, .dims = dims}, out = {.data = dst, .rank = like->rank, .dims = dims};
-    lathe_call call = {.struct_size = sizeof call, .problem = &p, .in = &in, .out = &out};
+    lathe_call call = {.struct_size = sizeof call, .problem = &r.problem, .in = &in, .out = &out};
     return tactic->run(&alone, &call, diag);
 }
 
@@ -306,54 +301,45 @@ double lt_trial_shot(lt_trial *trial, uint32_t i, bool cold)
 
 /* ---- Comparing ---- */
 
-/* sum|a-b| / sum|b|; infinite where NaN or infinities stand in other places. */
-static double distance_f32(const float *a, const float *b, int64_t n)
-{
-    double top = 0, bottom = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double x = a[i], y = b[i], d = x - y;
-        if (d != d || d - d != 0) { /* not both finite */
-            if (!(x == y || (x != x && y != y))) {
-                return INFINITY;
-            }
-            continue;
-        }
-        top += fabs(d);
-        bottom += fabs(y);
-    }
-    return top > 0 ? top / (bottom > 0 ? bottom : 1e-30) : 0;
-}
+typedef struct tally {
+    double apart, size, most; /* sum|a-b|, sum|b|, the largest |a-b| */
+    bool broken;              /* NaN or infinities stand in other places */
+} tally;
 
-/* The same for every type; for integers the largest difference. */
-static double distance(lathe_dtype dtype, const void *a, const void *b, int64_t n)
+static inline void count_pair(tally *t, double a, double b)
 {
-    double top = 0, bottom = 0, most = 0;
-    if (dtype == LATHE_DTYPE_F32) {
-        return distance_f32(a, b, n);
+    double d = fabs(a - b);
+    if (a == b || (a != a && b != b)) {
+        t->size += isfinite(b) ? fabs(b) : 0;
+    } else if (!isfinite(d)) {
+        t->broken = true;
+    } else {
+        t->apart += d;
+        t->size += fabs(b);
+        t->most = d > t->most ? d : t->most;
     }
-    if (memcmp(a, b, (size_t)n * lathe_dtype_bits(dtype) / 8) == 0) {
-        return 0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        double x = lt_load_f64(dtype, a, i), y = lt_load_f64(dtype, b, i);
-        if (x == y || (isnan(x) && isnan(y))) {
-            bottom += isfinite(y) ? fabs(y) : 0;
-            continue;
-        }
-        if (!isfinite(x) || !isfinite(y)) {
-            return INFINITY;
-        }
-        top += fabs(x - y);
-        bottom += fabs(y);
-        most = fabs(x - y) > most ? fabs(x - y) : most;
-    }
-    return !lt_dtype_is_float(dtype) ? most : top > 0 ? top / (bottom > 0 ? bottom : 1e-30) : 0;
 }
 
 /* Rounding differs from one order of summation to the next; quantized results by one step. */
-static double tolerance(lathe_dtype dtype)
+static bool near_enough(const tally *t, lathe_dtype dtype)
 {
-    return dtype == LATHE_DTYPE_F64 ? 1e-9 : dtype == LATHE_DTYPE_F32 ? 1e-3 : lt_dtype_is_float(dtype) ? 2e-2 : dtype == LATHE_DTYPE_BOOL ? 0 : 1;
+    double limit = dtype == LATHE_DTYPE_F64 ? 1e-9 : dtype == LATHE_DTYPE_F32 ? 1e-3 : lt_dtype_is_float(dtype) ? 2e-2 : dtype == LATHE_DTYPE_BOOL ? 0 : 1;
+    return !t->broken && (lt_dtype_is_float(dtype) ? t->apart <= limit * t->size + 1e-30 : t->most <= limit);
+}
+
+static bool same_results(lathe_dtype dtype, const void *a, const void *b, int64_t n)
+{
+    tally t = {0};
+    if (memcmp(a, b, (size_t)n * lathe_dtype_bits(dtype) / 8) == 0) {
+        return true;
+    }
+    for (int64_t i = 0; dtype == LATHE_DTYPE_F32 && i < n; i++) { /* most are */
+        count_pair(&t, ((const float *)a)[i], ((const float *)b)[i]);
+    }
+    for (int64_t i = 0; dtype != LATHE_DTYPE_F32 && i < n; i++) {
+        count_pair(&t, lt_load_f64(dtype, a, i), lt_load_f64(dtype, b, i));
+    }
+    return near_enough(&t, dtype);
 }
 
 static lathe_status plain_results(lt_trial *trial, const lt_trial_entry *e, uint32_t o, const void **out)
@@ -395,8 +381,7 @@ static bool agree(const lt_trial *trial, const void *const *results, uint32_t i,
         for (int d = 0; d < p->out[o].rank; d++) {
             count *= trial->dims[p->n_in + o][d];
         }
-        if (results[o * n + i] && results[o * n + k] &&
-            distance(p->out[o].dtype, results[o * n + i], results[o * n + k], count) > tolerance(p->out[o].dtype)) {
+        if (results[o * n + i] && results[o * n + k] && !same_results(p->out[o].dtype, results[o * n + i], results[o * n + k], count)) {
             return false;
         }
     }
@@ -407,21 +392,11 @@ static bool agree(const lt_trial *trial, const void *const *results, uint32_t i,
 static bool meets(const lt_trial *trial, const lt_oracle_points *points, const void *result)
 {
     lathe_dtype dtype = trial->problem->out[0].dtype;
-    double top = 0, bottom = 0, most = 0;
+    tally t = {0};
     for (uint32_t i = 0; i < points->n; i++) {
-        double x = lt_load_f64(dtype, result, points->index[i]), y = points->value[i], d = fabs(x - y);
-        if (x == y || (isnan(x) && isnan(y))) {
-            bottom += isfinite(y) ? fabs(y) : 0;
-            continue;
-        }
-        if (!isfinite(d)) {
-            return false;
-        }
-        top += d;
-        bottom += fabs(y);
-        most = d > most ? d : most;
+        count_pair(&t, lt_load_f64(dtype, result, points->index[i]), points->value[i]);
     }
-    return lt_dtype_is_float(dtype) ? top <= tolerance(dtype) * bottom + 1e-30 : most <= tolerance(dtype);
+    return near_enough(&t, dtype);
 }
 
 typedef struct camps {

@@ -62,5 +62,7 @@ typedef struct lt_oracle_points {
     uint32_t n;
 } lt_oracle_points;
 bool lt_oracle_sample(lt_trial *trial, lt_oracle_points *out);
+/* Additions and multiplications that this takes. */
+double lt_oracle_work(const lathe_problem *problem);
 
 #endif

@@ -39,6 +39,8 @@ typedef struct lt_tuner {
     lathe_diag *diag;
     lt_drafts drafts;
     struct lt_clock *clock;        /* of timing; NULL at level 0 */
+    lt_tune_counts *counts;        /* options->counts, or some that nobody reads */
+    lathe_status failed;           /* the first error of timing a reformat, which happens deep inside the making of costs; ends the choice */
     uint64_t trial_limit;          /* bytes that a trial may take */
     bool settled;                  /* the choice is made: reformats that were not timed for it stay estimates */
     lt_map reformats;              /* text of a reformat problem -> number in reformat_ns */
@@ -79,15 +81,19 @@ double lt_reformat_cost(lt_tuner *t, const lt_value *value, const lathe_format *
 /* jobs.c: measured times in place of the drafts' estimates, from the cache where it has them */
 lathe_status lt_time_drafts(lt_tuner *t);
 /* reformat.c: one format of a value to another within the host */
-typedef struct lt_reformat_way {
-    lathe_problem *problem;
-    lathe_fit fit;
-    lt_candidate candidate;
+typedef struct lt_reformat_problem { /* points into itself: it stays where it was filled */
+    lathe_problem problem;
     lathe_operand operands[2];
     uint16_t root[1];
+} lt_reformat_problem;
+void lt_reformat_ask(lt_reformat_problem *out, const lathe_operand *like, const lathe_format *from, const lathe_format *to);
+typedef struct lt_reformat_way {
+    lt_reformat_problem asked;
+    lathe_fit fit;
+    lt_candidate candidate; /* without a tactic: there is no way */
 } lt_reformat_way;
 lathe_status lt_reformat_find(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to, lt_reformat_way **out);
-/* Its nanoseconds: measured above level 0, once for each pair of formats and extents; otherwise, or when that fails, the guess. */
+/* Its nanoseconds: measured above level 0, once for each pair of formats and extents; otherwise the guess. An error is kept in t->failed. */
 double lt_time_reformat(lt_tuner *t, const lt_value *value, const lathe_format *from, const lathe_format *to, double guess);
 /* jobs.c: times do not tell a candidate from the best one */
 bool lt_indistinct(const lt_candidate *candidate, const lt_candidate *best);
@@ -98,8 +104,10 @@ uint64_t lt_weight_bytes(const lt_tuner *t);
 /* needs.c: bytes of a trial of these states */
 uint64_t lt_trial_needs(const lt_tuner *t, const lt_draft *d, const uint32_t *states, uint32_t n);
 /* jobs.c: the time of a draft's one candidate, from the cache or by running it. */
-lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *text);
+lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *name, const char *text);
 
+/* Of its first node: what messages call a step. */
+const char *lt_draft_label(const lt_tuner *t, const lt_draft *d);
 /* Canonical text of a problem, in the tuner's arena. */
 lathe_status lt_problem_line(lt_tuner *t, const lathe_problem *problem, const char **out);
 /* The problem with the formats of a fit; NULL when out of memory. */

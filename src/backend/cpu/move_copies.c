@@ -3,7 +3,6 @@
  * with a constant, Expand, Tile, DepthToSpace, SpaceToDepth. Any type of whole bytes. Configuration 0 works on plain tensors, 1 on
  * channels-last ones of rank 3 and 4.
  */
-#include "backend/cpu/move_extents.h"
 #include "backend/cpu/permute.h"
 #include "backend/cpu/product.h"
 #include "backend/cpu/settle.h"
@@ -432,7 +431,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         }
     }
     for (size_t i = 0; i < p->n_out; i++) {
-        if (!fits_operand(&p->out[i], x->dtype, lt_move_sized(p->op), fit)) {
+        if (!fits_operand(&p->out[i], x->dtype, p->n_out == 1 && p->n_root_in <= LT_SETTLE_INPUTS, fit)) {
             return 0;
         }
         if (p->out[i].rank > 10 || (order && p->out[i].rank != rank)) {
@@ -474,10 +473,9 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     }
     m.y.dims = m.y_dims;
     if (p->out[0].flags & LATHE_OPERAND_BOUNDED) {
-        if (!lt_move_extents(call, m.y_dims)) {
-            return wrong(&m, "the inputs do not go together");
-        }
-        LT_TRY(lt_settle_check(call, 0, m.y.rank, m.y_dims, diag));
+        int rank;
+        LT_TRY(lt_settle_extents(call, m.y_dims, &rank, diag));
+        LT_TRY(lt_settle_check(call, 0, rank, m.y_dims, diag));
     }
     LT_TRY(move(&m));
     lt_settle(gang, call, 0, m.y_dims);
