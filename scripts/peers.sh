@@ -3,17 +3,9 @@
 # The build is build/release. PYTHON names the interpreter that makes the environment.
 set -eu
 [ -f tests/peers/run.sh ] || { echo "peers: there is no tests/peers/run.sh" >&2; exit 1; }
-venv=build/peers
-pins=tests/peers/requirements.txt
-if ! cmp -s "$pins" "$venv/requirements.txt"; then
-    rm -rf "$venv"
-    "${PYTHON:-python3}" -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$pins"
-    cp "$pins" "$venv/requirements.txt"
-fi
 LATHE_SOURCE_DIR=$(pwd)
 LATHE_BUILD_DIR=$LATHE_SOURCE_DIR/build/release
-LATHE_PEERS_PYTHON=$LATHE_SOURCE_DIR/$venv/bin/python
+LATHE_PEERS_PYTHON=$(sh scripts/venv.sh "$LATHE_SOURCE_DIR/build/peers" tests/peers/requirements.txt)
 export LATHE_SOURCE_DIR LATHE_BUILD_DIR LATHE_PEERS_PYTHON
 if [ -d ../shared ]; then
     LATHE_SHARED=$(cd ../shared && pwd)

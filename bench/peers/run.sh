@@ -3,11 +3,5 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-venv=$top/build/bench/venv
-if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
-    rm -rf "$venv"
-    "${PYTHON:-python3}" -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/requirements.txt"
-fi
-exec "$venv/bin/python" "$here/peers.py" "$top/build/release/lathe" "$@"
+python=$(sh "$top/scripts/venv.sh" "$top/build/bench/venv" "$here/requirements.txt")
+exec "$python" "$here/peers.py" "$top/build/release/lathe" "$@"

@@ -58,33 +58,13 @@ static int fits_operands(const lathe_problem *p, lathe_fit *fit)
 /* Axes that are folded, as bits. */
 static int folded(const lathe_problem *p, const struct kind_row *k, int rank, uint32_t *over, lathe_fit *fit)
 {
-    const lathe_operand *axes = k->kind >= ARG_MOST ? NULL : lt_root_operand(p, 1, NULL);
-    int64_t values[LATHE_MAX_RANK], count = 0;
-    *over = 0;
-    if (k->kind >= ARG_MOST) {
-        values[count++] = lt_attr_i(p->attrs, p->n_attrs, "axis", 0);
-    } else if (axes) {
-        if (!axes->value || axes->value->rank != 1 || axes->value->dims[0] > LATHE_MAX_RANK) {
-            return lt_no(fit, "axes are not known");
-        }
-        for (count = 0; count < axes->value->dims[0]; count++) {
-            values[count] = lt_load_i64(axes->value->dtype, axes->value->data, count);
-        }
+    if (k->kind < ARG_MOST) {
+        return lt_reduced_axes(p, rank, over, fit);
     }
-    for (int64_t i = 0; i < count; i++) {
-        values[i] += values[i] < 0 ? rank : 0;
-        if (values[i] < 0 || values[i] >= rank) {
-            return lt_no(fit, "axis %lld of %d", (long long)values[i], rank);
-        }
-        *over |= 1u << values[i];
-    }
-    if (count == 0) {
-        if (lt_attr_i(p->attrs, p->n_attrs, "noop_with_empty_axes", 0) != 0) {
-            return lt_no(fit, "nothing is reduced");
-        }
-        *over = (1u << rank) - 1u;
-    }
-    return 1;
+    int64_t axis = lt_attr_i(p->attrs, p->n_attrs, "axis", 0);
+    axis += axis < 0 ? rank : 0;
+    *over = axis >= 0 && axis < rank ? 1u << axis : 0;
+    return *over ? 1 : lt_no(fit, "axis %lld of %d", (long long)axis, rank);
 }
 
 static double elements_of(const lathe_operand *o)

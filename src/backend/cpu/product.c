@@ -484,6 +484,31 @@ bool lt_root_packable(const lathe_problem *problem, size_t slot)
     return true;
 }
 
+int lt_reduced_axes(const lathe_problem *problem, int rank, uint32_t *over, lathe_fit *fit)
+{
+    const lathe_operand *axes = lt_root_operand(problem, 1, NULL);
+    if (axes && (!axes->value || axes->value->rank != 1)) {
+        return lt_no(fit, "axes are not known");
+    }
+    int64_t count = axes ? axes->value->dims[0] : 0;
+    *over = 0;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t a = lt_load_i64(axes->value->dtype, axes->value->data, i);
+        a += a < 0 ? rank : 0;
+        if (a < 0 || a >= rank) {
+            return lt_no(fit, "axis %lld of %d", (long long)a, rank);
+        }
+        *over |= 1u << a;
+    }
+    if (count == 0) {
+        if (lt_attr_i(problem->attrs, problem->n_attrs, "noop_with_empty_axes", 0) != 0) {
+            return lt_no(fit, "nothing is reduced");
+        }
+        *over = (1u << rank) - 1u;
+    }
+    return 1;
+}
+
 lathe_dtype lt_root_type(const lathe_problem *problem)
 {
     const lathe_operand *x = lt_root_operand(problem, 0, NULL);

@@ -54,6 +54,8 @@ lathe_dtype lt_root_type(const lathe_problem *problem);
 const lathe_operand *lt_root_operand(const lathe_problem *problem, size_t slot, uint16_t *number);
 /* The operand is a constant that only this slot reads, so that it may be packed. */
 bool lt_root_packable(const lathe_problem *problem, size_t slot);
+/* The axes that a Reduce operator folds (input 1; all of them when there is none, unless nothing is then reduced), as bits. A fits function. */
+int lt_reduced_axes(const lathe_problem *problem, int rank, uint32_t *over, lathe_fit *fit);
 
 /* Panels of f32 from a matrix in memory: element (p, j) at b[p * row + j * col], k x n. Used by packs and by products that pack as they go. */
 void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n,

@@ -41,34 +41,11 @@ static const struct kind_row *kind_of(const lathe_problem *p)
 /* Axes that are folded, as bits. */
 static int folded_axes(const lathe_problem *p, const struct kind_row *k, int rank, uint32_t *over, lathe_fit *fit)
 {
-    const lathe_operand *axes = k->pool ? NULL : lt_root_operand(p, 1, NULL);
-    int64_t count = 0;
-    *over = 0;
-    if (k->pool) {
-        *over = (1u << rank) - 1u - 3u;
-        return rank >= 3 ? 1 : lt_no(fit, "rank %d", rank);
+    if (!k->pool) {
+        return lt_reduced_axes(p, rank, over, fit);
     }
-    if (axes) {
-        if (!axes->value || axes->value->rank != 1) {
-            return lt_no(fit, "axes are not known");
-        }
-        count = axes->value->dims[0];
-    }
-    for (int64_t i = 0; i < count; i++) {
-        int64_t a = lt_load_i64(axes->value->dtype, axes->value->data, i);
-        a = a < 0 ? a + rank : a;
-        if (a < 0 || a >= rank) {
-            return lt_no(fit, "axis %lld of %d", (long long)a, rank);
-        }
-        *over |= 1u << a;
-    }
-    if (count == 0) {
-        if (lt_attr_i(p->attrs, p->n_attrs, "noop_with_empty_axes", 0) != 0) {
-            return lt_no(fit, "nothing is reduced");
-        }
-        *over = (1u << rank) - 1u;
-    }
-    return 1;
+    *over = (1u << rank) - 1u - 3u;
+    return rank >= 3 ? 1 : lt_no(fit, "rank %d", rank);
 }
 
 /* ---- Fits ---- */
