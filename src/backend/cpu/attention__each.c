@@ -137,7 +137,7 @@ typedef struct attention {
     int64_t ld_scores, ld_sums, batch, group; /* what keys and values hold; batch -1: nothing */
 } attention;
 
-static int64_t round_up(int64_t n, int64_t to)
+ASKED static int64_t round_up(int64_t n, int64_t to)
 {
     return (n + to - 1) / to * to;
 }
@@ -473,7 +473,7 @@ typedef struct layout { /* bytes of one thread's scratch */
     int64_t ld_scores, ld_sums;
 } layout;
 
-static layout layout_of(const lt_attention *a)
+ASKED static layout layout_of(const lt_attention *a)
 {
     int64_t keys = round_up(a->k_len, NR), lanes = round_up(a->v_head, NR);
     layout l = { .ld_scores = (keys < KEYS ? keys : KEYS) + VL, /* rows that are no power of two apart */
@@ -488,7 +488,7 @@ static layout layout_of(const lt_attention *a)
 
 /* ---- The tactic ---- */
 
-static lathe_status read_sizes(const lathe_problem *p, const lathe_buffer *in, lt_attention *a, lathe_diag *diag)
+ASKED static lathe_status read_sizes(const lathe_problem *p, const lathe_buffer *in, lt_attention *a, lathe_diag *diag)
 {
     const uint16_t *at = p->root_in;
     int rank[] = { in[at[Q]].rank, in[at[K]].rank, in[at[V]].rank };
@@ -496,7 +496,7 @@ static lathe_status read_sizes(const lathe_problem *p, const lathe_buffer *in, l
     return lt_attention_read(p->attrs, p->n_attrs, rank, dims, "attention", a, diag);
 }
 
-static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out,
+ASKED static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out,
                             int threads)
 {
     lt_attention a;
@@ -506,7 +506,7 @@ static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe
 }
 
 /* Sizes at one corner of the range: 0 for the least, 1 for the usual, 2 for the largest extents. */
-static bool sizes_at(const lathe_problem *p, int corner, lt_attention *a)
+ASKED static bool sizes_at(const lathe_problem *p, int corner, lt_attention *a)
 {
     int64_t dims[3][LATHE_MAX_RANK];
     int rank[3];
@@ -528,7 +528,7 @@ static bool sizes_at(const lathe_problem *p, int corner, lt_attention *a)
     return lt_attention_read(p->attrs, p->n_attrs, rank, pointers, "attention", a, NULL) == LATHE_OK;
 }
 
-static double cost_of(const lt_attention *a)
+ASKED static double cost_of(const lt_attention *a)
 {
     double heads = (double)a->batch * (double)a->heads, rows = (double)a->q_len, keys = (double)round_up(a->k_len, NR);
     double products = 2 * heads * rows * (keys * (double)a->head + (double)a->k_len * (double)round_up(a->v_head, NR));
@@ -537,7 +537,7 @@ static double cost_of(const lt_attention *a)
     return 500 + products * (a->causal ? 0.6 : 1) / (double)(ISA_GFLOPS * 0.9) + weights + packing + heads * 150;
 }
 
-static int check_addends(const lathe_problem *p, lathe_fit *fit)
+ASKED static int check_addends(const lathe_problem *p, lathe_fit *fit)
 {
     if (p->n_root_in > 3 + ADDENDS) {
         return lt_no(fit, "there are %d addends, more than %d", (int)p->n_root_in - 3, ADDENDS);
@@ -551,7 +551,7 @@ static int check_addends(const lathe_problem *p, lathe_fit *fit)
     return 1;
 }
 
-static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
     lt_attention a;
     (void)config;

@@ -146,13 +146,13 @@ typedef struct worker {
     lt_tile_program program;
 } worker;
 
-static size_t align64(size_t n)
+ASKED static size_t align64(size_t n)
 {
     return (n + 63) / 64 * 64;
 }
 
 /* Parts of a thread's scratch: registers of the program, tile, table, zeros. */
-static size_t scratch_parts(const lathe_problem *p, int64_t taps, int64_t channels, size_t at[4])
+ASKED static size_t scratch_parts(const lathe_problem *p, int64_t taps, int64_t channels, size_t at[4])
 {
     at[0] = align64(lt_tile_scratch(p));
     at[1] = at[0] + LT_TILE * sizeof(float);
@@ -278,12 +278,12 @@ static void choose_kernel(worker *w)
 
 static const int8_t last3[] = { 0, 2, 1 }, last4[] = { 0, 2, 3, 1 };
 
-static bool fixed_to(const lathe_extent *e, int64_t n)
+ASKED static bool fixed_to(const lathe_extent *e, int64_t n)
 {
     return e->min == n && e->max == n;
 }
 
-static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     uint16_t nx, nw;
     (void)config;
@@ -328,7 +328,7 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     return 1;
 }
 
-static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+ASKED static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
                             const lathe_buffer *out, int threads)
 {
     uint16_t nw;

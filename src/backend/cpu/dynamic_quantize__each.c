@@ -52,7 +52,7 @@ static void quantize(uint8_t *dst, const float *x, int64_t n, float scale, float
     }
 }
 
-static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     static const int8_t last3[] = { 0, 2, 1 }, last4[] = { 0, 2, 3, 1 };
     const lathe_operand *x = &problem->in[0];

@@ -198,7 +198,7 @@ static void groups_of(const norm *r, int64_t image, int64_t begin, int64_t end)
 
 /* ---- The tactic ---- */
 
-static bool channels_known(const lathe_problem *p, const lathe_operand *x)
+ASKED static bool channels_known(const lathe_problem *p, const lathe_operand *x)
 {
     for (size_t slot = 1; slot < 3; slot++) {
         const lathe_operand *o = lt_root_operand(p, slot, NULL);
@@ -210,7 +210,7 @@ static bool channels_known(const lathe_problem *p, const lathe_operand *x)
     return true;
 }
 
-static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
     uint16_t nx;
     int8_t order[LATHE_MAX_RANK] = { 0 };
@@ -248,13 +248,13 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     return 1;
 }
 
-static size_t thread_scratch(const lathe_problem *p, int64_t channels)
+ASKED static size_t thread_scratch(const lathe_problem *p, int64_t channels)
 {
     size_t rooms = ((size_t)channels + 15) / 16 * 16;
     return lt_tile_scratch(p) + LT_TILE * sizeof(float) + rooms * (3 * sizeof(float) + 2 * sizeof(double));
 }
 
-static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out,
+ASKED static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out,
                             int threads)
 {
     uint16_t nx;

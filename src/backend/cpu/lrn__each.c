@@ -71,12 +71,12 @@ static void pixel(const worker *w, int64_t number)
 static const int8_t channels_last[] = { 0, 2, 3, 1 };
 enum { LARGEST = 64 }; /* window */
 
-static int64_t window_of(const lathe_problem *p)
+ASKED static int64_t window_of(const lathe_problem *p)
 {
     return lt_attr_i(p->attrs, p->n_attrs, "size", 1);
 }
 
-static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
     const uint32_t unplanned = LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT;
     if (p->n_instrs > 0 || p->n_in != 1 || p->n_out != 1 || p->root_in[0] != 0) {
@@ -103,12 +103,12 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     return 1;
 }
 
-static size_t line_bytes(int64_t channels)
+ASKED static size_t line_bytes(int64_t channels)
 {
     return (((size_t)channels + LARGEST) * sizeof(float) + 63) / 64 * 64;
 }
 
-static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+ASKED static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
                             const lathe_buffer *out, int threads)
 {
     (void)problem, (void)out;

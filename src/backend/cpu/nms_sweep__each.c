@@ -226,7 +226,7 @@ static int64_t select_boxes(const float *boxes, const float *scores, int64_t n, 
 
 /* ---- The tactic ---- */
 
-static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
     static const lathe_dtype types[] = { LATHE_DTYPE_F32, LATHE_DTYPE_F32, LATHE_DTYPE_I64, LATHE_DTYPE_F32, LATHE_DTYPE_F32 };
     (void)config;
@@ -260,7 +260,7 @@ typedef struct places {
     size_t kept, counts, keys, chosen, drawers; /* bytes of each piece */
 } places;
 
-static places places_for(int64_t pairs, int64_t n)
+ASKED static places places_for(int64_t pairs, int64_t n)
 {
     size_t each = (size_t)n;
     return (places){ .kept = lt_settle_piece((size_t)pairs * each * sizeof(uint32_t)),
@@ -270,12 +270,12 @@ static places places_for(int64_t pairs, int64_t n)
                      .drawers = lt_settle_piece((each / TOGETHER + BINS) * sizeof(drawer)) }; /* all but one of a bin are full */
 }
 
-static size_t workplace_bytes(const places *s)
+ASKED static size_t workplace_bytes(const places *s)
 {
     return 2 * s->keys + s->chosen + s->drawers;
 }
 
-static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
+ASKED static size_t scratch_bytes(const lathe_problem *p, uint32_t config, const lathe_buffer *in, const lathe_buffer *out, int threads)
 {
     uint16_t n_scores;
     (void)config, (void)out;

@@ -156,7 +156,7 @@ static void output_row(const worker *w, int64_t number)
 
 static const int8_t last3[] = { 0, 2, 1 }, last4[] = { 0, 2, 3, 1 };
 
-static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     uint16_t nx;
     lathe_problem first = *problem; /* outputs behind the first are indices */
@@ -197,13 +197,13 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     return 1;
 }
 
-static size_t align64(size_t n)
+ASKED static size_t align64(size_t n)
 {
     return (n + 63) / 64 * 64;
 }
 
 /* Parts of a thread's scratch: registers, tile, line. */
-static size_t scratch_parts(const lathe_problem *p, const lathe_buffer *in, size_t at[2])
+ASKED static size_t scratch_parts(const lathe_problem *p, const lathe_buffer *in, size_t at[2])
 {
     uint16_t nx;
     (void)lt_root_operand(p, 0, &nx);
@@ -213,7 +213,7 @@ static size_t scratch_parts(const lathe_problem *p, const lathe_buffer *in, size
     return at[1] + align64((size_t)(x->dims[1] * x->dims[x->rank - 1]) * sizeof(float));
 }
 
-static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+ASKED static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
                             const lathe_buffer *out, int threads)
 {
     size_t at[2];

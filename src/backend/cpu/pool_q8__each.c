@@ -75,7 +75,7 @@ static void one_row(const pool *p, int64_t image, int64_t row)
     }
 }
 
-static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     static const int8_t last3[] = { 0, 2, 1 }, last4[] = { 0, 2, 3, 1 };
     (void)config;

@@ -593,7 +593,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     return LATHE_OK;
 }
 
-static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+ASKED static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
                             const lathe_buffer *out, int threads)
 {
     lt_recurrent r;
@@ -602,7 +602,7 @@ static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const
     return lt_recurrent_read(problem, VL, in, &r) && lt_recurrent_layout(&r, &room) ? room.bytes : 0;
 }
 
-static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     lt_recurrent r;
     (void)config;

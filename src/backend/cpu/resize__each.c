@@ -175,7 +175,7 @@ static void output_row(worker *w, int64_t number)
 
 static const int8_t channels_last[] = { 0, 2, 3, 1 };
 
-static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
+ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
 {
     lt_resize_form form;
     uint16_t nx;
@@ -221,13 +221,13 @@ static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *fit)
     return 1;
 }
 
-static size_t align64(size_t n)
+ASKED static size_t align64(size_t n)
 {
     return (n + 63) / 64 * 64;
 }
 
 /* Parts of a thread's scratch: registers, tile, kept rows, tables of the axes. */
-static size_t scratch_parts(const lathe_problem *p, uint32_t config, const lathe_buffer *out, size_t at[3])
+ASKED static size_t scratch_parts(const lathe_problem *p, uint32_t config, const lathe_buffer *out, size_t at[3])
 {
     int64_t row = out->dims[out->rank - 1] * (config == 1 ? out->dims[1] : 1);
     at[0] = align64(lt_tile_scratch(p));
@@ -240,7 +240,7 @@ static size_t scratch_parts(const lathe_problem *p, uint32_t config, const lathe
     return all;
 }
 
-static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
+ASKED static size_t scratch_bytes(const lathe_problem *problem, uint32_t config, const lathe_buffer *in,
                             const lathe_buffer *out, int threads)
 {
     size_t at[3];
