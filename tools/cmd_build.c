@@ -4,15 +4,57 @@
 #include "tool.h"
 #include <string.h>
 
-static lathe_status facts(tool *t, const lathe_plan *plan, lathe_engine_info *info, lathe_engine **engine,
-                          lathe_diag *diag)
+/* What is told of a finished plan: by the engine of the variant that runs here, or where none does by the plan's first. */
+typedef struct outcome {
+    lathe_engine_info info;
+    lathe_engine *engine;
+    lt_study_plan plan;
+    bool runs; /* here */
+} outcome;
+
+static lathe_status facts_of_first(const void *data, size_t size, outcome *o, lathe_diag *diag)
+{
+    LT_TRY(lt_study_plan_open_memory(data, size, &o->plan, diag));
+    const lt_plan *p = o->plan.plan;
+    const lt_plan_variant *v = &p->variants[0];
+    o->info = (lathe_engine_info){ .struct_size = sizeof o->info, .model_name = p->model_name, .device = v->device, .lathe_version = p->lathe_version, .plan_bytes = size,
+                                   .weight_bytes = p->weight_bytes, .threads = v->threads, .async = 1, .retunable = p->retunable, .variants = p->n_variants };
+    for (uint32_t i = 0; i < v->n_programs; i++) {
+        const lt_plan_program *program = &p->programs[v->programs[i]];
+        uint64_t arena = program->arena[0] + program->arena[1] + program->arena[2];
+        o->info.arena_bytes = arena > o->info.arena_bytes ? arena : o->info.arena_bytes;
+        o->info.steps = i == 0 ? program->n_steps : o->info.steps;
+        o->info.async &= program->async;
+    }
+    for (uint32_t i = 0; i < p->n_blobs; i++) {
+        o->info.refittable |= (p->blobs[i].flags & LT_BLOB_INITIALIZER) != 0;
+    }
+    return LATHE_OK;
+}
+
+static lathe_status facts(tool *t, const lathe_plan *plan, outcome *o, lathe_diag *diag)
 {
     size_t size;
     const void *data = lathe_plan_data(plan, &size);
     lathe_load_options load = { .struct_size = sizeof load };
-    LT_TRY(lathe_engine_load_memory(t->runtime, data, size, &load, engine, diag));
-    *info = (lathe_engine_info){ .struct_size = sizeof *info };
-    return lathe_engine_get_info(*engine, info, diag);
+    lathe_build_report r = { .struct_size = sizeof r };
+    *o = (outcome){ .info = { .struct_size = sizeof o->info } };
+    (void)lathe_plan_get_report(plan, &r, NULL);
+    lathe_status status = lathe_engine_load_memory(t->runtime, data, size, &load, &o->engine, r.absent ? NULL : diag);
+    if (status == LATHE_NEEDS_RETUNE && r.absent) {
+        return facts_of_first(data, size, o, diag);
+    }
+    LT_TRY(status);
+    o->runs = true;
+    return lathe_engine_get_info(o->engine, &o->info, diag);
+}
+
+static void facts_free(outcome *o)
+{
+    if (o->plan.plan) {
+        lt_study_plan_close(&o->plan);
+    }
+    lathe_engine_destroy(o->engine);
 }
 
 static void print_report(lt_json *j, const lathe_plan *plan)
@@ -24,7 +66,7 @@ static void print_report(lt_json *j, const lathe_plan *plan)
         uint64_t number;
     } rows[] = { { "problems", r.problems }, { "timed", r.timed }, { "remembered", r.remembered }, { "wrong", r.wrong },
                  { "noisy", r.noisy }, { "kept_static", (uint64_t)r.kept_static }, { "too_large", r.too_large }, { "not_compared", (uint64_t)r.not_compared },
-                 { "predicted_bytes", r.predicted_bytes }, { "peak_bytes", r.peak_bytes } };
+                 { "predicted_bytes", r.predicted_bytes }, { "peak_bytes", r.peak_bytes }, { "absent", r.absent }, { "estimated", r.estimated } };
     lt_json_key(j, "tuning");
     lt_json_begin_object(j);
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
@@ -50,6 +92,11 @@ static void tell_report(tool *t, const lathe_plan *plan)
     if (r.too_large) {
         tool_notice(t, "%u problems were estimated: trying them would take more than the memory budget", r.too_large);
     }
+    if (r.absent) {
+        tool_notice(t, r.estimated > 0 || r.remembered == 0 ? "estimated: %u of %u variants built for a CPU that is not here; nothing was run or checked for it, and %u problems lack times of such a machine"
+                                                            : "%u of %u variants built for a CPU that is not here, by times from the timing cache; nothing was run or checked for it",
+                    r.absent, r.variants, r.estimated);
+    }
     if (r.problems == 0) {
         return;
     }
@@ -61,8 +108,9 @@ static void tell_report(tool *t, const lathe_plan *plan)
     }
 }
 
-static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *plan, const char *path, const char *log, double build_ms)
+static void print_json(tool *t, const outcome *o, const lathe_plan *plan, const char *path, const char *log, double build_ms)
 {
+    const lathe_engine_info *i = &o->info;
     lt_buf out;
     lt_json j;
     lt_buf_init(&out, NULL);
@@ -91,12 +139,16 @@ static void print_json(tool *t, const lathe_engine_info *i, const lathe_plan *pl
                     { "weight_bytes", i->weight_bytes },
                     { "arena_bytes", i->arena_bytes },
                     { "steps", i->steps },
-                    { "threads", i->threads } };
+                    { "threads", i->threads },
+                    { "variant", i->variant },
+                    { "variants", i->variants } };
     for (size_t k = 0; k < LT_COUNT(numbers); k++) {
         lt_json_key(&j, numbers[k].key);
         lt_json_u64(&j, numbers[k].number);
     }
     print_report(&j, plan);
+    lt_json_key(&j, "runs_here");
+    lt_json_bool(&j, o->runs);
     lt_json_key(&j, "async");
     lt_json_bool(&j, i->async != 0);
     lt_json_key(&j, "retunable");
@@ -129,27 +181,30 @@ static lathe_status save_log(tool *t, const lathe_plan *plan, const char *path, 
 /* Saves the plan and says what it is. */
 static int finish(tool *t, const lathe_plan *plan, const char *path, double build_ms)
 {
-    lathe_engine_info info;
-    lathe_engine *engine = NULL;
+    outcome o = { .engine = NULL };
+    const lathe_engine_info *info = &o.info;
     const char *log = NULL;
     lathe_status status = lathe_plan_save(plan, path, t->diag);
     status = status == LATHE_OK ? save_log(t, plan, path, &log) : status;
-    status = status == LATHE_OK ? facts(t, plan, &info, &engine, t->diag) : status;
+    status = status == LATHE_OK ? facts(t, plan, &o, t->diag) : status;
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
     tell_report(t, plan);
     if (t->json) {
-        print_json(t, &info, plan, path, log, build_ms);
+        print_json(t, &o, plan, path, log, build_ms);
     } else {
         if (args_has(t->args, OPT_EXPLAIN)) {
             fputs(lathe_plan_explanation(plan), stdout);
         }
-        printf("%s: %u steps for %s, %.1f KB (%.1f KB weights), arena %.1f KB, built in %.0f ms\n", path, info.steps,
-               info.device, (double)info.plan_bytes / 1e3, (double)info.weight_bytes / 1e3,
-               (double)info.arena_bytes / 1e3, build_ms);
+        printf("%s: ", path);
+        if (info->variants > 1 || !o.runs) {
+            printf("%u variant%s, %s ", info->variants, info->variants == 1 ? "" : "s", o.runs ? "here" : "none for this machine; the first is");
+        }
+        printf("%u steps for %s, %.1f KB (%.1f KB weights), arena %.1f KB, built in %.0f ms\n", info->steps, info->device, (double)info->plan_bytes / 1e3,
+               (double)info->weight_bytes / 1e3, (double)info->arena_bytes / 1e3, build_ms);
     }
-    lathe_engine_destroy(engine);
+    facts_free(&o);
     return EXIT_FINE;
 }
 

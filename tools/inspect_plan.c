@@ -71,14 +71,49 @@ static void put_profiles(lt_buf *out, const lt_plan *plan)
     }
 }
 
-static void put_variant(lt_buf *out, const lt_plan *plan, uint32_t number)
+static void mark_blobs(const lt_plan *plan, const lt_plan_variant *v, unsigned char *marks, unsigned char bit)
+{
+    for (uint32_t i = 0; i < v->n_programs; i++) {
+        const lt_plan_program *p = &plan->programs[v->programs[i]];
+        for (uint32_t k = 0; k < p->n_values; k++) {
+            if (p->values[k].storage == LT_STORE_BLOB) {
+                marks[p->values[k].index] |= bit;
+            }
+        }
+    }
+}
+
+/* Weights that a variant reads, and those of them that no other one does. */
+static bool variant_bytes(tool *t, const lt_plan *plan, uint32_t number, uint64_t *all, uint64_t *own)
+{
+    unsigned char *marks = LT_ARENA_ARRAY(&t->arena, unsigned char, (size_t)plan->n_blobs + 1);
+    *all = *own = 0;
+    for (uint32_t i = 0; marks && i < plan->n_variants; i++) {
+        mark_blobs(plan, &plan->variants[i], marks, i == number ? 1 : 2);
+    }
+    for (uint32_t i = 0; marks && i < plan->n_blobs; i++) {
+        *all += marks[i] & 1 ? plan->blobs[i].bytes : 0;
+        *own += marks[i] == 1 ? plan->blobs[i].bytes : 0;
+    }
+    return marks != NULL;
+}
+
+static void put_variant(tool *t, lt_buf *out, const lt_plan *plan, uint32_t number)
 {
     const lt_plan_variant *v = &plan->variants[number];
+    uint64_t all, own;
     lt_buf_printf(out, "variant %u: %s, %u threads, needs", number, v->device, v->threads);
     for (uint32_t i = 0; i < v->n_features; i++) {
         lt_buf_printf(out, " %s", v->features[i]);
     }
-    lt_buf_printf(out, "%s; %s; %u programs\n", v->n_features ? "" : " nothing special", v->sources, v->n_programs);
+    lt_buf_printf(out, "%s; %s; %u programs", v->n_features ? "" : " nothing special", v->sources, v->n_programs);
+    if (plan->n_variants > 1 && variant_bytes(t, plan, number, &all, &own)) {
+        lt_buf_printf(out, "; reads %llu bytes of weights, %llu of them alone", (unsigned long long)all, (unsigned long long)own);
+        const char *most = lt_env("LATHE_MAX_ISA");
+        uint64_t features = lt_cpu_features() & (most && lt_cpu_level(most) ? lt_cpu_level(most) : UINT64_MAX);
+        lt_buf_puts(out, number == lt_plan_pick(plan, NULL, features, lathe_runtime_threads(t->runtime), NULL) ? "; taken here" : "");
+    }
+    lt_buf_putc(out, '\n');
     for (uint32_t i = 0; i < v->n_programs; i++) {
         const lt_plan_program *p = &plan->programs[v->programs[i]];
         lt_buf_printf(out, "program %u (", v->programs[i]);
@@ -194,7 +229,7 @@ static lathe_status put_memory(tool *t, lt_buf *out, const lt_plan *plan)
 
 /* ---- The whole ---- */
 
-static void put_summary(lt_buf *out, const lt_plan *plan, const char *path, size_t size)
+static void put_summary(tool *t, lt_buf *out, const lt_plan *plan, const char *path, size_t size)
 {
     lt_buf_printf(out, "%s: plan of %s, %zu bytes (%llu of weights), format %u, Lathe %s\n", path, plan->model_name,
                   size, (unsigned long long)plan->weight_bytes, plan->version, plan->lathe_version);
@@ -207,10 +242,43 @@ static void put_summary(lt_buf *out, const lt_plan *plan, const char *path, size
     }
     put_profiles(out, plan);
     for (uint32_t i = 0; i < plan->n_variants; i++) {
-        put_variant(out, plan, i);
+        put_variant(t, out, plan, i);
     }
     lt_buf_printf(out, "%u blobs, %zu of them initializers that refitting can replace; %s\n", plan->n_blobs,
                   refittable(plan), plan->retunable ? "retunable" : "not retunable: some weights are packed for good");
+}
+
+static void json_variants(tool *t, lt_json *j, const lt_plan *plan)
+{
+    lt_json_key(j, "variant_list");
+    lt_json_begin_array(j);
+    for (uint32_t i = 0; i < plan->n_variants; i++) {
+        const lt_plan_variant *v = &plan->variants[i];
+        uint64_t all, own;
+        (void)variant_bytes(t, plan, i, &all, &own);
+        lt_json_begin_object(j);
+        lt_json_key(j, "device");
+        lt_json_string(j, v->device);
+        lt_json_key(j, "features");
+        lt_json_begin_array(j);
+        for (uint32_t k = 0; k < v->n_features; k++) {
+            lt_json_string(j, v->features[k]);
+        }
+        lt_json_end_array(j);
+        const struct {
+            const char *key;
+            uint64_t n;
+        } numbers[] = { { "threads", v->threads }, { "programs", v->n_programs }, { "steps", v->n_programs ? plan->programs[v->programs[0]].n_steps : 0 },
+                        { "weight_bytes", all }, { "own_weight_bytes", own } };
+        for (size_t k = 0; k < LT_COUNT(numbers); k++) {
+            lt_json_key(j, numbers[k].key);
+            lt_json_u64(j, numbers[k].n);
+        }
+        lt_json_key(j, "sources");
+        lt_json_string(j, v->sources);
+        lt_json_end_object(j);
+    }
+    lt_json_end_array(j);
 }
 
 static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size)
@@ -255,6 +323,7 @@ static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size
     }
     lt_json_key(&j, "retunable");
     lt_json_bool(&j, plan->retunable != 0);
+    json_variants(t, &j, plan);
     steps_json(&j, "steps", &steps, "estimated_ms");
     lt_json_end_object(&j);
     return tool_print_buf(t, &out);
@@ -358,7 +427,7 @@ static int show(tool *t, const lt_study_plan *p, const char *path)
         lt_plan_dump(p->plan, &out);
         return tool_print_buf(t, &out);
     }
-    put_summary(&out, p->plan, path, p->file.size);
+    put_summary(t, &out, p->plan, path, p->file.size);
     if (args_has(t->args, OPT_MEMORY)) {
         lathe_status status = put_memory(t, &out, p->plan);
         if (status != LATHE_OK) {

@@ -114,7 +114,7 @@ static const char *const *split_names(tool *t, const char *text, size_t *count)
 static void read_environment(lathe_build_options *out)
 {
     out->debug = lt_env("LATHE_DEBUG");
-    out->max_isa = out->max_isa ? out->max_isa : lt_env("LATHE_MAX_ISA");
+    out->max_isa = out->max_isa || out->targets ? out->max_isa : lt_env("LATHE_MAX_ISA");
     out->dump_dir = out->dump_dir ? out->dump_dir : lt_env("LATHE_DUMP");
     out->tactics = lt_env("LATHE_TACTIC");
     const char *verify = lt_env("LATHE_VERIFY");
@@ -127,20 +127,40 @@ static bool wants_explanation(const args *a)
     return args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS || a->verb == VERB_EXPLAIN || (plan && !args_has(a, OPT_NO_LOG));
 }
 
+/* One number, or with build and retune a list: a variant for each. */
+static int read_threads(tool *t, lathe_build_options *out)
+{
+    enum { MOST = 64 };
+    const char *text = args_text(t->args, OPT_THREADS);
+    int64_t threads;
+    if (!text || !strchr(text, ',')) {
+        bool fine = args_int(t->args, OPT_THREADS, 0, 1024, 0, &threads);
+        out->threads = fine ? (int)threads : 0;
+        return fine ? EXIT_FINE : EXIT_USAGE;
+    }
+    int *counts = LT_ARENA_ARRAY(&t->arena, int, MOST);
+    if (!counts) {
+        return tool_fail(t, LT_OOM(t->diag));
+    }
+    out->thread_counts = counts;
+    if (t->args->verb != VERB_BUILD && t->args->verb != VERB_RETUNE) {
+        return tool_usage(t, "--threads %s: one number; only build and retune make a variant for each of several", text);
+    }
+    return args_ints(t->args, OPT_THREADS, 1, 1024, counts, MOST, &out->n_thread_counts) ? EXIT_FINE : EXIT_USAGE;
+}
+
 int build_options(tool *t, lathe_build_options *out)
 {
     const args *a = t->args;
-    int64_t threads;
     const char *outputs = args_text(a, OPT_OUTPUTS), *refit = args_text(a, OPT_REFIT);
-    if (!args_int(a, OPT_THREADS, 0, 1024, 0, &threads)) {
-        return EXIT_USAGE;
-    }
     *out = (lathe_build_options){ .struct_size = sizeof *out,
                                   .device = args_text(a, OPT_DEVICE),
                                   .passes = args_text(a, OPT_PASSES),
                                   .max_isa = args_text(a, OPT_MAX_ISA),
                                   .sources = args_text(a, OPT_SOURCES),
-                                  .threads = (int)threads,
+                                  .targets = args_text(a, OPT_TARGET),
+                                  .machine = args_text(a, OPT_FOR_MACHINE),
+                                  .only = args_has(a, OPT_ONLY),
                                   .refit = args_has(a, OPT_REFIT) && !refit,
                                   .dump_dir = args_text(a, OPT_DUMP),
                                   .explain = wants_explanation(a),
@@ -149,7 +169,8 @@ int build_options(tool *t, lathe_build_options *out)
                                   .log = tool_log,
                                   .log_user = t };
     read_environment(out);
-    int code = tuning_options(t, out);
+    int code = read_threads(t, out);
+    code = code == EXIT_FINE ? tuning_options(t, out) : code;
     if (code != EXIT_FINE) {
         return code;
     }

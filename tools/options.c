@@ -262,6 +262,26 @@ bool args_int(const args *a, option_id id, int64_t min, int64_t max, int64_t oth
     return true;
 }
 
+bool args_ints(const args *a, option_id id, int64_t min, int64_t max, int *out, size_t room, size_t *count)
+{
+    *count = 0;
+    for (const char *at = args_text(a, id); at; at++) {
+        size_t length = strcspn(at, ",");
+        int64_t number;
+        if (*count == room || !lt_parse_i64(at, length, &number) || number < min || number > max) {
+            char want[96];
+            snprintf(want, sizeof want, "list of at most %zu whole numbers from %lld to %lld", room, (long long)min, (long long)max);
+            return bad_number(a, id, args_text(a, id), want);
+        }
+        out[(*count)++] = (int)number;
+        at += length;
+        if (!*at) {
+            break;
+        }
+    }
+    return true;
+}
+
 bool args_size(const args *a, option_id id, uint64_t *out)
 {
     static const char units[] = "KMG";

@@ -62,6 +62,8 @@ const char *args_text(const args *a, option_id id);
 bool args_next(const args *a, option_id id, size_t *cursor, const char **value);
 /* A number within [min, max], `otherwise` when absent; false: printed. */
 bool args_int(const args *a, option_id id, int64_t min, int64_t max, int64_t otherwise, int64_t *out);
+/* Whole numbers by comma, at most `room` of them. */
+bool args_ints(const args *a, option_id id, int64_t min, int64_t max, int *out, size_t room, size_t *count);
 /* Bytes: a whole number, with K, M or G for powers of 1024; 0 when absent; false: printed. */
 bool args_size(const args *a, option_id id, uint64_t *out);
 bool args_real(const args *a, option_id id, double min, double otherwise, double *out);

@@ -168,8 +168,10 @@ void tool_log(void *user, lathe_log_level level, const char *message)
 
 bool tool_start_runtime(tool *t)
 {
-    int64_t threads;
-    if (!args_int(t->args, OPT_THREADS, 0, 1024, 0, &threads)) {
+    int64_t threads = 0;
+    const char *text = args_text(t->args, OPT_THREADS);
+    bool several = text && strchr(text, ',') && (t->args->verb == VERB_BUILD || t->args->verb == VERB_RETUNE); /* read by build_options */
+    if (!several && !args_int(t->args, OPT_THREADS, 0, 1024, 0, &threads)) {
         return false;
     }
     lathe_runtime_options options = {

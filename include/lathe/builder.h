@@ -140,6 +140,18 @@ typedef struct lathe_build_options {
     const char *sources;            /* of tactics: "+onednn", "-onednn", several by comma, the last word on each counts. NULL: Lathe's own alone */
     uint64_t memory_budget;         /* bytes that the build may take besides the network; 0: no limit. docs/tuner.md says what is given up first */
     uint64_t workspace;             /* bytes of scratch that one step may have; 0: no limit */
+    /*
+     * Several machines in one plan: a variant for each target with each number of threads, in this order; weights that are the same are stored once. A target
+     * is an instruction set that the variant may use in full and needs: "native" (this machine, as without targets), "base", "avx2", "avx512", "vnni" (avx512
+     * with avx512-vnni), or with more features, "avx2+avx-vnni"; several by comma. One that this machine lacks is chosen by the times that the timing cache
+     * holds of such a machine, else by estimates; nothing is run for it. NULL: one variant, for this machine. runtime.h says which one is loaded.
+     */
+    const char *targets;
+    const int *thread_counts;       /* NULL: `threads` alone */
+    size_t n_thread_counts;
+    const char *machine;            /* pattern (* and ?) for the section of the timing cache to go by, by processor or whole name: the plan is for that machine, with
+                                       the targets given or all that it has, and nothing is run here. NULL: this machine */
+    int only;                       /* lathe_plan_retune: 1 leaves out the plan's other variants */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;
@@ -169,10 +181,17 @@ typedef struct lathe_build_report {
     uint64_t peak_bytes;      /* as it was */
     uint32_t too_large;       /* problems that were estimated because trying them would have exceeded the memory budget */
     int not_compared;         /* parts whose whole engines were not compared, for the same reason */
+    uint32_t variants;        /* in the plan */
+    uint32_t absent;          /* of them built now for processors that are not here */
+    uint32_t estimated;       /* problems of these for which the timing cache did not hold all times */
 } lathe_build_report;
 LATHE_API lathe_status lathe_plan_get_report(const lathe_plan *plan, lathe_build_report *report, lathe_diag *diag);
 
-/* Chooses tactics anew for this machine from the graph and weights inside a plan. options: as for lathe_build, NULL keeps the plan's own. */
+/*
+ * Chooses tactics anew for this machine (or for options->targets) from the graph and weights inside a plan. options: as for lathe_build; what they leave open
+ * of profiles, device, sources and refit stays as the plan has it, and NULL leaves all open. Variants for other devices, features or numbers of threads stay in the
+ * plan, unless options->only.
+ */
 LATHE_API lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag);
 /* lathe_engine_load, and where that says LATHE_NEEDS_RETUNE: retune in memory and load that. *retuned (may be NULL) tells. */
 LATHE_API lathe_status lathe_engine_open(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, int *retuned,

@@ -55,7 +55,11 @@ typedef struct lathe_load_options {
     const char *device; /* NULL: the plan's own; else "cpu", "twin": choose among its variants */
 } lathe_load_options;
 
-/* LATHE_BAD_PLAN: damaged or foreign; LATHE_NEEDS_RETUNE: no variant for this machine (builder.h has lathe_plan_retune and lathe_engine_open). */
+/*
+ * A plan may hold variants for several machines. Taken is, of those for the device whose processor features are here (and allowed by LATHE_MAX_ISA), one with
+ * the most features; among these the one for the most threads that are not above the runtime's, else the one for the fewest; then the first.
+ * LATHE_BAD_PLAN: damaged or foreign; LATHE_NEEDS_RETUNE: no variant for this machine (builder.h has lathe_plan_retune and lathe_engine_open).
+ */
 LATHE_API lathe_status lathe_engine_load(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, lathe_diag *diag);
 /* data must stay unchanged for the engine's life unless options->copy. */
 LATHE_API lathe_status lathe_engine_load_memory(lathe_runtime *runtime, const void *data, size_t size, const lathe_load_options *options,
@@ -94,6 +98,7 @@ typedef struct lathe_engine_info {
     const char *async_step;
     int retunable;
     int refittable;         /* some initializers can be replaced */
+    uint32_t variant, variants; /* the one that was taken, counted from 0 (lathe inspect lists them); how many the plan has */
 } lathe_engine_info;
 LATHE_API lathe_status lathe_engine_get_info(const lathe_engine *engine, lathe_engine_info *info, lathe_diag *diag);
 

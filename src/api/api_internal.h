@@ -57,6 +57,24 @@ lathe_status lt_extent_of(void *user, lt_dim dim, lathe_extent *out, lathe_diag 
 enum { LT_VERDICT_ROUNDS = 15, LT_VERDICT_LEAST = 3 }; /* runs of each engine in a comparison */
 #define LT_VERDICT_SECONDS 1.5                         /* of running that are enough, both engines together */
 
+/* What one variant is made for (targets.c). */
+typedef struct lt_target {
+    const char *name;     /* as asked for: "avx512"; the machine's, when it is that; NULL: this machine */
+    uint64_t features;    /* that tactics may use */
+    int threads;
+    const char *machine;  /* section of the timing cache; NULL: this machine's, or none when it is absent */
+    bool named;           /* the plan needs all of these features, whatever its tactics do */
+    bool absent;          /* the processor is not here: nothing can be run */
+} lt_target;
+/* Of the options' targets and thread counts, in their order. Everything lives in the arena. */
+lathe_status lt_targets_read(const lathe_build_options *o, lt_arena *arena, lt_target **out, uint32_t *n, lathe_diag *diag);
+
+/* build.c: one variant. target NULL: this machine, as the options say. */
+lathe_status lt_plan_new(const lathe_allocator *allocator, lathe_plan **out, lathe_diag *diag);
+lathe_status lt_build_variant(const lathe_network *network, const lathe_build_options *options, const lt_target *target, lathe_plan **out, lathe_diag *diag);
+/* variants.c: puts those variants of an old plan into a fresh one that are for other machines, devices or numbers of threads than the fresh one's. */
+lathe_status lt_keep_variants(const lt_plan *old, lathe_plan *fresh, lathe_diag *diag);
+
 /* What timing needs for the length of a build: threads, the cache and its file, the counts (session.c). At level 0 it is empty. */
 typedef struct lt_session {
     const lathe_build_options *options;
@@ -78,18 +96,19 @@ typedef struct lt_session {
     uint32_t parts_left;     /* behind it */
     bool compare;            /* whole engines may be compared: there is memory for two */
     uint32_t not_compared;
+    bool absent;             /* the processor is not here: what the cache does not know is estimated */
 } lt_session;
 /* Writes the record of a finished choice where there was none. */
 lathe_status lt_session_record(lt_session *s, const lt_buf *text, lathe_diag *diag);
-lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, const lathe_allocator *allocator, int threads, uint64_t features,
-                             lathe_diag *diag);
+lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, const lt_target *target, const lathe_allocator *allocator, int threads,
+                             uint64_t features, lathe_diag *diag);
 /* Saves the cache whatever the build came to; a failure to save is one of the build only when nothing else went wrong. */
 lathe_status lt_session_close(lt_session *s, lathe_status status, lathe_diag *diag);
 void lt_session_fill(lt_session *s, lt_tune_options *out); /* the fields for levels above 0 */
 
 /*
  * verdict.c: which of two choices for one part runs faster as a whole engine. Remembered in the cache. request: that of
- * the build, with one part, of which the choice is replaced.
+ * the build, with one part, of which the choice is replaced. times[0].samples 0: they could not be run and the cache does not know.
  */
 lathe_status lt_verdict(lt_session *s, const lt_plan_request *request, const lt_choice *first, const lt_choice *second, const lt_extent_user *extents,
                         lathe_timing times[2], lathe_diag *diag);

@@ -1,5 +1,5 @@
 /*
- * build.c - lathe_build: network -> passes -> choice -> plan bytes. The one place where the stages meet.
+ * build.c - one variant: network -> passes -> choice -> plan bytes. The one place where the stages meet. Called by variants.c.
  *
  * Each profile gives one part: the graph specialised to what the profile fixes, lowered, chosen. When the profiles leave shapes out that the model allows,
  * a last part without bounds keeps those runnable. Parts share their weights in the plan.
@@ -18,6 +18,7 @@ typedef struct part {
 
 typedef struct builder {
     const lathe_build_options *o;
+    const lt_target *target; /* NULL: as the options say, for this machine */
     const lathe_allocator *allocator;
     lathe_space device;
     uint64_t features;
@@ -53,7 +54,7 @@ static lathe_status read_options(builder *b)
     if (!lt_space_from_name(device, &b->device) || !lt_backend_of(b->device)) {
         return LT_FAIL(b->diag, LATHE_UNSUPPORTED, NULL, "this build has: cpu, twin", "there is no device '%s'", device);
     }
-    b->features = lt_cpu_features();
+    b->features = b->target ? b->target->features : lt_cpu_features();
     if (o->max_isa) {
         uint64_t level = lt_cpu_level(o->max_isa);
         if (!level) {
@@ -64,8 +65,13 @@ static lathe_status read_options(builder *b)
     if (o->level < 0 || o->level > 5) {
         return LT_FAIL(b->diag, LATHE_INVALID_ARGUMENT, NULL, "0 times nothing, 3 is the usual effort, 5 is exhaustive", "there is no level %d", o->level);
     }
-    b->threads = o->threads > 0 ? o->threads : lt_cpu_count();
-    return lt_sources_read(o->sources, &b->sources, b->diag);
+    b->threads = b->target ? b->target->threads : o->threads > 0 ? o->threads : lt_cpu_count();
+    LT_TRY(lt_sources_read(o->sources, &b->sources, b->diag));
+    if (b->sources > 1 && b->target && b->target->absent) { /* more than our own */
+        return LT_FAIL(b->diag, LATHE_UNSUPPORTED, NULL, "leave the other sources off, or build on that machine",
+                       "what another library would do on a processor that is not here cannot be asked");
+    }
+    return LATHE_OK;
 }
 
 /* What a plan says about how it was built: the options that change its contents, in a fixed order. */
@@ -77,6 +83,9 @@ static lathe_status options_text(builder *b, const char **out)
     lt_buf_printf(&text, "device=%s level=%d threads=%d", lt_space_name(b->device), o->level, b->threads);
     if (o->max_isa) {
         lt_buf_printf(&text, " max-isa=%s", o->max_isa);
+    }
+    if (b->target && b->target->named && !b->target->machine) {
+        lt_buf_printf(&text, " target=%s", b->target->name);
     }
     if (o->passes) {
         lt_buf_printf(&text, " passes=%s", o->passes);
@@ -250,7 +259,8 @@ static lathe_status request_of(builder *b, lt_plan_part *parts, uint32_t n, lt_p
 {
     *out = (lt_plan_request){.above = b->above, .parts = parts, .n_parts = n, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
                              .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
-                             .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .debug = &b->debug, .allocator = b->allocator};
+                             .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names,
+                             .features = b->target && b->target->named ? b->features : 0, .debug = &b->debug, .allocator = b->allocator};
     return options_text(b, &out->options);
 }
 
@@ -286,6 +296,10 @@ static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_opt
     if (status != LATHE_OK) { /* shapes that the model cannot run, most likely: nothing that a build has to fail for */
         p->verdict = lt_arena_printf(&b->arena, "whole engine: not compared, for one did not run (%s)\n", lathe_status_name(status));
         return status == LATHE_OUT_OF_MEMORY || !p->verdict ? LT_OOM(b->diag) : LATHE_OK;
+    }
+    if (times[0].samples == 0) {
+        p->verdict = "whole engines: not compared, for their processor is not here\n";
+        return LATHE_OK;
     }
     bool fixed_won = times[1].median < BETTER * times[0].median;
     p->verdict = lt_arena_printf(&b->arena, "whole engine: %lld us by measured steps, %lld us by the static choice; %s is kept\n", us(times[0]),
@@ -404,7 +418,7 @@ static lathe_status begin_explanation(builder *b)
 static lathe_status build(builder *b, const lathe_network *network, lathe_plan *plan)
 {
     LT_TRY(read_options(b));
-    LT_TRY(lt_session_open(&b->session, b->o, b->allocator, b->threads, b->features, b->diag));
+    LT_TRY(lt_session_open(&b->session, b->o, b->target, b->allocator, b->threads, b->features, b->diag));
     lt_say_import(&b->debug, network->graph);
     LT_TRY(make_above(b, network));
     LT_TRY(make_ranges(b));
@@ -431,25 +445,32 @@ static void report(const builder *b, int64_t start, lathe_build_report *out)
     *out = (lathe_build_report){.struct_size = sizeof *out, .problems = c->problems, .timed = c->timed, .remembered = c->remembered, .wrong = c->wrong,
                                 .noisy = c->noisy, .cut_short = c->cut_short, .kept_static = (int)b->session.kept_static, .tune_seconds = c->seconds,
                                 .build_seconds = (double)(lt_now_ns() - start) * 1e-9, .predicted_bytes = b->session.predicted,
-                                .peak_bytes = b->session.memory->peak, .too_large = c->too_large, .not_compared = (int)b->session.not_compared};
+                                .peak_bytes = b->session.memory->peak, .too_large = c->too_large, .not_compared = (int)b->session.not_compared, .variants = 1,
+                                .absent = b->session.absent, .estimated = c->estimated};
 }
 
-lathe_status lathe_build(const lathe_network *network, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
+lathe_status lt_plan_new(const lathe_allocator *allocator, lathe_plan **out, lathe_diag *diag)
 {
-    static const lathe_build_options none = {.struct_size = sizeof none};
-    builder b = {.o = options ? options : &none, .diag = diag};
-    const lathe_allocator *allocator = b.o->allocator ? b.o->allocator : network->allocator;
-    *out = NULL;
     lathe_plan *plan = LT_NEW(allocator, lathe_plan);
+    *out = plan;
     if (!plan) {
         return LT_OOM(diag);
     }
     plan->allocator = allocator;
     lt_counted_memory_init(&plan->memory, allocator);
+    lt_buf_init(&plan->bytes, &plan->memory.allocator);
+    lt_buf_init(&plan->explanation, &plan->memory.allocator);
+    return LATHE_OK;
+}
+
+lathe_status lt_build_variant(const lathe_network *network, const lathe_build_options *options, const lt_target *target, lathe_plan **out, lathe_diag *diag)
+{
+    builder b = {.o = options, .target = target, .diag = diag};
+    lathe_plan *plan;
+    LT_TRY(lt_plan_new(options->allocator ? options->allocator : network->allocator, &plan, diag));
+    *out = NULL;
     b.allocator = &plan->memory.allocator;
     b.session.memory = &plan->memory;
-    lt_buf_init(&plan->bytes, b.allocator);
-    lt_buf_init(&plan->explanation, b.allocator);
     b.explanation = &plan->explanation;
     lt_debug_read(&b.debug, b.o->debug, b.o->log, b.o->log_user);
     lt_arena_init(&b.arena, b.allocator);

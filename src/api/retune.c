@@ -1,5 +1,5 @@
 /*
- * retune.c - from a plan back to a network, and to a new plan for this machine. liblathe_rt alone can only say that this is needed.
+ * retune.c - from a plan back to a network, and to a variant for this machine. liblathe_rt alone can only say that this is needed.
  *
  * A plan holds its graph above the border as text whose constants name blobs by hash; raw blobs are used as they are, packed ones are unpacked.
  */
@@ -152,30 +152,57 @@ static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_buil
     return old_profiles(plan, arena, o, diag);
 }
 
-/* max_isa: for kept options, which say nothing of the machine at hand; may be NULL. */
-static lathe_status retune(const lt_plan *plan, const lathe_build_options *options, const char *max_isa, const lathe_allocator *allocator, lt_arena *arena,
-                           lathe_plan **out, lathe_diag *diag)
+/* What the caller leaves open is as in the plan. max_isa, only: for a caller without options; max_isa may be NULL. */
+static lathe_status new_options(const lt_plan *plan, const lathe_build_options *given, const char *max_isa, bool only, lt_arena *arena, lathe_build_options *o,
+                                lathe_diag *diag)
 {
-    lathe_build_options kept;
+    lathe_build_options old;
+    LT_TRY(old_options(plan, arena, &old, diag));
+    old.max_isa = max_isa;
+    old.only = only;
+    *o = given ? *given : old;
+    if (given && given->struct_size == sizeof *given) {
+        bool refit = given->refit || given->n_refit_names > 0;
+        o->profiles = given->n_profiles ? given->profiles : old.profiles;
+        o->n_profiles = given->n_profiles ? given->n_profiles : old.n_profiles;
+        o->device = given->device ? given->device : old.device;
+        o->sources = given->sources ? given->sources : old.sources;
+        o->refit = refit ? given->refit : old.refit;
+        o->refit_names = refit ? given->refit_names : old.refit_names;
+        o->n_refit_names = refit ? given->n_refit_names : old.n_refit_names;
+    }
+    return LATHE_OK;
+}
+
+static lathe_status retune(const lt_plan *plan, const lathe_build_options *o, const lathe_allocator *allocator, lathe_plan **out, lathe_diag *diag)
+{
     lathe_network *network;
-    LT_TRY(old_options(plan, arena, &kept, diag));
-    kept.max_isa = max_isa;
     LT_TRY(network_of(plan, allocator, &network, diag));
-    lathe_status status = lathe_build(network, options ? options : &kept, out, diag);
+    lathe_status status = lathe_build(network, o, out, diag);
     lathe_network_destroy(network);
+    if (status == LATHE_OK && !o->only) {
+        status = lt_keep_variants(plan, *out, diag);
+    }
+    if (status != LATHE_OK) {
+        lathe_plan_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }
 
-static lathe_status retune_bytes(const void *data, size_t size, const lathe_build_options *options, const char *max_isa, lathe_plan **out, lathe_diag *diag)
+static lathe_status retune_bytes(const void *data, size_t size, const lathe_build_options *options, const char *max_isa, bool only, lathe_plan **out,
+                                 lathe_diag *diag)
 {
     const lathe_allocator *allocator = options ? options->allocator : NULL;
+    lathe_build_options o;
     lt_arena arena;
     lt_plan *plan;
     *out = NULL;
     lt_arena_init(&arena, allocator);
     lathe_status status = lt_plan_decode(data, size, 0, NULL, NULL, &arena, &plan, diag);
     if (status == LATHE_OK) {
-        status = retune(plan, options, max_isa, allocator, &arena, out, diag);
+        status = new_options(plan, options, max_isa, only, &arena, &o, diag);
+        status = status == LATHE_OK ? retune(plan, &o, allocator, out, diag) : status;
     }
     lt_arena_destroy(&arena);
     return status;
@@ -183,7 +210,7 @@ static lathe_status retune_bytes(const void *data, size_t size, const lathe_buil
 
 lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag)
 {
-    return retune_bytes(data, size, options, NULL, out, diag);
+    return retune_bytes(data, size, options, NULL, false, out, diag);
 }
 
 /* ---- Opening, whatever it takes ---- */
@@ -207,7 +234,7 @@ static lathe_status open_retuned(lathe_runtime *runtime, const char *path, const
     lathe_plan *plan;
     lathe_load_options copy = options ? *options : (lathe_load_options){.struct_size = sizeof copy};
     LT_TRY(lt_file_map(&file, path, diag));
-    lathe_status status = retune_bytes(file.data, file.size, NULL, level_of(runtime), &plan, diag);
+    lathe_status status = retune_bytes(file.data, file.size, NULL, level_of(runtime), true, &plan, diag);
     lt_file_close(&file);
     if (status == LATHE_OK) {
         size_t size;

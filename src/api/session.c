@@ -8,10 +8,22 @@
 
 enum { SAVE_EVERY_NS = 2000000000 };
 
-static lathe_status open_cache(lt_session *s, uint64_t features, lathe_diag *diag)
+static lathe_status name_machine(lt_session *s, const lt_target *target, uint64_t features, lathe_diag *diag)
+{
+    if (!target || !target->machine) {
+        return lathe_timing_machine(s->threads, features, s->machine, sizeof s->machine, diag);
+    }
+    int n = snprintf(s->machine, sizeof s->machine, "%s", target->machine);
+    return n < (int)sizeof s->machine ? LATHE_OK : LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "the machine's name is too long: '%.100s...'", target->machine);
+}
+
+static lathe_status open_cache(lt_session *s, const lt_target *target, uint64_t features, lathe_diag *diag)
 {
     const char *path = s->options->timing_cache;
-    LT_TRY(lathe_timing_machine(s->threads, features, s->machine, sizeof s->machine, diag));
+    if (s->absent && !target->machine) {
+        return LATHE_OK; /* nobody knows anything of that machine */
+    }
+    LT_TRY(name_machine(s, target, features, diag));
     LT_TRY(lathe_timing_cache_create(s->allocator, &s->cache, diag));
     lathe_status status = path ? lathe_timing_cache_load(s->cache, path, 0, NULL) : LATHE_OK;
     if (status == LATHE_IO) {
@@ -50,11 +62,11 @@ lathe_status lt_session_record(lt_session *s, const lt_buf *text, lathe_diag *di
     return s->options->record && !s->replays ? lt_file_write(s->options->record, text->data, text->length, diag) : LATHE_OK;
 }
 
-lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, const lathe_allocator *allocator, int threads, uint64_t features,
-                             lathe_diag *diag)
+lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, const lt_target *target, const lathe_allocator *allocator, int threads,
+                             uint64_t features, lathe_diag *diag)
 {
     lt_counted_memory *memory = s->memory;
-    *s = (lt_session){.memory = memory, .options = options, .allocator = allocator, .threads = threads, .start = lt_now_ns()};
+    *s = (lt_session){.memory = memory, .options = options, .allocator = allocator, .threads = threads, .start = lt_now_ns(), .absent = target && target->absent};
     lt_arena_init(&s->arena, allocator);
     LT_TRY(read_rules(s, diag));
     LT_TRY(read_record(s, diag));
@@ -63,8 +75,8 @@ lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, 
     }
     s->saved = s->start;
     s->deadline = options->time_budget > 0 ? s->start + (int64_t)(options->time_budget * 1e9) : 0;
-    LT_TRY(lt_pool_create(threads, allocator, &s->pool, diag));
-    return open_cache(s, features, diag);
+    LT_TRY(s->absent ? LATHE_OK : lt_pool_create(threads, allocator, &s->pool, diag));
+    return open_cache(s, target, features, diag);
 }
 
 static lathe_status save(lt_session *s, lathe_diag *diag)
@@ -172,6 +184,7 @@ void lt_session_fill(lt_session *s, lt_tune_options *out)
     out->cache = s->cache;
     out->machine = s->machine;
     out->cached_only = s->options->cached_only != 0;
+    out->absent = s->absent;
     out->deadline = s->deadline;
     out->progress = on_progress;
     out->progress_user = s;

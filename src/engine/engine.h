@@ -275,6 +275,17 @@ lathe_status lt_plan_reseal(void *data, size_t size, lathe_diag *diag);
 /* A readable page of everything but weights. */
 void lt_plan_dump(const lt_plan *plan, lt_buf *out);
 
+/* ---- Variants (engine_variant.c) ---- */
+
+/* The bits of the features that a variant needs; false: one of them is not known to this build. */
+bool lt_plan_variant_features(const lt_plan_variant *v, uint64_t *features);
+/* The first feature that is missing; NULL: none. */
+const char *lt_plan_variant_lacks(const lt_plan_variant *v, uint64_t features);
+/* For the same device, level of features and number of threads: one of them is enough. */
+bool lt_plan_variants_alike(const lt_plan_variant *a, const lt_plan_variant *b);
+/* The variant for a machine with these features and threads; LT_PLAN_NONE: none. device NULL: that of the first that fits. barred: for each variant, may be NULL. */
+uint32_t lt_plan_pick(const lt_plan *plan, const char *device, uint64_t features, int threads, const bool *barred);
+
 /* ---- Offsets: shared by plan (at build) and rt (for shapes outside every bucket) ---- */
 
 typedef struct lt_live {

@@ -56,4 +56,15 @@ typedef struct lt_plan_request {
  */
 lathe_status lt_plan_build(const lt_plan_request *request, lt_buf *out, lathe_diag *diag);
 
+/* A plan whose variants go into another. It has passed lt_plan_decode. */
+typedef struct lt_join_part {
+    const lt_plan *plan;
+    const bool *dropped; /* for each variant; NULL: all are kept */
+} lt_join_part;
+/*
+ * Plans of one network and the same profiles as one, with the variants of all in this order; text, options and story are the first one's. What is the same is
+ * stored once. LATHE_INVALID_ARGUMENT: different networks or profiles. What is written has passed lt_plan_decode.
+ */
+lathe_status lt_plans_join(const lt_join_part *parts, uint32_t n, const lathe_allocator *allocator, lt_buf *out, lathe_diag *diag);
+
 #endif

@@ -79,7 +79,8 @@ lathe_status lathe_engine_get_info(const lathe_engine *engine, lathe_engine_info
     *info = (lathe_engine_info){.struct_size = sizeof *info, .model_name = plan->model_name, .device = engine->variant->device,
                                 .lathe_version = plan->lathe_version, .plan_bytes = engine->plan_bytes, .weight_bytes = plan->weight_bytes,
                                 .threads = engine->variant->threads, .async = 1, .retunable = plan->retunable,
-                                .refittable = lathe_engine_refit_name(engine, 0) != NULL};
+                                .refittable = lathe_engine_refit_name(engine, 0) != NULL, .variant = (uint32_t)(engine->variant - plan->variants),
+                                .variants = plan->n_variants};
     for (uint32_t i = 0; i < engine->variant->n_programs; i++) {
         const lt_plan_program *p = engine->programs[i].plan;
         uint64_t arena = p->arena[0] + p->arena[1] + p->arena[2];

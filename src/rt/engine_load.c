@@ -241,43 +241,73 @@ lathe_status lt_engine_prepare(lathe_engine *engine, lathe_diag *diag)
 
 /* ---- Variants ---- */
 
-/* The first feature that the machine lacks; NULL when it has them all. */
-static const char *missing_feature(const lt_plan_variant *v, uint64_t features)
+/* The highest ISA level that the machine has in full. */
+static const char *level_of(uint64_t features)
 {
-    for (uint32_t i = 0; i < v->n_features; i++) {
-        bool found = false;
-        for (int f = 0; f < LT_CPU_FEATURES && !found; f++) {
-            found = (features >> f & 1) && lt_streq(v->features[i], lt_cpu_feature_name((lt_cpu_feature)f));
-        }
-        if (!found) {
-            return v->features[i];
+    static const char *const names[] = {"avx512", "avx2"};
+    for (size_t i = 0; i < LT_COUNT(names); i++) {
+        uint64_t level = lt_cpu_level(names[i]) & (((uint64_t)1 << LT_CPU_FEATURES) - 1);
+        if ((features & level) == level) {
+            return names[i];
         }
     }
-    return NULL;
+    return "base";
 }
 
-/* The first variant for the device that this machine can run; variants stand in order of preference. */
-static lathe_status pick_variant(lathe_engine *engine, const char *device, lathe_diag *diag)
+/* Is the word in a list that is separated by " or "? */
+static bool names(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += n) {
+        if ((at == list || at[-1] == ' ') && (at[n] == '\0' || at[n] == ' ')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What keeps each variant from running here. */
+static lathe_status refuse_variants(const lathe_engine *engine, const char *device, uint64_t features, lathe_diag *diag)
 {
     const lt_plan *plan = engine->plan;
-    const char *missing = NULL;
-    char why[512] = "";
-    for (uint32_t i = 0; i < plan->n_variants; i++) {
+    char text[400] = "", why[512] = "", advice[160];
+    size_t at = 0;
+    snprintf(advice, sizeof advice, "add a variant for this machine: lathe retune; or build with --target %s, among others", level_of(features));
+    for (uint32_t i = 0; i < plan->n_variants && at < sizeof text; i++) {
         const lt_plan_variant *v = &plan->variants[i];
+        const char *missing = lt_plan_variant_lacks(v, features);
         if (device && !lt_streq(device, v->device)) {
             continue;
         }
-        missing = missing_feature(v, lt_runtime_features(engine->runtime));
-        if (!missing && lt_sources_here(v->sources, why, sizeof why)) {
-            engine->variant = v;
-            return LATHE_OK;
+        if (missing && !names(text, missing)) {
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? " or " : "", missing);
+        } else if (!missing && !lt_sources_here(v->sources, why, sizeof why)) {
+            return LT_FAIL(diag, LATHE_NEEDS_RETUNE, plan->model_name, advice, "%s", why);
         }
     }
-    if (!missing && why[0]) {
-        return LT_FAIL(diag, LATHE_NEEDS_RETUNE, plan->model_name, "re-tune it here: lathe retune", "%s", why);
+    return LT_FAIL(diag, LATHE_NEEDS_RETUNE, plan->model_name, advice, at > 0 ? "the plan needs %s, which this machine lacks" : "the plan has no variant for device %s",
+                   at > 0 ? text : device ? device : "cpu");
+}
+
+/* By the rule of lt_plan_pick, among the variants whose sources are here. */
+static lathe_status pick_variant(lathe_engine *engine, const char *device, lathe_diag *diag)
+{
+    const lt_plan *plan = engine->plan;
+    uint64_t features = lt_runtime_features(engine->runtime);
+    char why[512];
+    bool *barred = LT_ARENA_ARRAY(&engine->arena, bool, plan->n_variants + 1u);
+    if (!barred) {
+        return LT_OOM(diag);
     }
-    return LT_FAIL(diag, LATHE_NEEDS_RETUNE, plan->model_name, "re-tune it here: lathe retune", missing ? "the plan needs %s, which this machine lacks"
-                   : "the plan has no variant for device %s", missing ? missing : device ? device : "cpu");
+    for (uint32_t i = 0; i < plan->n_variants; i++) {
+        barred[i] = !lt_plan_variant_lacks(&plan->variants[i], features) && !lt_sources_here(plan->variants[i].sources, why, sizeof why);
+    }
+    uint32_t picked = lt_plan_pick(plan, device, features, lathe_runtime_threads(engine->runtime), barred);
+    if (picked == LT_PLAN_NONE) {
+        return refuse_variants(engine, device, features, diag);
+    }
+    engine->variant = &plan->variants[picked];
+    return LATHE_OK;
 }
 
 /* ---- Loading ---- */

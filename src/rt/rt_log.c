@@ -5,6 +5,7 @@
 #include "rt/rt_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const lt_debug *debug_of(const lathe_engine *engine)
 {
@@ -19,9 +20,13 @@ bool lt_rt_talks(const lathe_engine *engine, int level)
 void lt_rt_say_load(const lathe_engine *engine)
 {
     const lt_plan_variant *v = engine->variant;
-    lt_debug_say(debug_of(engine), LT_TOPIC_RT, 1, NULL, "loaded %s: %llu bytes, %llu of weights; variant for %s, %u threads, %u programs",
-                 engine->plan->model_name, (unsigned long long)engine->plan_bytes, (unsigned long long)engine->plan->weight_bytes, v->device, v->threads,
-                 v->n_programs);
+    char needs[200] = "";
+    for (uint32_t i = 0; i < v->n_features && strlen(needs) + 40 < sizeof needs; i++) {
+        snprintf(needs + strlen(needs), sizeof needs - strlen(needs), "%s%.30s", i ? " " : ", needs ", v->features[i]);
+    }
+    lt_debug_say(debug_of(engine), LT_TOPIC_RT, 1, NULL, "loaded %s: %llu bytes, %llu of weights; variant %u of %u for %s, %u threads%s; %u programs",
+                 engine->plan->model_name, (unsigned long long)engine->plan_bytes, (unsigned long long)engine->plan->weight_bytes,
+                 (uint32_t)(v - engine->plan->variants), engine->plan->n_variants, v->device, v->threads, needs, v->n_programs);
 }
 
 void lt_rt_say_bind(const lathe_context *context, const lt_state *s, bool planned)

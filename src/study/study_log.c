@@ -161,6 +161,9 @@ lathe_status lt_study_log_parse(const char *text, size_t length, lt_arena *arena
         if (out->n_lines == 0 && starts(line, HEAD)) {
             out->plan = line + strlen(HEAD);
         }
+        if (starts(line, "variant ") && !starts(line, "variant 0:")) {
+            break; /* explained is the first variant, as the plan's tables are */
+        }
         if (!lt_arena_grow(arena, (void **)&out->lines, &r.cap_lines, out->n_lines + 1, sizeof *out->lines)) {
             return LT_OOM(diag);
         }

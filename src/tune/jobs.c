@@ -50,7 +50,13 @@ static lathe_timing_entry key_of(const struct lt_clock *c, const char *text, con
 static bool remembered(const struct lt_clock *c, const char *text, lt_candidate *cand)
 {
     lathe_timing_entry key = key_of(c, text, cand->tactic, cand->config), found = {.struct_size = sizeof found};
-    if (!c->t->options->cache || !lathe_timing_cache_find(c->t->options->cache, &key, &found)) {
+    const lathe_timing_cache *cache = c->t->options->cache;
+    bool known = cache && lathe_timing_cache_find(cache, &key, &found);
+    if (!known && cache && c->t->options->absent) { /* how large the caches are there is not known here */
+        key.setting = c->cold ? "warm" : "cold";
+        known = lathe_timing_cache_find(cache, &key, &found);
+    }
+    if (!known) {
         return false;
     }
     cand->time = found.time;
@@ -282,7 +288,7 @@ static lathe_status tell(const struct lt_clock *c, const job *j, uint32_t number
 
 static lathe_status cache_miss(const lt_tuner *t, const char *name, uint32_t missing, uint32_t wanted)
 {
-    return LT_FAIL(t->diag, LATHE_UNSUPPORTED, name, "build once without --error-on-cache-miss, on this machine and with the same threads and level",
+    return LT_FAIL(t->diag, LATHE_UNSUPPORTED, name, "build once without --error-on-cache-miss, on the machine that the plan is for and with the same threads and level",
                    "the timing cache does not hold %u of %u times of this step, and nothing may be timed", missing, wanted);
 }
 
@@ -299,6 +305,10 @@ static lathe_status time_jobs(struct lt_clock *c)
         }
         if (o->cached_only) {
             return cache_miss(c->t, lt_draft_label(c->t, d), j->missing, j->n);
+        }
+        if (o->absent) {
+            c->t->counts->estimated++;
+            continue;
         }
         if (o->deadline && start > o->deadline) {
             c->t->counts->cut_short = true;
@@ -353,7 +363,7 @@ static uint64_t largest_trial(const struct lt_clock *c)
     uint64_t most = 0;
     for (size_t i = 0; i < c->n_jobs; i++) {
         const job *j = &c->jobs[i];
-        uint64_t bytes = j->missing ? lt_trial_needs(c->t, &c->t->drafts.items[j->draft], j->states, j->n) : 0;
+        uint64_t bytes = j->missing && !c->t->options->absent ? lt_trial_needs(c->t, &c->t->drafts.items[j->draft], j->states, j->n) : 0;
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -391,7 +401,7 @@ lathe_status lt_time_single(lt_tuner *t, lt_draft *d, const char *name, const ch
         t->counts->remembered++;
         return LATHE_OK;
     }
-    if (late || lt_trial_needs(t, d, &state, 1) > t->trial_limit) {
+    if (late || (t->options->absent && !t->options->cached_only) || lt_trial_needs(t, d, &state, 1) > t->trial_limit) {
         return LATHE_OK;
     }
     return t->options->cached_only ? cache_miss(t, name, 1, 1) : time_one(c, d, &j);

@@ -109,6 +109,7 @@ typedef struct lt_tune_counts {
     uint32_t wrong;      /* that gave other numbers than the rest, or failed */
     uint32_t noisy;      /* shots that were taken again because the machine was busy with something else */
     uint32_t too_large;  /* problems that were estimated because their trial would have taken too much memory */
+    uint32_t estimated;  /* problems of which some time was not known, on a processor that is not here */
     bool cut_short;      /* the time budget ended the timing: the rest was estimated */
     double seconds;
 } lt_tune_counts;
@@ -172,6 +173,7 @@ typedef struct lt_tune_options {
     lathe_timing_cache *cache;  /* times of earlier builds, and where new ones go; may be NULL */
     const char *machine;        /* section of the cache */
     bool cached_only;           /* a time that the cache does not hold is an error */
+    bool absent;                /* the processor is not here: nothing is run, and what the cache does not hold is estimated */
     int64_t deadline;           /* on lt_now_ns's clock: what is not timed by then is estimated; 0: none */
     lathe_status (*progress)(void *user, const lt_tune_progress *progress, lathe_diag *diag); /* an error ends the tuning; may be NULL */
     void *progress_user;

@@ -26,7 +26,7 @@ GROWS(lathe_tensor, 160);
 GROWS(lathe_runtime_options, 56);
 GROWS(lathe_load_options, 24);
 GROWS(lathe_io, 296);
-GROWS(lathe_engine_info, 88);
+GROWS(lathe_engine_info, 96);
 GROWS(lathe_context_options, 32);
 GROWS(lathe_step_profile, 64);
 GROWS(lathe_progress, 56);
