@@ -92,10 +92,11 @@ static void tell_report(tool *t, const lathe_plan *plan)
     if (r.too_large) {
         tool_notice(t, "%u problems were estimated: trying them would take more than the memory budget", r.too_large);
     }
-    if (r.absent) {
-        tool_notice(t, r.estimated > 0 || r.remembered == 0 ? "estimated: %u of %u variants built for a CPU that is not here; nothing was run or checked for it, and %u problems lack times of such a machine"
-                                                            : "%u of %u variants built for a CPU that is not here, by times from the timing cache; nothing was run or checked for it",
-                    r.absent, r.variants, r.estimated);
+    if (r.absent && (r.estimated > 0 || r.remembered == 0)) {
+        tool_notice(t, "estimated: %u of %u variants built for a CPU that is not here; nothing was run or checked for it%s", r.absent, r.variants,
+                    r.remembered > 0 ? ", and the timing cache holds not all times of such a machine" : "");
+    } else if (r.absent) {
+        tool_notice(t, "%u of %u variants built for a CPU that is not here, by times from the timing cache; nothing was run or checked for it", r.absent, r.variants);
     }
     if (r.problems == 0) {
         return;

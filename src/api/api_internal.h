@@ -59,7 +59,7 @@ enum { LT_VERDICT_ROUNDS = 15, LT_VERDICT_LEAST = 3 }; /* runs of each engine in
 
 /* What one variant is made for (targets.c). */
 typedef struct lt_target {
-    const char *name;     /* as asked for: "avx512"; the machine's, when it is that; NULL: this machine */
+    const char *name;     /* as asked for: "avx512"; NULL or "native": all that the machine has */
     uint64_t features;    /* that tactics may use */
     int threads;
     const char *machine;  /* section of the timing cache; NULL: this machine's, or none when it is absent */

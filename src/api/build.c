@@ -84,7 +84,7 @@ static lathe_status options_text(builder *b, const char **out)
     if (o->max_isa) {
         lt_buf_printf(&text, " max-isa=%s", o->max_isa);
     }
-    if (b->target && b->target->named && !b->target->machine) {
+    if (b->target && b->target->named && b->target->name) {
         lt_buf_printf(&text, " target=%s", b->target->name);
     }
     if (o->passes) {
@@ -412,6 +412,10 @@ static lathe_status begin_explanation(builder *b)
     const char *options;
     LT_TRY(options_text(b, &options));
     lt_explain_begin(b->explanation, lt_graph_name(b->above), options);
+    if (b->session.absent) {
+        lt_buf_printf(b->explanation, "estimated: built for a CPU that is not here; nothing was run or checked%s%s\n",
+                      b->target->machine ? "; times are those that the timing cache has of " : "", b->target->machine ? b->target->machine : "");
+    }
     return LATHE_OK;
 }
 

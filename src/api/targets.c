@@ -166,12 +166,11 @@ static lathe_status place(finder *f, lt_target *t)
     }
     if (t->machine && !t->named) { /* all that the machine has */
         (void)read_section(t->machine, &name_length, &t->features, &threads);
-        t->name = lt_arena_strn(f->arena, t->machine, name_length);
         t->threads = threads;
         t->named = true;
     }
     t->absent = true;
-    return t->name ? LATHE_OK : LT_OOM(f->diag);
+    return LATHE_OK;
 }
 
 /* ---- The list ---- */

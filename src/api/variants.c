@@ -74,10 +74,7 @@ static lathe_status make_each(maker *m)
         m->held += size;
         lt_buf *text = &m->whole->explanation;
         if (m->o->explain) {
-            lt_buf_printf(text, "variant %u: target %s, %d threads%s%s%s\n", i, m->targets[i].name ? m->targets[i].name : "native", m->targets[i].threads,
-                          m->targets[i].absent ? "; built for a processor that is not here, " : "",
-                          !m->targets[i].absent ? "" : m->targets[i].machine ? "by times of " : "estimated",
-                          m->targets[i].absent && m->targets[i].machine ? m->targets[i].machine : "");
+            lt_buf_printf(text, "variant %u: target %s, %d threads\n", i, m->targets[i].name ? m->targets[i].name : "native", m->targets[i].threads);
             lt_buf_put(text, m->each[i]->explanation.data, m->each[i]->explanation.length);
         }
     }

@@ -63,6 +63,9 @@ static lathe_status check_variant(const lt_plan *plan, const lt_plan_variant *v,
     if (v->threads > MOST_THREADS) {
         return LT_DAMAGED(diag, "a variant wants %u threads", v->threads);
     }
+    if (v->n_programs == 0) {
+        return LT_DAMAGED(diag, "a variant has no program");
+    }
     for (uint32_t i = 0; i < v->n_programs; i++) {
         if (v->programs[i] >= plan->n_programs || v->programs[i] == plan->init_program) {
             return LT_DAMAGED(diag, "a variant names program %u of %u", v->programs[i], plan->n_programs);

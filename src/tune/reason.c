@@ -129,6 +129,7 @@ static const char *by_time(lt_tuner *t, const lt_draft *d, uint32_t state)
 static const char *by_estimate(lt_tuner *t)
 {
     return t->options->level == 0 ? "the least estimate; nothing is timed at level 0"
+           : t->options->absent   ? "the least estimate; the processor is not here, and no time is known"
                                   : "the least estimate; it could not be timed by itself, or the time was up";
 }
 

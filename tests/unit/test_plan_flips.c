@@ -183,7 +183,7 @@ static size_t tables_end(const lt_buf *bytes)
     return end;
 }
 
-static void run_all(const char *text, const char *input)
+static void run_all(const char *text, const char *input, const char *targets)
 {
     lathe_network *net = NULL;
     lathe_plan *plan = NULL;
@@ -191,7 +191,7 @@ static void run_all(const char *text, const char *input)
     bool pictures = strstr(text, "Conv") != NULL;
     lathe_shape_range range = {input, pictures ? 4 : 2, {1, pictures ? 3 : 8, 8, 8}, {2, pictures ? 3 : 8, 8, 8}, {4, pictures ? 3 : 8, 8, 8}};
     lathe_profile profile = {&range, 1};
-    lathe_build_options options = {.struct_size = sizeof options, .profiles = &profile, .n_profiles = 1, .threads = 1};
+    lathe_build_options options = {.struct_size = sizeof options, .profiles = &profile, .n_profiles = 1, .threads = 1, .targets = targets};
     lathe_status status = lathe_network_from_text(text, strlen(text), NULL, &net, diag);
     status = status == LATHE_OK ? lathe_build(net, &options, &plan, diag) : status;
     lathe_diag_print(diag, stderr);
@@ -232,17 +232,24 @@ static void run_all(const char *text, const char *input)
 static void test_convolution(void **state)
 {
     (void)state;
-    run_all(convolution, "x");
+    run_all(convolution, "x", NULL);
 }
 
 static void test_branches(void **state)
 {
     (void)state;
-    run_all(branches, "x");
+    run_all(branches, "x", NULL);
+}
+
+/* Two variants that share weights, one of them for a processor that may not be here. */
+static void test_variants(void **state)
+{
+    (void)state;
+    run_all(convolution, "x", "avx512,base");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convolution), cmocka_unit_test(test_branches)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convolution), cmocka_unit_test(test_branches), cmocka_unit_test(test_variants)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
