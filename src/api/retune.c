@@ -10,6 +10,7 @@
 typedef struct finder {
     const lt_plan *plan;
     const lathe_allocator *allocator;
+    bool no_memory; /* for a blob that is there */
 } finder;
 
 static lathe_status unpacked(const finder *f, const lt_plan_blob *b, lt_blob **out)
@@ -56,20 +57,22 @@ static lathe_status strings(const finder *f, const lt_plan_blob *b, lt_blob **ou
 
 static lt_blob *find_blob(void *user, uint64_t hash)
 {
-    const finder *f = user;
+    finder *f = user;
     for (uint32_t i = 0; i < f->plan->n_blobs; i++) {
         const lt_plan_blob *b = &f->plan->blobs[i];
         lt_blob *blob = NULL;
-        if (b->key == hash && ((b->flags & LT_BLOB_STRINGS) ? strings(f, b, &blob) : unpacked(f, b, &blob)) == LATHE_OK) {
+        lathe_status status = b->key != hash ? LATHE_UNSUPPORTED : (b->flags & LT_BLOB_STRINGS) ? strings(f, b, &blob) : unpacked(f, b, &blob);
+        if (status == LATHE_OK) {
             return blob;
         }
+        f->no_memory |= status == LATHE_OUT_OF_MEMORY;
     }
     return NULL;
 }
 
 static lathe_status network_of(const lt_plan *plan, const lathe_allocator *allocator, lathe_network **out, lathe_diag *diag)
 {
-    finder f = {plan, allocator};
+    finder f = {.plan = plan, .allocator = allocator};
     lt_graph *graph;
     if (!plan->retunable) {
         return LT_FAIL(diag, LATHE_UNSUPPORTED, plan->model_name, "build it again from the model",
@@ -78,7 +81,7 @@ static lathe_status network_of(const lt_plan *plan, const lathe_allocator *alloc
     uint32_t mode = lt_float_mode_enter();
     lathe_status status = lt_graph_parse(plan->graph, strlen(plan->graph), "plan", allocator, find_blob, &f, &graph, diag);
     lt_float_mode_leave(mode);
-    LT_TRY(status);
+    LT_TRY(status != LATHE_OK && f.no_memory ? LT_OOM(diag) : status);
     return lt_network_wrap(graph, allocator, out, diag);
 }
 
