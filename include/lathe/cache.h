@@ -3,7 +3,8 @@
  *
  * A cache holds sections, one for each kind of machine (processor, instruction set, number of threads); inside a section problems by their canonical
  * text; under each problem one line for each tactic and configuration that was timed; and verdicts, which say which of several whole assignments of a
- * graph was the fastest. docs/timing-cache.md describes the file. Times of one machine are never used on another.
+ * graph was the fastest. docs/timing-cache.md describes the file. Times of one machine are never used on another, but a build for a processor that is not here
+ * (lathe_build_options.targets, machine) goes by the section of that machine.
  *
  * Threads: a cache belongs to one thread at a time. Several processes may save to the same file: each save takes what the file holds by then, adds its own
  * entries, and puts the result in the file's place at once, so that a reader never sees half a file and no entry of another writer is lost.
