@@ -72,8 +72,11 @@ lathe_status lt_targets_read(const lathe_build_options *o, lt_arena *arena, lt_t
 /* build.c: one variant. target NULL: this machine, as the options say. */
 lathe_status lt_plan_new(const lathe_allocator *allocator, lathe_plan **out, lathe_diag *diag);
 lathe_status lt_build_variant(const lathe_network *network, const lathe_build_options *options, const lt_target *target, lathe_plan **out, lathe_diag *diag);
-/* variants.c: puts those variants of an old plan into a fresh one that are for other machines, devices or numbers of threads than the fresh one's. */
-lathe_status lt_keep_variants(const lt_plan *old, lathe_plan *fresh, lathe_diag *diag);
+/*
+ * variants.c: puts those variants of an old plan into a fresh one that are for other machines, devices or numbers of threads than the fresh one's. may: the
+ * features that fresh variants may ask for beyond their needs, so that they are the ones taken here; 0: they say what they ask for.
+ */
+lathe_status lt_keep_variants(const lt_plan *old, lathe_plan *fresh, uint64_t may, lathe_diag *diag);
 
 /* What timing needs for the length of a build: threads, the cache and its file, the counts (session.c). At level 0 it is empty. */
 typedef struct lt_session {

@@ -184,7 +184,8 @@ static lathe_status retune(const lt_plan *plan, const lathe_build_options *o, co
     lathe_status status = lathe_build(network, o, out, diag);
     lathe_network_destroy(network);
     if (status == LATHE_OK && !o->only) {
-        status = lt_keep_variants(plan, *out, diag);
+        uint64_t may = lt_cpu_features() & (o->max_isa ? lt_cpu_level(o->max_isa) : UINT64_MAX);
+        status = lt_keep_variants(plan, *out, o->targets || o->machine ? 0 : may, diag);
     }
     if (status != LATHE_OK) {
         lathe_plan_destroy(*out);

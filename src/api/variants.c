@@ -157,7 +157,33 @@ lathe_status lathe_build(const lathe_network *network, const lathe_build_options
 
 /* ---- Beside those that are there ---- */
 
-static lathe_status keep(const lt_plan *old, lathe_plan *fresh, lt_arena *arena, lathe_diag *diag)
+/*
+ * A variant that was made here asks for what any of the old ones for its device asks for and this machine has: else one of those, which were made elsewhere,
+ * would be taken here in its place.
+ */
+static lathe_status raise(const lt_plan *old, lt_plan_variant *v, uint64_t may, lt_arena *arena, lathe_diag *diag)
+{
+    uint64_t all, some;
+    const char **names = lt_arena_zero(arena, LT_CPU_FEATURES, sizeof *names, _Alignof(char *));
+    if (!names) {
+        return LT_OOM(diag);
+    }
+    (void)lt_plan_variant_features(v, &all);
+    for (uint32_t i = 0; i < old->n_variants; i++) {
+        bool known = lt_plan_variant_features(&old->variants[i], &some);
+        all |= known && lt_streq(old->variants[i].device, v->device) && (some & ~may) == 0 ? some : 0;
+    }
+    v->n_features = 0;
+    for (int f = 0; f < LT_CPU_FEATURES; f++) {
+        if (all >> f & 1) {
+            names[v->n_features++] = lt_cpu_feature_name((lt_cpu_feature)f);
+        }
+    }
+    v->features = names;
+    return LATHE_OK;
+}
+
+static lathe_status keep(const lt_plan *old, lathe_plan *fresh, uint64_t may, lt_arena *arena, lathe_diag *diag)
 {
     lt_plan *plan;
     lt_buf bytes;
@@ -165,6 +191,12 @@ static lathe_status keep(const lt_plan *old, lathe_plan *fresh, lt_arena *arena,
     uint32_t kept = 0;
     LT_TRY(dropped ? LATHE_OK : LT_OOM(diag));
     LT_TRY(lt_plan_decode(fresh->bytes.data, fresh->bytes.length, 0, NULL, NULL, arena, &plan, diag));
+    lt_plan_variant *variants = lt_arena_copy(arena, plan->variants, plan->n_variants * sizeof *variants, _Alignof(lt_plan_variant));
+    LT_TRY(variants ? LATHE_OK : LT_OOM(diag));
+    for (uint32_t i = 0; i < plan->n_variants && may; i++) {
+        LT_TRY(raise(old, &variants[i], may, arena, diag));
+    }
+    plan->variants = variants;
     for (uint32_t i = 0; i < old->n_variants; i++) {
         for (uint32_t k = 0; k < plan->n_variants && !dropped[i]; k++) {
             dropped[i] = lt_plan_variants_alike(&old->variants[i], &plan->variants[k]);
@@ -187,11 +219,11 @@ static lathe_status keep(const lt_plan *old, lathe_plan *fresh, lt_arena *arena,
     return LATHE_OK;
 }
 
-lathe_status lt_keep_variants(const lt_plan *old, lathe_plan *fresh, lathe_diag *diag)
+lathe_status lt_keep_variants(const lt_plan *old, lathe_plan *fresh, uint64_t may, lathe_diag *diag)
 {
     lt_arena arena;
     lt_arena_init(&arena, fresh->allocator);
-    lathe_status status = keep(old, fresh, &arena, diag);
+    lathe_status status = keep(old, fresh, may, &arena, diag);
     lt_arena_destroy(&arena);
     return status;
 }

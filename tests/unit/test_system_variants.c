@@ -406,6 +406,42 @@ static void absent_beside_base(void **state)
     lathe_network_destroy(network);
 }
 
+/* What was made here is what is taken here, also when it needs less than a variant that was made elsewhere. */
+static void made_here_is_taken(void **state)
+{
+    (void)state;
+    static const char text[] = "net (string[N] x) => (string[N] y)\n{\n  y = Identity (x)\n}\n";
+    if (!has_avx2()) {
+        skip();
+    }
+    lathe_network *network = NULL;
+    SYS_MUST(lathe_network_from_text(text, strlen(text), NULL, &network, diag));
+    lathe_plan *plan = build_for(network, "avx2,base", 2), *other = build_for(network, "avx2", 8);
+    lathe_build_options here = {.struct_size = sizeof here, .threads = 2}, limited = {.struct_size = sizeof limited, .threads = 2, .max_isa = "base"};
+    lathe_plan *out = retuned(plan, &here);
+    assert_int_equal(count_variants(out), 2); /* that of avx2 was replaced, though nothing needs avx2 */
+    lathe_plan_destroy(out);
+    out = retuned(other, &here);
+    assert_int_equal(count_variants(out), 2);
+    lathe_runtime *runtime = runtime_at(NULL, 2);
+    lathe_engine *engine = sys_load(runtime, out, NULL);
+    assert_int_equal(info_of(engine).variant, 0);
+    assert_int_equal(info_of(engine).threads, 2);
+    lathe_engine_destroy(engine);
+    lathe_runtime_destroy(runtime);
+    lathe_plan_destroy(out);
+    out = retuned(other, &limited);
+    runtime = runtime_at("base", 2);
+    engine = sys_load(runtime, out, NULL);
+    assert_int_equal(info_of(engine).threads, 2);
+    lathe_engine_destroy(engine);
+    lathe_runtime_destroy(runtime);
+    lathe_plan_destroy(out);
+    lathe_plan_destroy(plan);
+    lathe_plan_destroy(other);
+    lathe_network_destroy(network);
+}
+
 /* ---- Times of another machine ---- */
 
 typedef struct wish {
@@ -622,7 +658,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rule),   cmocka_unit_test(levels),   cmocka_unit_test(thread_counts),
                                        cmocka_unit_test(refits), cmocka_unit_test(refits_in_all_or_none), cmocka_unit_test(absent),
-                                       cmocka_unit_test(absent_beside_base), cmocka_unit_test(times_of_another_machine), cmocka_unit_test(refusals),
+                                       cmocka_unit_test(absent_beside_base), cmocka_unit_test(made_here_is_taken),
+                                       cmocka_unit_test(times_of_another_machine), cmocka_unit_test(refusals),
                                        cmocka_unit_test(retunes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
