@@ -70,6 +70,10 @@ static int explain_file(tool *t, const char *path)
         return tool_fail(t, status);
     }
     status = find_log(t, path, &p, &room, &log);
+    if (p.plan->n_variants > 1) {
+        tool_notice(t, "%s holds %u variants: this is about the first, for %u threads of %s (lathe inspect lists them)", path, p.plan->n_variants,
+                    p.plan->variants[0].threads, p.plan->variants[0].device);
+    }
     int code = status == LATHE_OK ? explain(t, p.plan, log) : tool_fail(t, status);
     lt_study_plan_close(&p);
     return code;

@@ -85,6 +85,7 @@ expect 0 "$lathe" run g.plan --input rand -q
 [ ! -s err ] || die "the re-tuned plan was re-tuned again"
 expect 0 "$lathe" compare g.plan "ref:$digits" --shape image=3x1x8x8
 expect 0 "$lathe" explain g.plan
+has err "holds 2 variants: this is about the first"
 expect 0 "$lathe" retune g.plan --threads 1 --level 1
 [ "$(variants g.plan)" = 2 ] || die "retune added this machine's variant twice"
 expect 0 "$lathe" retune g.plan -o h.plan --threads 1 --level 1 --only
