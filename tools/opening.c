@@ -127,6 +127,18 @@ static bool wants_explanation(const args *a)
     return args_has(a, OPT_EXPLAIN) || a->verb == VERB_TACTICS || a->verb == VERB_EXPLAIN || (plan && !args_has(a, OPT_NO_LOG));
 }
 
+/* The values of an option that may be given several times. */
+static const char *const *read_each(tool *t, option_id id, size_t *count)
+{
+    const char **list = lt_arena_zero(&t->arena, t->args->count + 1, sizeof *list, _Alignof(char *));
+    size_t cursor = 0;
+    *count = 0;
+    while (list && args_next(t->args, id, &cursor, &list[*count])) {
+        ++*count;
+    }
+    return list;
+}
+
 int build_options(tool *t, lathe_build_options *out)
 {
     const args *a = t->args;
@@ -156,6 +168,8 @@ int build_options(tool *t, lathe_build_options *out)
     if (out->dump_dir) {
         (void)mkdir(out->dump_dir, 0777); /* if it is neither there nor made, the first dump says why */
     }
+    out->assume = read_each(t, OPT_ASSUME, &out->n_assume);
+    out->buckets = read_each(t, OPT_BUCKETS, &out->n_buckets);
     if (outputs) {
         out->outputs = split_names(t, outputs, &out->n_outputs);
     }

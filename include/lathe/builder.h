@@ -97,7 +97,7 @@ typedef struct lathe_selection_step {
     const char *name, *op;  /* label of the first node; root operator, "" for pointwise programs */
     const lathe_problem *problem;
     uint32_t ordinal;       /* of the step in its part */
-    uint32_t part;          /* profile; the part for all other shapes comes last */
+    uint32_t part;          /* profile, or with buckets: those of each profile in turn; the part for all other shapes comes last */
 } lathe_selection_step;
 
 typedef struct lathe_build_options {
@@ -140,6 +140,18 @@ typedef struct lathe_build_options {
     const char *sources;            /* of tactics: "+onednn", "-onednn", several by comma, the last word on each counts. NULL: Lathe's own alone */
     uint64_t memory_budget;         /* bytes that the build may take besides the network; 0: no limit. docs/tuner.md says what is given up first */
     uint64_t workspace;             /* bytes of scratch that one step may have; 0: no limit */
+    /*
+     * What is known of extents beyond the model: "past=seq", "batch=4", "total=past+seq". One side is the name of a dimension of the inputs; the other one may be
+     * another, a number or an expression. Merged before inference; the plan refuses inputs that break it.
+     */
+    const char *const *assume;
+    size_t n_assume;
+    /*
+     * Wide ranges in pieces that are tuned and planned on their own: "4" cuts the widest range of each profile into so many, "batch=1,8,32" says upper corners (several
+     * dimensions: one entry each). A run takes the bucket that its shapes are in.
+     */
+    const char *const *buckets;
+    size_t n_buckets;               /* 0: one bucket for each profile */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;
@@ -172,7 +184,8 @@ typedef struct lathe_build_report {
 } lathe_build_report;
 LATHE_API lathe_status lathe_plan_get_report(const lathe_plan *plan, lathe_build_report *report, lathe_diag *diag);
 
-/* Chooses tactics anew for this machine from the graph and weights inside a plan. options: as for lathe_build, NULL keeps the plan's own. */
+/* Chooses tactics anew for this machine from the graph and weights inside a plan. options: as for lathe_build, without profiles those of
+   the plan stay, with their buckets; NULL keeps all of the plan's own. */
 LATHE_API lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag);
 /* lathe_engine_load, and where that says LATHE_NEEDS_RETUNE: retune in memory and load that. *retuned (may be NULL) tells. */
 LATHE_API lathe_status lathe_engine_open(lathe_runtime *runtime, const char *path, const lathe_load_options *options, lathe_engine **out, int *retuned,

@@ -1,13 +1,15 @@
 /*
  * build.c - lathe_build: network -> passes -> choice -> plan bytes. The one place where the stages meet.
  *
- * Each profile gives one part: the graph specialised to what the profile fixes, lowered, chosen. When the profiles leave shapes out that the model allows,
+ * Each profile gives one part, or one for each of its buckets: the graph specialised to what the profile fixes, lowered, chosen. When the profiles leave shapes out that the model allows,
  * a last part without bounds keeps those runnable. Parts share their weights in the plan.
  */
 #include "api/api_internal.h"
 #include <string.h>
 
 typedef struct part {
+    uint32_t profile; /* LT_PLAN_NONE: for all other shapes */
+    uint32_t bucket, n_buckets; /* of the profile */
     lt_graph *graph;
     lt_ranges ranges;
     lt_choice choice;
@@ -25,10 +27,12 @@ typedef struct builder {
     int threads;
     lt_arena arena;
     lt_graph *above;
+    lt_equals equals;
     lt_packed_before *packed; /* by the parts so far */
     size_t n_packed, cap_packed;
     part *parts;
     uint32_t n_parts;
+    size_t cap_parts;
     lt_plan_profile_input *profiles;
     uint32_t n_profiles;
     lt_buf *explanation;
@@ -90,6 +94,14 @@ static lathe_status options_text(builder *b, const char **out)
     for (size_t i = 0; !o->refit && i < o->n_refit_names; i++) {
         lt_buf_puts(&text, " refit=");
         lt_buf_put_name(&text, o->refit_names[i]);
+    }
+    for (size_t i = 0; i < o->n_buckets; i++) {
+        lt_buf_puts(&text, " buckets=");
+        lt_buf_put_name(&text, o->buckets[i]);
+    }
+    for (size_t i = 0; i < o->n_assume; i++) {
+        lt_buf_puts(&text, " assume=");
+        lt_buf_put_name(&text, o->assume[i]);
     }
     *out = text.failed ? NULL : lt_arena_str(&b->arena, lt_buf_str(&text));
     lt_buf_free(&text);
@@ -153,11 +165,25 @@ static lt_pipeline_options pipeline_options(const builder *b)
                                  .log_user = b->o->log_user, .changed = note_pass, .changed_user = (void *)b};
 }
 
+/* Those that the network brings along, of an earlier build, then those of this one. */
+static lathe_status merge_dims(builder *b, const lathe_network *network)
+{
+    for (uint32_t i = 0; i < network->n_equals; i++) {
+        lt_equals *e = &b->equals;
+        if (!lt_arena_grow(&b->arena, (void **)&e->items, &e->capacity, e->count + 1, sizeof *e->items)) {
+            return LT_OOM(b->diag);
+        }
+        e->items[e->count++] = network->equals[i];
+    }
+    return lt_dims_merge(b->above, b->o->assume, b->o->n_assume, &b->arena, &b->equals, b->diag);
+}
+
 static lathe_status make_above(builder *b, const lathe_network *network)
 {
     lt_pipeline_options options = pipeline_options(b);
     LT_TRY(progress(b, "passes", "above the border", 0, 2));
     LT_TRY(lt_graph_clone(network->graph, b->allocator, &b->above, b->diag));
+    LT_TRY(merge_dims(b, network));
     LT_TRY(keep_outputs(b, b->above));
     LT_TRY(b->o->explain ? lt_explain_note_makes(b->above, &b->arena, &b->makes, b->diag) : LATHE_OK);
     return lt_pipeline_above(&b->above, &options, b->diag);
@@ -201,27 +227,46 @@ static lathe_status remember_packs(builder *b, const part *p)
 
 /* ---- Parts ---- */
 
+static lathe_status add_part(builder *b, part p)
+{
+    if (!lt_arena_grow(&b->arena, (void **)&b->parts, &b->cap_parts, b->n_parts + 1u, sizeof *b->parts)) {
+        return LT_OOM(b->diag);
+    }
+    b->parts[b->n_parts++] = p;
+    return LATHE_OK;
+}
+
+static lathe_status add_profile(builder *b, uint32_t number, const lathe_profile *profile, lt_plan_profile_input *inputs, bool *narrowed)
+{
+    lt_ranges whole;
+    lt_buckets buckets;
+    LT_TRY(lt_ranges_of_profile(b->above, profile, &b->arena, &whole, inputs, b->diag));
+    for (size_t k = 0; k < whole.count; k++) {
+        *narrowed |= whole.items[k].min > 0 || whole.items[k].max < INT64_MAX;
+    }
+    LT_TRY(lt_buckets_of(&whole, b->o->buckets, b->o->n_buckets, &b->arena, &buckets, b->diag));
+    for (uint32_t i = 0; i < buckets.count; i++) {
+        LT_TRY(add_part(b, (part){.profile = number, .bucket = i, .n_buckets = (uint32_t)buckets.count, .ranges = buckets.items[i]}));
+    }
+    return LATHE_OK;
+}
+
 static lathe_status make_ranges(builder *b)
 {
     uint32_t n = b->o->n_profiles ? (uint32_t)b->o->n_profiles : 1, n_inputs = lt_region_get(b->above, LT_MAIN)->n_inputs;
     bool narrowed = false;
-    b->parts = LT_ARENA_ARRAY(&b->arena, part, n + 1u);
+    b->n_profiles = n;
     b->profiles = LT_ARENA_ARRAY(&b->arena, lt_plan_profile_input, (size_t)n * n_inputs + 1);
-    if (!b->parts || !b->profiles) {
+    if (!b->profiles) {
         return LT_OOM(b->diag);
     }
     for (uint32_t i = 0; i < n; i++) {
-        const lathe_profile *profile = b->o->n_profiles ? &b->o->profiles[i] : NULL;
-        LT_TRY(lt_ranges_of_profile(b->above, profile, &b->arena, &b->parts[i].ranges, &b->profiles[(size_t)i * n_inputs], b->diag));
-        const lt_ranges *r = &b->parts[i].ranges;
-        for (size_t k = 0; k < r->count; k++) {
-            narrowed |= r->items[k].min > 0 || r->items[k].max < INT64_MAX;
-        }
+        LT_TRY(add_profile(b, i, b->o->n_profiles ? &b->o->profiles[i] : NULL, &b->profiles[(size_t)i * n_inputs], &narrowed));
     }
-    b->n_profiles = b->n_parts = n;
     if (narrowed) { /* all shapes stay runnable */
-        LT_TRY(lt_ranges_of_profile(b->above, NULL, &b->arena, &b->parts[n].ranges, NULL, b->diag));
-        b->n_parts++;
+        part rest = {.profile = LT_PLAN_NONE};
+        LT_TRY(lt_ranges_of_profile(b->above, NULL, &b->arena, &rest.ranges, NULL, b->diag));
+        LT_TRY(add_part(b, rest));
     }
     return LATHE_OK;
 }
@@ -241,7 +286,7 @@ static lathe_status plan_part(builder *b, uint32_t number, lt_plan_part *out)
         symbols[kept] = s->name;
         corner[kept++] = (lt_plan_range){.lo = s->min, .opt = s->opt, .hi = s->max};
     }
-    *out = (lt_plan_part){.graph = p->graph, .choice = &p->choice, .profile = number < b->n_profiles ? number : LT_PLAN_NONE, .corner = corner,
+    *out = (lt_plan_part){.graph = p->graph, .choice = &p->choice, .profile = p->profile, .corner = corner,
                           .symbols = symbols, .n_ranges = kept};
     return LATHE_OK;
 }
@@ -250,7 +295,7 @@ static lathe_status request_of(builder *b, lt_plan_part *parts, uint32_t n, lt_p
 {
     *out = (lt_plan_request){.above = b->above, .parts = parts, .n_parts = n, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
                              .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
-                             .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .debug = &b->debug, .allocator = b->allocator};
+                             .equals = b->equals.items, .n_equals = (uint32_t)b->equals.count, .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .debug = &b->debug, .allocator = b->allocator};
     return options_text(b, &out->options);
 }
 
@@ -342,7 +387,7 @@ static const char *untold(const builder *b, const part *p)
  */
 static int level_of_part(builder *b, uint32_t number)
 {
-    bool timed = number < b->n_profiles && b->o->level > 0 && !b->session.replays;
+    bool timed = b->parts[number].profile != LT_PLAN_NONE && b->o->level > 0 && !b->session.replays;
     const char *name = timed ? untold(b, &b->parts[number]) : NULL;
     char text[256];
     if (name && b->o->log) {
@@ -367,7 +412,7 @@ static lathe_status choose(builder *b, uint32_t number)
         LT_TRY(compare_with_static(b, number, options, &user));
     }
     if (b->o->explain) {
-        lt_explain_part whole = {p->graph, &p->choice, p->kept_static ? &p->measured : NULL, &p->ranges, number, number < b->n_profiles, p->verdict};
+        lt_explain_part whole = {p->graph, &p->choice, p->kept_static ? &p->measured : NULL, &p->ranges, number, p->profile, p->bucket, p->n_buckets, p->verdict};
         lt_explain_whole(b->explanation, &whole);
     }
     lt_record_put(&b->record, &p->choice, number);
@@ -393,6 +438,39 @@ static lathe_status write_plan(builder *b, lt_buf *out)
     return lt_plan_build(&r, out, b->diag);
 }
 
+/* Fixed in each profile, extents need no assumption. */
+static bool is_open(const builder *b, const lt_open_pair *p)
+{
+    bool open = false;
+    for (uint32_t i = 0; i < b->n_parts && b->parts[i].profile != LT_PLAN_NONE; i++) {
+        open |= !lt_ranges_fix(&b->parts[i].ranges, b->above, p->a) || !lt_ranges_fix(&b->parts[i].ranges, b->above, p->b);
+    }
+    return open;
+}
+
+/* Extents that should be equal and are not known to be: said once, since only the caller can know. */
+static lathe_status tell_open_pairs(builder *b)
+{
+    lt_open_pairs pairs;
+    LT_TRY(lt_dims_open_pairs(b->above, &b->arena, &pairs, b->diag));
+    for (size_t i = 0; i < pairs.count; i++) {
+        const lt_open_pair *p = &pairs.items[i];
+        const char *text = !is_open(b, p) ? ""
+                           : p->advice ? lt_arena_printf(&b->arena, "'%s' and '%s' cannot be proved equal at %s; --assume %s if they are", p->left, p->right, p->node, p->advice)
+                                       : lt_arena_printf(&b->arena, "'%s' and '%s' cannot be proved equal at %s", p->left, p->right, p->node);
+        if (!text) {
+            return LT_OOM(b->diag);
+        }
+        if (text[0] && b->o->log) {
+            b->o->log(b->o->log_user, LATHE_LOG_INFO, text);
+        }
+        if (text[0] && b->o->explain) {
+            lt_buf_printf(b->explanation, "open: %s\n", text);
+        }
+    }
+    return LATHE_OK;
+}
+
 static lathe_status begin_explanation(builder *b)
 {
     const char *options;
@@ -409,6 +487,7 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
     LT_TRY(make_above(b, network));
     LT_TRY(make_ranges(b));
     LT_TRY(b->o->explain ? begin_explanation(b) : LATHE_OK);
+    LT_TRY(tell_open_pairs(b));
     for (uint32_t i = 0; i < b->n_parts; i++) {
         b->session.held_before = b->session.memory->held;
         b->session.parts_left = b->n_parts - i - 1;

@@ -91,6 +91,28 @@ static lathe_status free_symbols(const lt_graph *graph, lt_arena *arena, lt_rang
     return LATHE_OK;
 }
 
+/* Bounds of an expression over the ranges of one profile, which the graph's own table does not know. */
+static lathe_status bound(const lt_graph *graph, const lt_ranges *r, lt_dim dim, lathe_extent *e, lathe_diag *diag)
+{
+    lt_dims *own = lt_dims_create(lt_graph_allocator(graph));
+    lathe_status status = own ? LATHE_OK : LT_OOM(diag);
+    lt_dim d;
+    for (size_t i = 0; status == LATHE_OK && i < r->count; i++) {
+        status = lt_dim_symbol(own, r->items[i].name, &d, diag);
+        status = status == LATHE_OK ? lt_dim_range(own, d, r->items[i].min, r->items[i].max, diag) : status;
+    }
+    status = status == LATHE_OK ? lt_dim_import(own, lt_graph_dims(graph), dim, &d, diag) : status;
+    if (status == LATHE_OK) {
+        int64_t lo, hi;
+        lt_dim_bounds(own, d, &lo, &hi);
+        e->min = lo > e->min ? lo : e->min;
+        e->max = hi < e->max ? hi : e->max;
+        e->opt = e->opt < e->min ? e->min : e->opt > e->max ? e->max : e->opt;
+    }
+    lt_dims_destroy(own);
+    return status;
+}
+
 static lathe_status fill_inputs(const lt_graph *graph, const lt_ranges *r, lt_plan_profile_input *inputs, lathe_diag *diag)
 {
     const lt_region *main = lt_region_get(graph, LT_MAIN);
@@ -100,6 +122,7 @@ static lathe_status fill_inputs(const lt_graph *graph, const lt_ranges *r, lt_pl
         for (int d = 0; d < v->type.rank; d++) {
             lathe_extent e;
             LT_TRY(lt_extent_of(&user, v->type.dims[d], &e, diag));
+            LT_TRY(lt_dim_get(lt_graph_dims(graph), v->type.dims[d]).count > 0 ? bound(graph, r, v->type.dims[d], &e, diag) : LATHE_OK);
             inputs[i].min[d] = e.min;
             inputs[i].opt[d] = e.opt;
             inputs[i].max[d] = e.max;
@@ -153,6 +176,17 @@ lathe_status lt_ranges_apply(lt_graph *graph, const lt_ranges *ranges, bool *spe
 }
 
 /* ---- Extents ---- */
+
+bool lt_ranges_fix(const lt_ranges *ranges, const lt_graph *graph, lt_dim dim)
+{
+    lt_dim_node n = lt_dim_get(lt_graph_dims(graph), dim);
+    const lt_symbol_range *s = n.op == LT_DIM_SYMBOL ? find_symbol(ranges, n.name) : NULL;
+    bool fixed = n.op == LT_DIM_CONST || n.count > 0 || (s && s->min == s->max);
+    for (uint32_t i = 0; fixed && i < n.count; i++) {
+        fixed = lt_ranges_fix(ranges, graph, n.args[i]);
+    }
+    return fixed;
+}
 
 /* Leaves at their opt value; unknowns at their upper bound where that is finite, else at 1. */
 static bool opt_of(void *user, lt_dim leaf, int64_t *value)

@@ -97,6 +97,34 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
+/* The values of a word that may stand several times in the options, as lt_buf_put_name wrote them. */
+static lathe_status words_of(const char *text, const char *key, lt_arena *arena, const char *const **out, size_t *count, lathe_diag *diag)
+{
+    const char **list = lt_arena_zero(arena, strlen(text) / (strlen(key) + 1) + 1, sizeof *list, _Alignof(char *));
+    *out = list;
+    *count = 0;
+    for (const char *at = list ? strstr(text, key) : NULL; at; at = strstr(at, key)) {
+        at += strlen(key);
+        bool quoted = *at == '"';
+        size_t length = quoted ? 0 : strcspn(at, " ");
+        for (at += quoted; quoted && at[length] && at[length] != '"'; length++) {
+            length += at[length] == '\\' && at[length + 1];
+        }
+        char *word = lt_arena_strn(arena, at, length);
+        if (!word) {
+            return LT_OOM(diag);
+        }
+        size_t kept = 0;
+        for (size_t i = 0; word[i]; i++) { /* quotes and backslashes are all that names of dimensions may have escaped and numbers not */
+            i += word[i] == '\\' && word[i + 1];
+            word[kept++] = word[i];
+        }
+        word[kept] = '\0';
+        list[(*count)++] = word;
+    }
+    return list ? LATHE_OK : LT_OOM(diag);
+}
+
 /* Profiles as they were asked for, where they bound anything. */
 static lathe_status old_profiles(const lt_plan *plan, lt_arena *arena, lathe_build_options *o, lathe_diag *diag)
 {
@@ -149,6 +177,7 @@ static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_buil
         }
         o->refit_names = names;
     }
+    LT_TRY(words_of(plan->options, " buckets=", arena, &o->buckets, &o->n_buckets, diag));
     return old_profiles(plan, arena, o, diag);
 }
 
@@ -161,7 +190,16 @@ static lathe_status retune(const lt_plan *plan, const lathe_build_options *optio
     LT_TRY(old_options(plan, arena, &kept, diag));
     kept.max_isa = max_isa;
     LT_TRY(network_of(plan, allocator, &network, diag));
-    lathe_status status = lathe_build(network, options ? options : &kept, out, diag);
+    network->equals = plan->equals;
+    network->n_equals = plan->n_equals;
+    lathe_build_options given = options ? *options : kept;
+    if (given.n_profiles == 0) { /* the shapes that it was made for stay, unless others are named */
+        given.profiles = kept.profiles;
+        given.n_profiles = kept.n_profiles;
+        given.buckets = given.n_buckets ? given.buckets : kept.buckets;
+        given.n_buckets = given.n_buckets ? given.n_buckets : kept.n_buckets;
+    }
+    lathe_status status = given.struct_size == sizeof given ? lathe_build(network, &given, out, diag) : lathe_build(network, options, out, diag);
     lathe_network_destroy(network);
     return status;
 }
