@@ -155,6 +155,7 @@ int build_options(tool *t, lathe_build_options *out)
                                   .threads = (int)threads,
                                   .refit = args_has(a, OPT_REFIT) && !refit,
                                   .dump_dir = args_text(a, OPT_DUMP),
+                                  .only_profiles = args_has(a, OPT_ONLY_PROFILES),
                                   .explain = wants_explanation(a),
                                   .progress = tool_progress,
                                   .progress_user = t,

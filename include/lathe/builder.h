@@ -152,6 +152,7 @@ typedef struct lathe_build_options {
      */
     const char *const *buckets;
     size_t n_buckets;               /* 0: one bucket for each profile */
+    int only_profiles;              /* 1: refuse shapes outside of all profiles, also when retuning. The plan holds no program and no rows of tables for them */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;

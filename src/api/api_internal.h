@@ -67,6 +67,10 @@ lathe_status lt_dims_open_pairs(lt_graph *graph, lt_arena *arena, lt_open_pairs 
 /* Has everything in this extent one value only? */
 bool lt_ranges_fix(const lt_ranges *ranges, const lt_graph *graph, lt_dim dim);
 lathe_status lt_ranges_of_profile(const lt_graph *graph, const lathe_profile *profile, lt_arena *arena, lt_ranges *out, lt_plan_profile_input *inputs, lathe_diag *diag);
+/* The least ranges that hold those of several profiles; first: there are none yet. */
+lathe_status lt_ranges_join(const lt_ranges *more, bool first, lt_arena *arena, lt_ranges *all, lathe_diag *diag);
+/* The graph is for these ranges and no others from now on. */
+lathe_status lt_ranges_declare(lt_graph *graph, const lt_ranges *ranges, lathe_diag *diag);
 /* Ranges into the graph's table; symbols with one value become constants of the input types. */
 lathe_status lt_ranges_apply(lt_graph *graph, const lt_ranges *ranges, bool *specialised, lathe_diag *diag);
 /* buckets.c: the ranges of one profile in pieces, as lathe_build_options.buckets says; one piece when it says nothing. */

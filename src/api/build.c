@@ -28,6 +28,7 @@ typedef struct builder {
     lt_arena arena;
     lt_graph *above;
     lt_equals equals;
+    lt_ranges reach; /* of all profiles together */
     lt_packed_before *packed; /* by the parts so far */
     size_t n_packed, cap_packed;
     part *parts;
@@ -95,6 +96,7 @@ static lathe_status options_text(builder *b, const char **out)
         lt_buf_puts(&text, " refit=");
         lt_buf_put_name(&text, o->refit_names[i]);
     }
+    lt_buf_puts(&text, o->only_profiles ? " only-profiles" : "");
     for (size_t i = 0; i < o->n_buckets; i++) {
         lt_buf_puts(&text, " buckets=");
         lt_buf_put_name(&text, o->buckets[i]);
@@ -178,6 +180,65 @@ static lathe_status merge_dims(builder *b, const lathe_network *network)
     return lt_dims_merge(b->above, b->o->assume, b->o->n_assume, &b->arena, &b->equals, b->diag);
 }
 
+/* ---- Parts ---- */
+
+static lathe_status add_part(builder *b, part p)
+{
+    if (!lt_arena_grow(&b->arena, (void **)&b->parts, &b->cap_parts, b->n_parts + 1u, sizeof *b->parts)) {
+        return LT_OOM(b->diag);
+    }
+    b->parts[b->n_parts++] = p;
+    return LATHE_OK;
+}
+
+/* Does a range leave nothing out of what the graph allows? */
+static bool fills(const lt_symbol_range *s, const lt_ranges *rest)
+{
+    bool all = true;
+    for (size_t i = 0; i < rest->count; i++) {
+        const lt_symbol_range *r = &rest->items[i];
+        all &= !lt_streq(r->name, s->name) || (s->min <= r->min && s->max >= r->max);
+    }
+    return all;
+}
+
+static lathe_status add_profile(builder *b, uint32_t number, const lathe_profile *profile, lt_plan_profile_input *inputs, const lt_ranges *rest,
+                                bool *narrowed)
+{
+    lt_ranges whole;
+    lt_buckets buckets;
+    LT_TRY(lt_ranges_of_profile(b->above, profile, &b->arena, &whole, inputs, b->diag));
+    LT_TRY(lt_ranges_join(&whole, number == 0, &b->arena, &b->reach, b->diag));
+    for (size_t k = 0; k < whole.count; k++) {
+        *narrowed |= !fills(&whole.items[k], rest);
+    }
+    LT_TRY(lt_buckets_of(&whole, b->o->buckets, b->o->n_buckets, &b->arena, &buckets, b->diag));
+    for (uint32_t i = 0; i < buckets.count; i++) {
+        LT_TRY(add_part(b, (part){.profile = number, .bucket = i, .n_buckets = (uint32_t)buckets.count, .ranges = buckets.items[i]}));
+    }
+    return LATHE_OK;
+}
+
+static lathe_status make_ranges(builder *b)
+{
+    uint32_t n = b->o->n_profiles ? (uint32_t)b->o->n_profiles : 1, n_inputs = lt_region_get(b->above, LT_MAIN)->n_inputs;
+    bool narrowed = false;
+    part rest = {.profile = LT_PLAN_NONE};
+    b->n_profiles = n;
+    b->profiles = LT_ARENA_ARRAY(&b->arena, lt_plan_profile_input, (size_t)n * n_inputs + 1);
+    if (!b->profiles) {
+        return LT_OOM(b->diag);
+    }
+    LT_TRY(lt_ranges_of_profile(b->above, NULL, &b->arena, &rest.ranges, NULL, b->diag));
+    for (uint32_t i = 0; i < n; i++) {
+        LT_TRY(add_profile(b, i, b->o->n_profiles ? &b->o->profiles[i] : NULL, &b->profiles[(size_t)i * n_inputs], &rest.ranges, &narrowed));
+    }
+    if (b->o->only_profiles) {
+        return lt_ranges_declare(b->above, &b->reach, b->diag);
+    }
+    return narrowed ? add_part(b, rest) : LATHE_OK; /* all shapes stay runnable */
+}
+
 static lathe_status make_above(builder *b, const lathe_network *network)
 {
     lt_pipeline_options options = pipeline_options(b);
@@ -185,6 +246,8 @@ static lathe_status make_above(builder *b, const lathe_network *network)
     LT_TRY(lt_graph_clone(network->graph, b->allocator, &b->above, b->diag));
     LT_TRY(merge_dims(b, network));
     LT_TRY(keep_outputs(b, b->above));
+    LT_TRY(make_ranges(b));
+    options.keep_tables = b->o->refit || b->o->n_refit_names > 0; /* the whole of them would be kept beside */
     LT_TRY(b->o->explain ? lt_explain_note_makes(b->above, &b->arena, &b->makes, b->diag) : LATHE_OK);
     return lt_pipeline_above(&b->above, &options, b->diag);
 }
@@ -194,6 +257,7 @@ static lathe_status lower(builder *b, part *p)
 {
     lt_pipeline_options options = pipeline_options(b);
     bool specialised;
+    options.keep_tables = true; /* parts share them */
     LT_TRY(lt_graph_clone(b->above, b->allocator, &p->graph, b->diag));
     LT_TRY(lt_ranges_apply(p->graph, &p->ranges, &specialised, b->diag));
     if (specialised) {
@@ -225,51 +289,7 @@ static lathe_status remember_packs(builder *b, const part *p)
     return LATHE_OK;
 }
 
-/* ---- Parts ---- */
-
-static lathe_status add_part(builder *b, part p)
-{
-    if (!lt_arena_grow(&b->arena, (void **)&b->parts, &b->cap_parts, b->n_parts + 1u, sizeof *b->parts)) {
-        return LT_OOM(b->diag);
-    }
-    b->parts[b->n_parts++] = p;
-    return LATHE_OK;
-}
-
-static lathe_status add_profile(builder *b, uint32_t number, const lathe_profile *profile, lt_plan_profile_input *inputs, bool *narrowed)
-{
-    lt_ranges whole;
-    lt_buckets buckets;
-    LT_TRY(lt_ranges_of_profile(b->above, profile, &b->arena, &whole, inputs, b->diag));
-    for (size_t k = 0; k < whole.count; k++) {
-        *narrowed |= whole.items[k].min > 0 || whole.items[k].max < INT64_MAX;
-    }
-    LT_TRY(lt_buckets_of(&whole, b->o->buckets, b->o->n_buckets, &b->arena, &buckets, b->diag));
-    for (uint32_t i = 0; i < buckets.count; i++) {
-        LT_TRY(add_part(b, (part){.profile = number, .bucket = i, .n_buckets = (uint32_t)buckets.count, .ranges = buckets.items[i]}));
-    }
-    return LATHE_OK;
-}
-
-static lathe_status make_ranges(builder *b)
-{
-    uint32_t n = b->o->n_profiles ? (uint32_t)b->o->n_profiles : 1, n_inputs = lt_region_get(b->above, LT_MAIN)->n_inputs;
-    bool narrowed = false;
-    b->n_profiles = n;
-    b->profiles = LT_ARENA_ARRAY(&b->arena, lt_plan_profile_input, (size_t)n * n_inputs + 1);
-    if (!b->profiles) {
-        return LT_OOM(b->diag);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        LT_TRY(add_profile(b, i, b->o->n_profiles ? &b->o->profiles[i] : NULL, &b->profiles[(size_t)i * n_inputs], &narrowed));
-    }
-    if (narrowed) { /* all shapes stay runnable */
-        part rest = {.profile = LT_PLAN_NONE};
-        LT_TRY(lt_ranges_of_profile(b->above, NULL, &b->arena, &rest.ranges, NULL, b->diag));
-        LT_TRY(add_part(b, rest));
-    }
-    return LATHE_OK;
-}
+/* ---- Requests ---- */
 
 static lathe_status plan_part(builder *b, uint32_t number, lt_plan_part *out)
 {
@@ -485,7 +505,6 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
     LT_TRY(lt_session_open(&b->session, b->o, b->allocator, b->threads, b->features, b->diag));
     lt_say_import(&b->debug, network->graph);
     LT_TRY(make_above(b, network));
-    LT_TRY(make_ranges(b));
     LT_TRY(b->o->explain ? begin_explanation(b) : LATHE_OK);
     LT_TRY(tell_open_pairs(b));
     for (uint32_t i = 0; i < b->n_parts; i++) {

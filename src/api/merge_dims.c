@@ -239,6 +239,16 @@ static lathe_status merge_input(const merger *m, lt_equals *out, uint32_t input)
     return status;
 }
 
+/* What the graph says of the range of the one holds for the other. */
+static lathe_status merge_range(const merger *m, const merge *one)
+{
+    lt_dim_node n = lt_dim_get(m->dims, one->symbol);
+    lt_dim_op op = lt_dim_get(m->dims, one->by).op;
+    bool bounded = n.lo.k > 0 || n.hi.k < INT64_MAX;
+    lathe_status status = bounded && (op == LT_DIM_CONST || op == LT_DIM_SYMBOL) ? lt_dim_range(m->dims, one->by, n.lo.k, n.hi.k, m->diag) : LATHE_OK;
+    return status == LATHE_OK ? status : LT_FAIL(m->diag, status, NULL, "leave the assumption out", "the network contradicts the assumption %s", one->text);
+}
+
 lathe_status lt_dims_merge(lt_graph *graph, const char *const *texts, size_t n, lt_arena *arena, lt_equals *out, lathe_diag *diag)
 {
     merger m = {.graph = graph, .dims = lt_graph_dims(graph), .arena = arena, .diag = diag};
@@ -253,6 +263,9 @@ lathe_status lt_dims_merge(lt_graph *graph, const char *const *texts, size_t n, 
     for (size_t i = 0; i < n; i++) {
         LT_TRY(read_one(&m, texts[i]));
     }
+    for (size_t i = 0; i < m.n_merges; i++) {
+        LT_TRY(merge_range(&m, &m.merges[i]));
+    }
     for (uint32_t i = 0; i < lt_region_get(graph, LT_MAIN)->n_inputs; i++) {
         LT_TRY(merge_input(&m, out, i));
     }
@@ -262,6 +275,16 @@ lathe_status lt_dims_merge(lt_graph *graph, const char *const *texts, size_t n, 
 /* ---- What is left open ---- */
 
 enum { MOST_PAIRS = 16 };
+
+static bool share_symbols(const merger *m, lt_dim a, lt_dim b)
+{
+    for (size_t i = 0; i < m->n_known; i++) {
+        if (contains(m, a, m->known[i]) && contains(m, b, m->known[i])) {
+            return true;
+        }
+    }
+    return false;
+}
 
 typedef struct meeting {
     merger m;
@@ -293,7 +316,9 @@ static void note_meeting(void *user, lt_dim a, lt_dim b, const char *node)
     bool left = lt_dim_get(t->m.dims, a).op == LT_DIM_SYMBOL && !contains(&t->m, b, a), right = lt_dim_get(t->m.dims, b).op == LT_DIM_SYMBOL && !contains(&t->m, a, b);
     p.advice = left ? lt_arena_printf(t->m.arena, "%s=%s", p.left, p.right) : right ? lt_arena_printf(t->m.arena, "%s=%s", p.right, p.left) : NULL;
     t->failed |= (left || right) && !p.advice;
-    out->items[out->count++] = p;
+    if (p.advice || !share_symbols(&t->m, a, b)) { /* seq and min(seq, 512): no assumption says that */
+        out->items[out->count++] = p;
+    }
 }
 
 lathe_status lt_dims_open_pairs(lt_graph *graph, lt_arena *arena, lt_open_pairs *out, lathe_diag *diag)

@@ -169,6 +169,7 @@ static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_buil
         o->sources = sources;
     }
     o->refit = has_word(plan->options, "refit");
+    o->only_profiles = has_word(plan->options, "only-profiles");
     if (!o->refit && strstr(plan->options, " refit=")) {
         for (uint32_t i = 0; i < plan->n_blobs; i++) {
             if (plan->blobs[i].flags & LT_BLOB_INITIALIZER) {

@@ -77,3 +77,22 @@ expect 2 "$lathe" build "$digits" -o c.plan --level 0 --buckets bath=3
 has err "advice: the inputs have batch"
 expect 2 "$lathe" build "$digits" -o c.plan --level 0 --buckets 0
 [ ! -e c.plan ] || die "a refused build left a plan"
+
+# Only the profiles: smaller where a table is cut, and nothing else runs.
+gpt=$fixtures/char_gpt.onnx
+expect 0 "$lathe" build "$gpt" -o g1.plan --level 0 --shape ids=1x1:1x16:1x24
+expect 0 "$lathe" build "$gpt" -o g2.plan --level 0 --shape ids=1x1:1x16:1x24 --only-profiles
+has g2.plan.log "pass clip-tables: 1 edit"
+[ "$(($(wc -c <g2.plan) + 50000))" -lt "$(wc -c <g1.plan)" ] || die "the table of positions was not cut"
+expect 0 "$lathe" inspect g2.plan
+has out "only-profiles"
+if grep -q "shapes outside every profile" out; then die "there is a program for other shapes"; fi
+for n in 1 24; do
+    expect 0 "$lathe" compare g2.plan "ref:$gpt" --shape "ids=1x$n"
+done
+expect 3 "$lathe" run g2.plan --input ids=rand --shape ids=1x25
+has err "no profile of the plan holds the shapes"
+expect 2 "$lathe" retune g2.plan -o g3.plan --level 0 --shape ids=1x1:1x16:1x25
+has err "'seq' is 1:24 in this graph, which was made for nothing else"
+expect 0 "$lathe" retune g2.plan -o g3.plan --level 0
+expect 3 "$lathe" run g3.plan --input ids=rand --shape ids=1x25

@@ -264,6 +264,7 @@ static void notices_by_operator(void **state)
     notice_of("b (f32[N] x) => (y)\n<f32[5] k = rand(1)>\n{\n  [sum] y = Add (x, k)\n}\n", "--assume N=5");
     notice_of("d (f32[N,3] x, f32[M,3] z) => (y)\n<i64[1] f = {-1}>\n{\n  a = Reshape (x, f)\n  b = Reshape (z, f)\n  [sum] y = Add (a, b)\n}\n", "cannot be proved equal at node 'sum' (Add)");
     notice_of("e (f32[N,3] x, f32[N,1] z) => (y)\n{\n  y = Add (x, z)\n}\n", NULL);
+    notice_of("p (f32[N,3] x) => (y)\n<f32[9,3] t = rand(1), i64[1] o = {0}>\n{\n  n = Shape <end = 1> (x)\n  r = Slice (t, o, n, o)\n  y = Add (x, r)\n}\n", NULL);
     notice_of("f (f32[N] x, f32[M] z) => (y)\n{\n  y = Concat <axis = 0> (x, z)\n}\n", NULL);
 }
 
