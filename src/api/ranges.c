@@ -202,6 +202,7 @@ lathe_status lt_ranges_apply(lt_graph *graph, const lt_ranges *ranges, bool *spe
         LT_TRY(lt_dim_symbol(lt_graph_dims(graph), s->name, &symbol, diag));
         LT_TRY(lt_dim_range(lt_graph_dims(graph), symbol, s->min, s->max, diag));
     }
+    LT_TRY(lt_graph_infer(graph, diag)); /* min(seq, 512) is seq where seq is at most 128 */
     const lt_region *main = lt_region_get(graph, LT_MAIN);
     for (uint32_t i = 0; i < main->n_inputs; i++) {
         LT_TRY(fix_input(graph, lt_value_get(graph, main->inputs[i]), ranges, specialised, diag));
