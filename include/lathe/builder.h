@@ -141,14 +141,14 @@ typedef struct lathe_build_options {
     uint64_t memory_budget;         /* bytes that the build may take besides the network; 0: no limit. docs/tuner.md says what is given up first */
     uint64_t workspace;             /* bytes of scratch that one step may have; 0: no limit */
     /*
-     * What is known of extents beyond the model: "past=seq", "batch=4", "total=past+seq". One side is the name of a dimension of the inputs; the other one may be
-     * another, a number or an expression. Merged before inference; the plan refuses inputs that break it.
+     * What is known of extents beyond the model: "past=seq", "batch=4", "total=past+seq". One side is the name of a dimension of the inputs;
+     * the other one may be another, a number or an expression. Merged before inference; the plan refuses inputs that break it.
      */
     const char *const *assume;
     size_t n_assume;
     /*
-     * Wide ranges in pieces that are tuned and planned on their own: "4" cuts the widest range of each profile into so many, "batch=1,8,32" says upper corners (several
-     * dimensions: one entry each). A run takes the bucket that its shapes are in.
+     * Wide ranges in pieces that are tuned and planned on their own: "4" cuts the widest range of each profile into so many, "batch=1,8,32"
+     * says upper corners (several dimensions: one entry each). A run takes the bucket that its shapes are in.
      */
     const char *const *buckets;
     size_t n_buckets;               /* 0: one bucket for each profile */

@@ -1,8 +1,9 @@
 /*
  * buckets.c - the wide ranges of a profile in pieces: each bucket is a part of the build with programs, choices and offsets of its own. Called by build.c.
  *
- * "4" cuts the widest range of each profile into so many pieces: one corner is its opt extent, the others halve what is widest by ratio. "batch=1,8" says the corners: up
- * to 1, from 2 to 8, from 9 on. A bucket is tuned at the profile's opt extent where that lies in it, else at its own upper corner.
+ * "4" cuts the widest range of each profile into so many pieces: one corner is its opt extent, the others halve what is widest by ratio.
+ * "batch=1,8" says the corners: up to 1, from 2 to 8, from 9 on. A bucket is tuned at the profile's opt extent where that lies in it, else
+ * at its own upper corner.
  */
 #include "api/api_internal.h"
 #include <math.h>
@@ -17,8 +18,8 @@ typedef struct corners { /* ascending; each ends a bucket, and the end of the ra
 
 static lathe_status malformed(const char *text, lathe_diag *diag)
 {
-    return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "write a number of buckets, such as 4, or a dimension with ascending upper corners, such as batch=1,8,32",
-                   "the buckets '%s' cannot be read", text);
+    return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL,
+                   "write a number of buckets, such as 4, or a dimension with ascending upper corners, such as batch=1,8,32", "the buckets '%s' cannot be read", text);
 }
 
 static lathe_status read_count(const char *text, size_t *out, lathe_diag *diag)

@@ -1,8 +1,9 @@
 /*
  * build.c - lathe_build: network -> passes -> choice -> plan bytes. The one place where the stages meet.
  *
- * Each profile gives one part, or one for each of its buckets: the graph specialised to what the profile fixes, lowered, chosen. When the profiles leave shapes out that the model allows,
- * a last part without bounds keeps those runnable. Parts share their weights in the plan.
+ * Each profile gives one part, or one for each of its buckets: the graph specialised to what the profile fixes, lowered, chosen. When the
+ * profiles leave shapes out that the model allows, a last part without bounds keeps those runnable, unless nothing but the profiles is
+ * wanted. Parts share their weights in the plan.
  */
 #include "api/api_internal.h"
 #include <string.h>
@@ -315,7 +316,8 @@ static lathe_status request_of(builder *b, lt_plan_part *parts, uint32_t n, lt_p
 {
     *out = (lt_plan_request){.above = b->above, .parts = parts, .n_parts = n, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
                              .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
-                             .equals = b->equals.items, .n_equals = (uint32_t)b->equals.count, .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .debug = &b->debug, .allocator = b->allocator};
+                             .equals = b->equals.items, .n_equals = (uint32_t)b->equals.count,
+                             .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names, .debug = &b->debug, .allocator = b->allocator};
     return options_text(b, &out->options);
 }
 
@@ -432,7 +434,8 @@ static lathe_status choose(builder *b, uint32_t number)
         LT_TRY(compare_with_static(b, number, options, &user));
     }
     if (b->o->explain) {
-        lt_explain_part whole = {p->graph, &p->choice, p->kept_static ? &p->measured : NULL, &p->ranges, number, p->profile, p->bucket, p->n_buckets, p->verdict};
+        lt_explain_part whole = {p->graph, &p->choice, p->kept_static ? &p->measured : NULL, &p->ranges, number, p->profile, p->bucket,
+                                 p->n_buckets, p->verdict};
         lt_explain_whole(b->explanation, &whole);
     }
     lt_record_put(&b->record, &p->choice, number);
@@ -475,16 +478,15 @@ static lathe_status tell_open_pairs(builder *b)
     LT_TRY(lt_dims_open_pairs(b->above, &b->arena, &pairs, b->diag));
     for (size_t i = 0; i < pairs.count; i++) {
         const lt_open_pair *p = &pairs.items[i];
-        const char *text = !is_open(b, p) ? ""
-                           : p->advice ? lt_arena_printf(&b->arena, "'%s' and '%s' cannot be proved equal at %s; --assume %s if they are", p->left, p->right, p->node, p->advice)
-                                       : lt_arena_printf(&b->arena, "'%s' and '%s' cannot be proved equal at %s", p->left, p->right, p->node);
+        const char *advice = p->advice ? lt_arena_printf(&b->arena, "; --assume %s if they are", p->advice) : "";
+        const char *text = advice ? lt_arena_printf(&b->arena, "'%s' and '%s' cannot be proved equal at %s%s", p->left, p->right, p->node, advice) : NULL;
         if (!text) {
             return LT_OOM(b->diag);
         }
-        if (text[0] && b->o->log) {
+        if (is_open(b, p) && b->o->log) {
             b->o->log(b->o->log_user, LATHE_LOG_INFO, text);
         }
-        if (text[0] && b->o->explain) {
+        if (is_open(b, p) && b->o->explain) {
             lt_buf_printf(b->explanation, "open: %s\n", text);
         }
     }

@@ -83,6 +83,12 @@ static bool contains(const merger *m, lt_dim d, lt_dim symbol)
     return found;
 }
 
+/* A dimension alone, which the expression does not mention. */
+static bool can_become(const merger *m, lt_dim symbol, lt_dim by)
+{
+    return lt_dim_get(m->dims, symbol).op == LT_DIM_SYMBOL && !contains(m, by, symbol);
+}
+
 static const char *text_of(const merger *m, lt_dim d)
 {
     lt_buf text;
@@ -111,8 +117,8 @@ static lathe_status no_such_dim(const merger *m, const char *name, const char *t
 
 static lathe_status malformed(const merger *m, const char *text)
 {
-    return LT_FAIL(m->diag, LATHE_INVALID_ARGUMENT, NULL, "write A=B: a dimension of the inputs, and another one, a number or an expression", "the assumption '%s' cannot be read",
-                   text);
+    return LT_FAIL(m->diag, LATHE_INVALID_ARGUMENT, NULL, "write A=B: a dimension of the inputs, and another one, a number or an expression",
+                   "the assumption '%s' cannot be read", text);
 }
 
 /* The first symbol that is no dimension of the model; NULL: there is none. */
@@ -182,9 +188,9 @@ static lathe_status read_one(merger *m, const char *text)
     if (lt_dim_same(a, b)) {
         return LATHE_OK;
     }
-    if (lt_dim_get(m->dims, a).op == LT_DIM_SYMBOL && !contains(m, b, a)) {
+    if (can_become(m, a, b)) {
         *out = (merge){a, b, text};
-    } else if (lt_dim_get(m->dims, b).op == LT_DIM_SYMBOL && !contains(m, a, b)) {
+    } else if (can_become(m, b, a)) {
         *out = (merge){b, a, text};
     } else {
         return LT_FAIL(m->diag, LATHE_INVALID_ARGUMENT, NULL, "one side must be a dimension alone that the other side does not mention",
@@ -313,7 +319,7 @@ static void note_meeting(void *user, lt_dim a, lt_dim b, const char *node)
         t->failed = true;
         return;
     }
-    bool left = lt_dim_get(t->m.dims, a).op == LT_DIM_SYMBOL && !contains(&t->m, b, a), right = lt_dim_get(t->m.dims, b).op == LT_DIM_SYMBOL && !contains(&t->m, a, b);
+    bool left = can_become(&t->m, a, b), right = can_become(&t->m, b, a);
     p.advice = left ? lt_arena_printf(t->m.arena, "%s=%s", p.left, p.right) : right ? lt_arena_printf(t->m.arena, "%s=%s", p.right, p.left) : NULL;
     t->failed |= (left || right) && !p.advice;
     if (p.advice || !share_symbols(&t->m, a, b)) { /* seq and min(seq, 512): no assumption says that */

@@ -71,8 +71,8 @@ static lathe_status one_range(const lt_graph *graph, const lathe_shape_range *ra
         lt_symbol_range s = {n.name, range->min[i], range->opt[i], range->max[i]};
         if (s.min < n.lo.k || s.max > n.hi.k) {
             return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, v->name, "build from the model, or stay within that range",
-                           "axis %d of '%s' has range %lld:%lld, but '%s' is %lld:%lld in this graph, which was made for nothing else", i, v->name, (long long)s.min,
-                           (long long)s.max, n.name, (long long)n.lo.k, (long long)n.hi.k);
+                           "axis %d of '%s' has range %lld:%lld, but '%s' is %lld:%lld in this graph, which was made for nothing else", i, v->name,
+                           (long long)s.min, (long long)s.max, n.name, (long long)n.lo.k, (long long)n.hi.k);
         }
         LT_TRY(set_symbol(out, arena, &s, v->name, diag));
     }

@@ -2,9 +2,9 @@
  * clip_tables.c - pass clip-tables: constant tables lose the rows that no run can reach. A table that Slice or Gather reads along one axis up to a dimension
  * whose range is known (position embeddings, rotary tables) is cut, when the plan is built, behind the last row that the range allows.
  *
- * It needs ranges that hold for the graph as a whole: those of its text, or those of the profiles when a plan shall serve nothing else. All readers of a table
- * must be known to stay below; the indices of a Gather are followed through Range, shape operators and constants. Not done where options->keep_tables is set: in
- * the parts of a plan, which share their tables, and for plans whose weights can be replaced.
+ * It needs ranges that hold for the graph as a whole: those of its text, or those of the profiles when a plan shall serve nothing else. All
+ * readers of a table must be known to stay below; the indices of a Gather are followed through Range, shape operators and constants. Not done
+ * where options->keep_tables is set: in the parts of a plan, which share their tables, and for plans whose weights can be replaced.
  */
 #include "passes/passes_internal.h"
 

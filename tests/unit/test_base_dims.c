@@ -600,7 +600,8 @@ static void test_import(void **state)
 static void test_replace(void **state)
 {
     static const char *const rows[][4] = {
-        { "N", "N", "M", "M" }, { "N+M", "N", "M", "M*2" }, { "bcast(N,M)", "N", "M", "M" }, { "N*8", "N", "4", "32" }, { "floordiv(N*4+?0,4)", "N", "P+Q", "P+Q+floordiv(?0,4)" },
+        { "N", "N", "M", "M" }, { "N+M", "N", "M", "M*2" }, { "bcast(N,M)", "N", "M", "M" }, { "N*8", "N", "4", "32" },
+        { "floordiv(N*4+?0,4)", "N", "P+Q", "P+Q+floordiv(?0,4)" },
         { "max(N,M)", "N", "M+1", "M+1" }, { "M+3", "N", "4", "M+3" }, { "7", "N", "4", "7" }, { "N*N", "N", "N+1", "N*N+N*2+1" },
     };
     (void)state;

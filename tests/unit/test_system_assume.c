@@ -232,7 +232,9 @@ static void notices(void **state)
     assert_non_null(strstr(h.text, "--assume total=past*2"));
 
     h = (heard){ 0 };
-    lathe_shape_range r[3] = { { "x", 3, { 2, 3, 8 }, { 2, 3, 8 }, { 2, 3, 8 } }, { "z", 3, { 2, 3, 8 }, { 2, 3, 8 }, { 2, 3, 8 } }, { "m", 2, { 2, 6 }, { 2, 6 }, { 2, 6 } } };
+    lathe_shape_range r[3] = { { "x", 3, { 2, 3, 8 }, { 2, 3, 8 }, { 2, 3, 8 } },
+                               { "z", 3, { 2, 3, 8 }, { 2, 3, 8 }, { 2, 3, 8 } },
+                               { "m", 2, { 2, 6 }, { 2, 6 }, { 2, 6 } } };
     lathe_profile profile = { r, 3 };
     o.n_assume = 0;
     o.profiles = &profile;
@@ -258,11 +260,16 @@ static void notice_of(const char *text, const char *mention)
 static void notices_by_operator(void **state)
 {
     (void)state;
-    notice_of("m (f32[4,K] x, f32[L,5] z) => (y)\n{\n  [product] y = MatMul (x, z)\n}\n", "'K' and 'L' cannot be proved equal at node 'product' (MatMul); --assume K=L");
-    notice_of("g (f32[4,K] x, f32[5,L] z) => (y)\n{\n  [product] y = Gemm <transB = 1> (x, z)\n}\n", "'K' and 'L' cannot be proved equal at node 'product' (Gemm); --assume K=L");
-    notice_of("c (f32[4,K] x, f32[4,L] z) => (y)\n{\n  [join] y = Concat <axis = 0> (x, z)\n}\n", "'K' and 'L' cannot be proved equal at node 'join' (Concat); --assume K=L");
-    notice_of("b (f32[N] x) => (y)\n<f32[5] k = rand(1)>\n{\n  [sum] y = Add (x, k)\n}\n", "--assume N=5");
-    notice_of("d (f32[N,3] x, f32[M,3] z) => (y)\n<i64[1] f = {-1}>\n{\n  a = Reshape (x, f)\n  b = Reshape (z, f)\n  [sum] y = Add (a, b)\n}\n", "cannot be proved equal at node 'sum' (Add)");
+    notice_of("m (f32[4,K] x, f32[L,5] z) => (y)\n{\n  [product] y = MatMul (x, z)\n}\n",
+              "'K' and 'L' cannot be proved equal at node 'product' (MatMul); --assume K=L");
+    notice_of("g (f32[4,K] x, f32[5,L] z) => (y)\n{\n  [product] y = Gemm <transB = 1> (x, z)\n}\n",
+              "'K' and 'L' cannot be proved equal at node 'product' (Gemm); --assume K=L");
+    notice_of("c (f32[4,K] x, f32[4,L] z) => (y)\n{\n  [join] y = Concat <axis = 0> (x, z)\n}\n",
+              "'K' and 'L' cannot be proved equal at node 'join' (Concat); --assume K=L");
+    notice_of("b (f32[N] x) => (y)\n<f32[5] k = rand(1)>\n{\n  [sum] y = Add (x, k)\n}\n",
+              "--assume N=5");
+    notice_of("d (f32[N,3] x, f32[M,3] z) => (y)\n<i64[1] f = {-1}>\n{\n  a = Reshape (x, f)\n  b = Reshape (z, f)\n  [sum] y = Add (a, b)\n}\n",
+              "cannot be proved equal at node 'sum' (Add)");
     notice_of("e (f32[N,3] x, f32[N,1] z) => (y)\n{\n  y = Add (x, z)\n}\n", NULL);
     notice_of("p (f32[N,3] x) => (y)\n<f32[9,3] t = rand(1), i64[1] o = {0}>\n{\n  n = Shape <end = 1> (x)\n  r = Slice (t, o, n, o)\n  y = Add (x, r)\n}\n", NULL);
     notice_of("f (f32[N] x, f32[M] z) => (y)\n{\n  y = Concat <axis = 0> (x, z)\n}\n", NULL);
@@ -270,7 +277,9 @@ static void notices_by_operator(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(merged),  cmocka_unit_test(merged_the_other_way), cmocka_unit_test(numbers), cmocka_unit_test(profiles_share_the_name),
-                                        cmocka_unit_test(refused), cmocka_unit_test(odd_names),            cmocka_unit_test(notices), cmocka_unit_test(notices_by_operator) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(merged),    cmocka_unit_test(merged_the_other_way),
+                                        cmocka_unit_test(numbers),   cmocka_unit_test(profiles_share_the_name),
+                                        cmocka_unit_test(refused),   cmocka_unit_test(odd_names),
+                                        cmocka_unit_test(notices),   cmocka_unit_test(notices_by_operator) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,9 @@ static void two_dimensions(void **state)
     lathe_profile profile = { &r, 1 };
     lathe_network *network = sys_network("picture");
     for (int device = 0; device < 2; device++) {
-        lathe_build_options o = { .struct_size = sizeof o, .profiles = &profile, .n_profiles = 1, .buckets = buckets, .n_buckets = 2, .device = device ? "twin" : "cpu" };
+        lathe_build_options o = { .struct_size = sizeof o, .profiles = &profile, .n_profiles = 1, .device = device ? "twin" : "cpu" };
+        o.buckets = buckets;
+        o.n_buckets = 2;
         lathe_plan *plan = sys_build(network, &o);
         lathe_engine *engine = sys_load(NULL, plan, NULL);
         lathe_context *context = NULL;

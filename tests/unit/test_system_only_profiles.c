@@ -13,7 +13,8 @@
 #include "support/system.h"
 
 static const char net[] = "net (f32[batch,seq,16] x) => (y)\n"
-                          "<f32[1,512,16] table = rand(1), f32[512,16] second = rand(2), i64[1,512] ids = iota, i64[1] zero = {0}, i64[1] one = {1}, f32[16,16] k = rand(3)>\n"
+                          "<f32[1,512,16] table = rand(1), f32[512,16] second = rand(2), i64[1,512] ids = iota,\n"
+                          " i64[1] zero = {0}, i64[1] one = {1}, f32[16,16] k = rand(3)>\n"
                           "{\n"
                           "  n = Shape <start = 1, end = 2> (x)\n"
                           "  rows = Slice (table, zero, n, one)\n"
@@ -181,7 +182,10 @@ static void with_the_rest(void **state)
     lathe_network *network = network_of();
     lathe_shape_range r = { "x", 3, { 2, 1, 16 }, { 2, 8, 16 }, { 2, 32, 16 } };
     lathe_profile profile = { &r, 1 };
-    lathe_build_options o = { .struct_size = sizeof o, .profiles = &profile, .n_profiles = 1, .only_profiles = 1, .buckets = buckets, .n_buckets = 1, .assume = assume, .n_assume = 1 };
+    lathe_build_options o = { .struct_size = sizeof o, .profiles = &profile, .n_profiles = 1, .only_profiles = 1 };
+    o.buckets = buckets;
+    o.assume = assume;
+    o.n_buckets = o.n_assume = 1;
     lathe_engine *engine = sys_engine(network, &o);
     run(network, engine, "batch=2 seq=8", false);
     run(network, engine, "batch=2 seq=9", false);
@@ -196,6 +200,7 @@ static void with_the_rest(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(tables_are_cut), cmocka_unit_test(retuning_stays_within), cmocka_unit_test(refitting), cmocka_unit_test(with_the_rest) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(tables_are_cut), cmocka_unit_test(retuning_stays_within),
+                                        cmocka_unit_test(refitting), cmocka_unit_test(with_the_rest) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,7 +142,8 @@ static void ranges_prove(void **state)
 {
     static const char text[] = "net (f32[batch,seq,16] x) => (y)\n"
                                "<f32[1,512,16] table = rand(1), i64[1] zero = {0}, i64[1] one = {1}, f32[16,16] k = rand(3)>\n"
-                               "{\n  n = Shape <start = 1, end = 2> (x)\n  rows = Slice (table, zero, n, one)\n  m = MatMul (x, k)\n  a = Add (m, rows)\n  y = Relu (a)\n}\n";
+                               "{\n  n = Shape <start = 1, end = 2> (x)\n  rows = Slice (table, zero, n, one)\n"
+                               "  m = MatMul (x, k)\n  a = Add (m, rows)\n  y = Relu (a)\n}\n";
     (void)state;
     size_t steps[2];
     lathe_network *network = NULL;
