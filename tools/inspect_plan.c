@@ -98,6 +98,27 @@ static bool variant_bytes(tool *t, const lt_plan *plan, uint32_t number, uint64_
     return marks != NULL;
 }
 
+/* The ranges of a program that is one of several for its profile. */
+static void put_bucket(lt_buf *out, const lt_plan *plan, const lt_plan_variant *v, const lt_plan_program *p)
+{
+    uint32_t beside = 0;
+    for (uint32_t i = 0; i < v->n_programs; i++) {
+        beside += plan->programs[v->programs[i]].profile == p->profile;
+    }
+    for (uint32_t i = 0; beside > 1 && i < p->n_ranges; i++) {
+        const lt_plan_range *r = &p->ranges[i];
+        const lt_plan_expr *e = &p->exprs[r->expr];
+        lt_buf_puts(out, i ? " " : ", bucket ");
+        lt_buf_puts(out, e->kind == LT_EXPR_INPUT_DIM ? plan->inputs[e->b].dims[e->a] : "?");
+        lt_buf_puts(out, "=");
+        put_extent(out, r->lo);
+        lt_buf_putc(out, ':');
+        put_extent(out, r->opt);
+        lt_buf_putc(out, ':');
+        put_extent(out, r->hi);
+    }
+}
+
 static void put_variant(tool *t, lt_buf *out, const lt_plan *plan, uint32_t number)
 {
     const lt_plan_variant *v = &plan->variants[number];
@@ -121,6 +142,7 @@ static void put_variant(tool *t, lt_buf *out, const lt_plan *plan, uint32_t numb
             lt_buf_puts(out, "shapes outside every profile");
         } else {
             lt_buf_printf(out, "profile %u", p->profile);
+            put_bucket(out, plan, v, p);
         }
         lt_buf_printf(out, "): %u steps, %u values, ", p->n_steps, p->n_values);
         if (p->n_cuts > 0) {
@@ -239,6 +261,10 @@ static void put_summary(tool *t, lt_buf *out, const lt_plan *plan, const char *p
     }
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
         put_io(out, "output", &plan->outputs[i]);
+    }
+    for (uint32_t i = 0; i < plan->n_equals; i++) {
+        const lt_plan_equal *e = &plan->equals[i];
+        lt_buf_printf(out, "assumed: %s (axis %u of %s is %s in the model)\n", e->text, e->axis, plan->inputs[e->input].name, e->dim);
     }
     put_profiles(out, plan);
     for (uint32_t i = 0; i < plan->n_variants; i++) {

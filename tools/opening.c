@@ -149,6 +149,18 @@ static int read_threads(tool *t, lathe_build_options *out)
     return args_ints(t->args, OPT_THREADS, 1, 1024, counts, MOST, &out->n_thread_counts) ? EXIT_FINE : EXIT_USAGE;
 }
 
+/* The values of an option that may be given several times. */
+static const char *const *read_each(tool *t, option_id id, size_t *count)
+{
+    const char **list = lt_arena_zero(&t->arena, t->args->count + 1, sizeof *list, _Alignof(char *));
+    size_t cursor = 0;
+    *count = 0;
+    while (list && args_next(t->args, id, &cursor, &list[*count])) {
+        ++*count;
+    }
+    return list;
+}
+
 int build_options(tool *t, lathe_build_options *out)
 {
     const args *a = t->args;
@@ -163,6 +175,7 @@ int build_options(tool *t, lathe_build_options *out)
                                   .only = args_has(a, OPT_ONLY),
                                   .refit = args_has(a, OPT_REFIT) && !refit,
                                   .dump_dir = args_text(a, OPT_DUMP),
+                                  .only_profiles = args_has(a, OPT_ONLY_PROFILES),
                                   .explain = wants_explanation(a),
                                   .progress = tool_progress,
                                   .progress_user = t,
@@ -177,6 +190,8 @@ int build_options(tool *t, lathe_build_options *out)
     if (out->dump_dir) {
         (void)mkdir(out->dump_dir, 0777); /* if it is neither there nor made, the first dump says why */
     }
+    out->assume = read_each(t, OPT_ASSUME, &out->n_assume);
+    out->buckets = read_each(t, OPT_BUCKETS, &out->n_buckets);
     if (outputs) {
         out->outputs = split_names(t, outputs, &out->n_outputs);
     }

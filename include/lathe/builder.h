@@ -97,7 +97,7 @@ typedef struct lathe_selection_step {
     const char *name, *op;  /* label of the first node; root operator, "" for pointwise programs */
     const lathe_problem *problem;
     uint32_t ordinal;       /* of the step in its part */
-    uint32_t part;          /* profile; the part for all other shapes comes last */
+    uint32_t part;          /* profile, or with buckets: those of each profile in turn; the part for all other shapes comes last */
 } lathe_selection_step;
 
 typedef struct lathe_build_options {
@@ -152,6 +152,19 @@ typedef struct lathe_build_options {
     const char *machine;            /* pattern (* and ?) for the section of the timing cache to go by, by processor or whole name: the plan is for that machine, with
                                        the targets given or all that it has, and nothing is run here. NULL: this machine */
     int only;                       /* lathe_plan_retune: 1 leaves out the plan's other variants */
+    /*
+     * What is known of extents beyond the model: "past=seq", "batch=4", "total=past+seq". One side is the name of a dimension of the inputs;
+     * the other one may be another, a number or an expression. Merged before inference; the plan refuses inputs that break it.
+     */
+    const char *const *assume;
+    size_t n_assume;
+    /*
+     * Wide ranges in pieces that are tuned and planned on their own: "4" cuts the widest range of each profile into so many, "batch=1,8,32"
+     * says upper corners (several dimensions: one entry each). A run takes the bucket that its shapes are in.
+     */
+    const char *const *buckets;
+    size_t n_buckets;               /* 0: one bucket for each profile */
+    int only_profiles;              /* 1: refuse shapes outside of all profiles, also when retuning. The plan holds no program and no rows of tables for them */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;
@@ -189,7 +202,7 @@ LATHE_API lathe_status lathe_plan_get_report(const lathe_plan *plan, lathe_build
 
 /*
  * Chooses tactics anew for this machine (or for options->targets) from the graph and weights inside a plan. options: as for lathe_build; what they leave open
- * of profiles, device, sources and refit stays as the plan has it, and NULL leaves all open. Variants for other devices, features or numbers of threads stay in the
+ * of profiles (with their buckets), device, sources and refit stays as the plan has it, and NULL leaves all open. Variants for other devices, features or numbers of threads stay in the
  * plan, unless options->only.
  */
 LATHE_API lathe_status lathe_plan_retune(const void *data, size_t size, const lathe_build_options *options, lathe_plan **out, lathe_diag *diag);

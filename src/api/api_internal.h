@@ -13,6 +13,8 @@
 struct lathe_network {
     const lathe_allocator *allocator;
     lt_graph *graph;
+    const lt_plan_equal *equals; /* of a plan that it came out of: what was assumed then and is in the graph now */
+    uint32_t n_equals;
 };
 
 /* count_memory.c: the caller's allocator with what is held through it, and the most that ever was. From any thread. */
@@ -43,10 +45,40 @@ typedef struct lt_ranges {
     bool open; /* some symbol has no upper bound */
 } lt_ranges;
 
+/* merge_dims.c. Each axis of an input that an assumption changed goes into `out`. */
+typedef struct lt_equals {
+    lt_plan_equal *items;
+    size_t count, capacity;
+} lt_equals;
+lathe_status lt_dims_merge(lt_graph *graph, const char *const *texts, size_t n, lt_arena *arena, lt_equals *out, lathe_diag *diag);
+/* Pairs of extents of the inputs that some node would have equal, and that nobody has said are. The first few. */
+typedef struct lt_open_pair {
+    lt_dim a, b;
+    const char *left, *right, *node;
+    const char *advice; /* "a=b"; NULL when no assumption can say it */
+} lt_open_pair;
+typedef struct lt_open_pairs {
+    lt_open_pair *items;
+    size_t count;
+} lt_open_pairs;
+lathe_status lt_dims_open_pairs(lt_graph *graph, lt_arena *arena, lt_open_pairs *out, lathe_diag *diag);
+
 /* ranges.c */
+/* Has everything in this extent one value only? */
+bool lt_ranges_fix(const lt_ranges *ranges, const lt_graph *graph, lt_dim dim);
 lathe_status lt_ranges_of_profile(const lt_graph *graph, const lathe_profile *profile, lt_arena *arena, lt_ranges *out, lt_plan_profile_input *inputs, lathe_diag *diag);
+/* The least ranges that hold those of several profiles; first: there are none yet. */
+lathe_status lt_ranges_join(const lt_ranges *more, bool first, lt_arena *arena, lt_ranges *all, lathe_diag *diag);
+/* The graph is for these ranges and no others from now on. */
+lathe_status lt_ranges_declare(lt_graph *graph, const lt_ranges *ranges, lathe_diag *diag);
 /* Ranges into the graph's table; symbols with one value become constants of the input types. */
 lathe_status lt_ranges_apply(lt_graph *graph, const lt_ranges *ranges, bool *specialised, lathe_diag *diag);
+/* buckets.c: the ranges of one profile in pieces, as lathe_build_options.buckets says; one piece when it says nothing. */
+typedef struct lt_buckets {
+    lt_ranges *items;
+    size_t count, capacity;
+} lt_buckets;
+lathe_status lt_buckets_of(const lt_ranges *whole, const char *const *texts, size_t n, lt_arena *arena, lt_buckets *out, lathe_diag *diag);
 /* lt_tune_options.extent with a lt_extent_user. */
 typedef struct lt_extent_user {
     const lt_graph *graph;
@@ -123,8 +155,7 @@ typedef struct lt_explain_part {
     const lt_choice *choice;
     const lt_choice *measured; /* where the static choice was taken instead of it; else NULL */
     const lt_ranges *ranges;
-    uint32_t number;
-    bool of_profile;
+    uint32_t number, profile, bucket, n_buckets; /* profile LT_PLAN_NONE: all other shapes */
     const char *verdict;       /* lines about whole engines; NULL: none were compared */
 } lt_explain_part;
 void lt_explain_begin(lt_buf *out, const char *model, const char *options);

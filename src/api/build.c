@@ -1,13 +1,16 @@
 /*
  * build.c - one variant: network -> passes -> choice -> plan bytes. The one place where the stages meet. Called by variants.c.
  *
- * Each profile gives one part: the graph specialised to what the profile fixes, lowered, chosen. When the profiles leave shapes out that the model allows,
- * a last part without bounds keeps those runnable. Parts share their weights in the plan.
+ * Each profile gives one part, or one for each of its buckets: the graph specialised to what the profile fixes, lowered, chosen. When the
+ * profiles leave shapes out that the model allows, a last part without bounds keeps those runnable, unless nothing but the profiles is
+ * wanted. Parts share their weights in the plan.
  */
 #include "api/api_internal.h"
 #include <string.h>
 
 typedef struct part {
+    uint32_t profile; /* LT_PLAN_NONE: for all other shapes */
+    uint32_t bucket, n_buckets; /* of the profile */
     lt_graph *graph;
     lt_ranges ranges;
     lt_choice choice;
@@ -26,10 +29,13 @@ typedef struct builder {
     int threads;
     lt_arena arena;
     lt_graph *above;
+    lt_equals equals;
+    lt_ranges reach; /* of all profiles together */
     lt_packed_before *packed; /* by the parts so far */
     size_t n_packed, cap_packed;
     part *parts;
     uint32_t n_parts;
+    size_t cap_parts;
     lt_plan_profile_input *profiles;
     uint32_t n_profiles;
     lt_buf *explanation;
@@ -100,6 +106,15 @@ static lathe_status options_text(builder *b, const char **out)
         lt_buf_puts(&text, " refit=");
         lt_buf_put_name(&text, o->refit_names[i]);
     }
+    lt_buf_puts(&text, o->only_profiles ? " only-profiles" : "");
+    for (size_t i = 0; i < o->n_buckets; i++) {
+        lt_buf_puts(&text, " buckets=");
+        lt_buf_put_name(&text, o->buckets[i]);
+    }
+    for (size_t i = 0; i < o->n_assume; i++) {
+        lt_buf_puts(&text, " assume=");
+        lt_buf_put_name(&text, o->assume[i]);
+    }
     *out = text.failed ? NULL : lt_arena_str(&b->arena, lt_buf_str(&text));
     lt_buf_free(&text);
     return *out ? LATHE_OK : LT_OOM(b->diag);
@@ -162,12 +177,87 @@ static lt_pipeline_options pipeline_options(const builder *b)
                                  .log_user = b->o->log_user, .changed = note_pass, .changed_user = (void *)b};
 }
 
+/* Those that the network brings along, of an earlier build, then those of this one. */
+static lathe_status merge_dims(builder *b, const lathe_network *network)
+{
+    for (uint32_t i = 0; i < network->n_equals; i++) {
+        lt_equals *e = &b->equals;
+        if (!lt_arena_grow(&b->arena, (void **)&e->items, &e->capacity, e->count + 1, sizeof *e->items)) {
+            return LT_OOM(b->diag);
+        }
+        e->items[e->count++] = network->equals[i];
+    }
+    return lt_dims_merge(b->above, b->o->assume, b->o->n_assume, &b->arena, &b->equals, b->diag);
+}
+
+/* ---- Parts ---- */
+
+static lathe_status add_part(builder *b, part p)
+{
+    if (!lt_arena_grow(&b->arena, (void **)&b->parts, &b->cap_parts, b->n_parts + 1u, sizeof *b->parts)) {
+        return LT_OOM(b->diag);
+    }
+    b->parts[b->n_parts++] = p;
+    return LATHE_OK;
+}
+
+/* Does a range leave nothing out of what the graph allows? */
+static bool fills(const lt_symbol_range *s, const lt_ranges *rest)
+{
+    bool all = true;
+    for (size_t i = 0; i < rest->count; i++) {
+        const lt_symbol_range *r = &rest->items[i];
+        all &= !lt_streq(r->name, s->name) || (s->min <= r->min && s->max >= r->max);
+    }
+    return all;
+}
+
+static lathe_status add_profile(builder *b, uint32_t number, const lathe_profile *profile, lt_plan_profile_input *inputs, const lt_ranges *rest,
+                                bool *narrowed)
+{
+    lt_ranges whole;
+    lt_buckets buckets;
+    LT_TRY(lt_ranges_of_profile(b->above, profile, &b->arena, &whole, inputs, b->diag));
+    LT_TRY(lt_ranges_join(&whole, number == 0, &b->arena, &b->reach, b->diag));
+    for (size_t k = 0; k < whole.count; k++) {
+        *narrowed |= !fills(&whole.items[k], rest);
+    }
+    LT_TRY(lt_buckets_of(&whole, b->o->buckets, b->o->n_buckets, &b->arena, &buckets, b->diag));
+    for (uint32_t i = 0; i < buckets.count; i++) {
+        LT_TRY(add_part(b, (part){.profile = number, .bucket = i, .n_buckets = (uint32_t)buckets.count, .ranges = buckets.items[i]}));
+    }
+    return LATHE_OK;
+}
+
+static lathe_status make_ranges(builder *b)
+{
+    uint32_t n = b->o->n_profiles ? (uint32_t)b->o->n_profiles : 1, n_inputs = lt_region_get(b->above, LT_MAIN)->n_inputs;
+    bool narrowed = false;
+    part rest = {.profile = LT_PLAN_NONE};
+    b->n_profiles = n;
+    b->profiles = LT_ARENA_ARRAY(&b->arena, lt_plan_profile_input, (size_t)n * n_inputs + 1);
+    if (!b->profiles) {
+        return LT_OOM(b->diag);
+    }
+    LT_TRY(lt_ranges_of_profile(b->above, NULL, &b->arena, &rest.ranges, NULL, b->diag));
+    for (uint32_t i = 0; i < n; i++) {
+        LT_TRY(add_profile(b, i, b->o->n_profiles ? &b->o->profiles[i] : NULL, &b->profiles[(size_t)i * n_inputs], &rest.ranges, &narrowed));
+    }
+    if (b->o->only_profiles) {
+        return lt_ranges_declare(b->above, &b->reach, b->diag);
+    }
+    return narrowed ? add_part(b, rest) : LATHE_OK; /* all shapes stay runnable */
+}
+
 static lathe_status make_above(builder *b, const lathe_network *network)
 {
     lt_pipeline_options options = pipeline_options(b);
     LT_TRY(progress(b, "passes", "above the border", 0, 2));
     LT_TRY(lt_graph_clone(network->graph, b->allocator, &b->above, b->diag));
+    LT_TRY(merge_dims(b, network));
     LT_TRY(keep_outputs(b, b->above));
+    LT_TRY(make_ranges(b));
+    options.keep_tables = b->o->refit || b->o->n_refit_names > 0; /* the whole of them would be kept beside */
     LT_TRY(b->o->explain ? lt_explain_note_makes(b->above, &b->arena, &b->makes, b->diag) : LATHE_OK);
     return lt_pipeline_above(&b->above, &options, b->diag);
 }
@@ -177,6 +267,7 @@ static lathe_status lower(builder *b, part *p)
 {
     lt_pipeline_options options = pipeline_options(b);
     bool specialised;
+    options.keep_tables = true; /* parts share them */
     LT_TRY(lt_graph_clone(b->above, b->allocator, &p->graph, b->diag));
     LT_TRY(lt_ranges_apply(p->graph, &p->ranges, &specialised, b->diag));
     if (specialised) {
@@ -208,32 +299,7 @@ static lathe_status remember_packs(builder *b, const part *p)
     return LATHE_OK;
 }
 
-/* ---- Parts ---- */
-
-static lathe_status make_ranges(builder *b)
-{
-    uint32_t n = b->o->n_profiles ? (uint32_t)b->o->n_profiles : 1, n_inputs = lt_region_get(b->above, LT_MAIN)->n_inputs;
-    bool narrowed = false;
-    b->parts = LT_ARENA_ARRAY(&b->arena, part, n + 1u);
-    b->profiles = LT_ARENA_ARRAY(&b->arena, lt_plan_profile_input, (size_t)n * n_inputs + 1);
-    if (!b->parts || !b->profiles) {
-        return LT_OOM(b->diag);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        const lathe_profile *profile = b->o->n_profiles ? &b->o->profiles[i] : NULL;
-        LT_TRY(lt_ranges_of_profile(b->above, profile, &b->arena, &b->parts[i].ranges, &b->profiles[(size_t)i * n_inputs], b->diag));
-        const lt_ranges *r = &b->parts[i].ranges;
-        for (size_t k = 0; k < r->count; k++) {
-            narrowed |= r->items[k].min > 0 || r->items[k].max < INT64_MAX;
-        }
-    }
-    b->n_profiles = b->n_parts = n;
-    if (narrowed) { /* all shapes stay runnable */
-        LT_TRY(lt_ranges_of_profile(b->above, NULL, &b->arena, &b->parts[n].ranges, NULL, b->diag));
-        b->n_parts++;
-    }
-    return LATHE_OK;
-}
+/* ---- Requests ---- */
 
 static lathe_status plan_part(builder *b, uint32_t number, lt_plan_part *out)
 {
@@ -250,7 +316,7 @@ static lathe_status plan_part(builder *b, uint32_t number, lt_plan_part *out)
         symbols[kept] = s->name;
         corner[kept++] = (lt_plan_range){.lo = s->min, .opt = s->opt, .hi = s->max};
     }
-    *out = (lt_plan_part){.graph = p->graph, .choice = &p->choice, .profile = number < b->n_profiles ? number : LT_PLAN_NONE, .corner = corner,
+    *out = (lt_plan_part){.graph = p->graph, .choice = &p->choice, .profile = p->profile, .corner = corner,
                           .symbols = symbols, .n_ranges = kept};
     return LATHE_OK;
 }
@@ -260,6 +326,7 @@ static lathe_status request_of(builder *b, lt_plan_part *parts, uint32_t n, lt_p
     *out = (lt_plan_request){.above = b->above, .parts = parts, .n_parts = n, .model_name = lt_graph_name(b->above), .device = lt_space_name(b->device),
                              .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
                              .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names,
+                             .equals = b->equals.items, .n_equals = (uint32_t)b->equals.count,
                              .features = b->target && b->target->named ? b->features : 0, .debug = &b->debug, .allocator = b->allocator};
     return options_text(b, &out->options);
 }
@@ -356,7 +423,7 @@ static const char *untold(const builder *b, const part *p)
  */
 static int level_of_part(builder *b, uint32_t number)
 {
-    bool timed = number < b->n_profiles && b->o->level > 0 && !b->session.replays;
+    bool timed = b->parts[number].profile != LT_PLAN_NONE && b->o->level > 0 && !b->session.replays;
     const char *name = timed ? untold(b, &b->parts[number]) : NULL;
     char text[256];
     if (name && b->o->log) {
@@ -381,7 +448,8 @@ static lathe_status choose(builder *b, uint32_t number)
         LT_TRY(compare_with_static(b, number, options, &user));
     }
     if (b->o->explain) {
-        lt_explain_part whole = {p->graph, &p->choice, p->kept_static ? &p->measured : NULL, &p->ranges, number, number < b->n_profiles, p->verdict};
+        lt_explain_part whole = {p->graph, &p->choice, p->kept_static ? &p->measured : NULL, &p->ranges, number, p->profile, p->bucket,
+                                 p->n_buckets, p->verdict};
         lt_explain_whole(b->explanation, &whole);
     }
     lt_record_put(&b->record, &p->choice, number);
@@ -407,6 +475,38 @@ static lathe_status write_plan(builder *b, lt_buf *out)
     return lt_plan_build(&r, out, b->diag);
 }
 
+/* Fixed in each profile, extents need no assumption. */
+static bool is_open(const builder *b, const lt_open_pair *p)
+{
+    bool open = false;
+    for (uint32_t i = 0; i < b->n_parts && b->parts[i].profile != LT_PLAN_NONE; i++) {
+        open |= !lt_ranges_fix(&b->parts[i].ranges, b->above, p->a) || !lt_ranges_fix(&b->parts[i].ranges, b->above, p->b);
+    }
+    return open;
+}
+
+/* Extents that should be equal and are not known to be: said once, since only the caller can know. */
+static lathe_status tell_open_pairs(builder *b)
+{
+    lt_open_pairs pairs;
+    LT_TRY(lt_dims_open_pairs(b->above, &b->arena, &pairs, b->diag));
+    for (size_t i = 0; i < pairs.count; i++) {
+        const lt_open_pair *p = &pairs.items[i];
+        const char *advice = p->advice ? lt_arena_printf(&b->arena, "; --assume %s if they are", p->advice) : "";
+        const char *text = advice ? lt_arena_printf(&b->arena, "'%s' and '%s' cannot be proved equal at %s%s", p->left, p->right, p->node, advice) : NULL;
+        if (!text) {
+            return LT_OOM(b->diag);
+        }
+        if (is_open(b, p) && b->o->log) {
+            b->o->log(b->o->log_user, LATHE_LOG_INFO, text);
+        }
+        if (is_open(b, p) && b->o->explain) {
+            lt_buf_printf(b->explanation, "open: %s\n", text);
+        }
+    }
+    return LATHE_OK;
+}
+
 static lathe_status begin_explanation(builder *b)
 {
     const char *options;
@@ -425,8 +525,8 @@ static lathe_status build(builder *b, const lathe_network *network, lathe_plan *
     LT_TRY(lt_session_open(&b->session, b->o, b->target, b->allocator, b->threads, b->features, b->diag));
     lt_say_import(&b->debug, network->graph);
     LT_TRY(make_above(b, network));
-    LT_TRY(make_ranges(b));
     LT_TRY(b->o->explain ? begin_explanation(b) : LATHE_OK);
+    LT_TRY(tell_open_pairs(b));
     for (uint32_t i = 0; i < b->n_parts; i++) {
         b->session.held_before = b->session.memory->held;
         b->session.parts_left = b->n_parts - i - 1;

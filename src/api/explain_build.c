@@ -159,7 +159,13 @@ void lt_explain_begin(lt_buf *out, const char *model, const char *options)
 
 void lt_explain_whole(lt_buf *out, const lt_explain_part *p)
 {
-    lt_buf_printf(out, "part %u (%s), shapes:", p->number, p->of_profile ? "a profile" : "all other shapes");
+    lt_buf_printf(out, "part %u (", p->number);
+    if (p->n_buckets > 1) {
+        lt_buf_printf(out, "bucket %u of %u of profile %u", p->bucket + 1, p->n_buckets, p->profile);
+    } else {
+        lt_buf_puts(out, p->profile != LT_PLAN_NONE ? "a profile" : "all other shapes");
+    }
+    lt_buf_puts(out, "), shapes:");
     put_ranges(out, p->ranges);
     if (p->verdict) {
         lt_buf_puts(out, p->verdict);

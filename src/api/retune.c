@@ -100,6 +100,34 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
+/* The values of a word that may stand several times in the options, as lt_buf_put_name wrote them. */
+static lathe_status words_of(const char *text, const char *key, lt_arena *arena, const char *const **out, size_t *count, lathe_diag *diag)
+{
+    const char **list = lt_arena_zero(arena, strlen(text) / (strlen(key) + 1) + 1, sizeof *list, _Alignof(char *));
+    *out = list;
+    *count = 0;
+    for (const char *at = list ? strstr(text, key) : NULL; at; at = strstr(at, key)) {
+        at += strlen(key);
+        bool quoted = *at == '"';
+        size_t length = quoted ? 0 : strcspn(at, " ");
+        for (at += quoted; quoted && at[length] && at[length] != '"'; length++) {
+            length += at[length] == '\\' && at[length + 1];
+        }
+        char *word = lt_arena_strn(arena, at, length);
+        if (!word) {
+            return LT_OOM(diag);
+        }
+        size_t kept = 0;
+        for (size_t i = 0; word[i]; i++) { /* quotes and backslashes are all that names of dimensions may have escaped and numbers not */
+            i += word[i] == '\\' && word[i + 1];
+            word[kept++] = word[i];
+        }
+        word[kept] = '\0';
+        list[(*count)++] = word;
+    }
+    return list ? LATHE_OK : LT_OOM(diag);
+}
+
 /* Profiles as they were asked for, where they bound anything. */
 static lathe_status old_profiles(const lt_plan *plan, lt_arena *arena, lathe_build_options *o, lathe_diag *diag)
 {
@@ -144,6 +172,7 @@ static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_buil
         o->sources = sources;
     }
     o->refit = has_word(plan->options, "refit");
+    o->only_profiles = has_word(plan->options, "only-profiles");
     if (!o->refit && strstr(plan->options, " refit=")) {
         for (uint32_t i = 0; i < plan->n_blobs; i++) {
             if (plan->blobs[i].flags & LT_BLOB_INITIALIZER) {
@@ -152,6 +181,7 @@ static lathe_status old_options(const lt_plan *plan, lt_arena *arena, lathe_buil
         }
         o->refit_names = names;
     }
+    LT_TRY(words_of(plan->options, " buckets=", arena, &o->buckets, &o->n_buckets, diag));
     return old_profiles(plan, arena, o, diag);
 }
 
@@ -168,6 +198,9 @@ static lathe_status new_options(const lt_plan *plan, const lathe_build_options *
         bool refit = given->refit || given->n_refit_names > 0;
         o->profiles = given->n_profiles ? given->profiles : old.profiles;
         o->n_profiles = given->n_profiles ? given->n_profiles : old.n_profiles;
+        o->buckets = given->n_profiles || given->n_buckets ? given->buckets : old.buckets;
+        o->n_buckets = given->n_profiles || given->n_buckets ? given->n_buckets : old.n_buckets;
+        o->only_profiles = given->n_profiles ? given->only_profiles : old.only_profiles;
         o->device = given->device ? given->device : old.device;
         o->sources = given->sources ? given->sources : old.sources;
         o->refit = refit ? given->refit : old.refit;
@@ -181,6 +214,8 @@ static lathe_status retune(const lt_plan *plan, const lathe_build_options *o, co
 {
     lathe_network *network;
     LT_TRY(network_of(plan, allocator, &network, diag));
+    network->equals = plan->equals;
+    network->n_equals = plan->n_equals;
     lathe_status status = lathe_build(network, o, out, diag);
     lathe_network_destroy(network);
     if (status == LATHE_OK && !o->only) {

@@ -93,7 +93,9 @@ const char *lt_dim_op_name(lt_dim_op op);
 /* Copies an expression from one table into another by symbol name; fresh unknowns become new fresh ones (one for each within a call).
    Symbols that are new in `to` bring their range. */
 lathe_status lt_dim_import(lt_dims *to, const lt_dims *from, lt_dim d, lt_dim *out, lathe_diag *diag);
-/* The same; same_fresh (table index in `from` -> in `to`) is read and extended, so that several expressions share their unknowns. */
+/* The same expression with `by` wherever the symbol stands. */
+lathe_status lt_dim_replace(lt_dims *dims, lt_dim d, lt_dim symbol, lt_dim by, lt_dim *out, lathe_diag *diag);
+/* As lt_dim_import; same_fresh (table index in `from` -> in `to`) is read and extended, so that several expressions share their unknowns. */
 lathe_status lt_dim_import_mapped(lt_dims *to, const lt_dims *from, lt_dim d, lt_imap *same_fresh, lt_dim *out, lathe_diag *diag);
 
 #endif

@@ -376,12 +376,17 @@ typedef struct copier {
     const lt_dims *from;
     lt_imap *fresh;
     lathe_diag *diag;
+    lt_dim symbol, by; /* within one table: what is replaced. No leaf otherwise: symbol is a constant */
 } copier;
 
 static lathe_status copy(const copier *c, lt_dim d, lt_dim *out);
 
 static lathe_status copy_leaf(const copier *c, const lt_dim_entry *entry, lt_dim d, lt_dim *out)
 {
+    if (c->to == c->from) {
+        *out = lt_dim_same(d, c->symbol) ? c->by : d;
+        return LATHE_OK;
+    }
     if (entry->op == LT_DIM_SYMBOL) {
         size_t before = c->to->count;
         int64_t lo = entry->lo, hi = entry->hi;
@@ -452,4 +457,13 @@ lathe_status lt_dim_import(lt_dims *to, const lt_dims *from, lt_dim d, lt_dim *o
     lathe_status status = lt_dim_import_mapped(to, from, d, &fresh, out, diag);
     lt_imap_free(&fresh);
     return status;
+}
+
+lathe_status lt_dim_replace(lt_dims *dims, lt_dim d, lt_dim symbol, lt_dim by, lt_dim *out, lathe_diag *diag)
+{
+    copier c = { .to = dims, .from = dims, .diag = diag, .symbol = symbol, .by = by };
+    lt_dim result;
+    LT_TRY(copy(&c, d, &result));
+    *out = result;
+    return LATHE_OK;
 }

@@ -213,6 +213,13 @@ typedef struct lt_plan_assumption {
     uint64_t hash;
 } lt_plan_assumption;
 
+/* An extent that the model leaves open and the builder was told: refused when inputs are bound otherwise. */
+typedef struct lt_plan_equal {
+    const char *text;          /* as given: "past=seq"; several by ", " */
+    const char *dim;           /* what the model calls it */
+    uint32_t input, axis;
+} lt_plan_equal;
+
 typedef struct lt_plan_origin { const char *label, *op, *domain, *path; uint8_t fate; const char *pass; } lt_plan_origin;
 typedef struct lt_plan_refusal { const char *value, *from, *to, *reason; } lt_plan_refusal;
 
@@ -233,6 +240,8 @@ typedef struct lt_plan {
     uint32_t n_init;
     const lt_plan_assumption *assumptions;
     uint32_t n_assumptions;
+    const lt_plan_equal *equals;
+    uint32_t n_equals;
     const lt_plan_variant *variants;
     uint32_t n_variants;
     const lt_plan_origin *origins;

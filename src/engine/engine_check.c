@@ -95,6 +95,12 @@ lathe_status lt_check_plan(const lt_plan *plan, lathe_diag *diag)
             return LT_DAMAGED(diag, "assumption %u is of an unknown kind", i);
         }
     }
+    for (uint32_t i = 0; i < plan->n_equals; i++) {
+        const lt_plan_equal *e = &plan->equals[i];
+        if (e->input >= plan->n_inputs || (int64_t)e->axis >= plan->inputs[e->input].rank) {
+            return LT_DAMAGED(diag, "the assumption '%s' is about an axis that is not there", e->text);
+        }
+    }
     for (uint32_t i = 0; i < plan->n_origins; i++) {
         if (plan->origins[i].fate > 2) {
             return LT_DAMAGED(diag, "node %u has an unknown fate", i);

@@ -291,6 +291,10 @@ static void put_history(lt_buf *out, const lt_plan *plan)
         lt_buf_put_f64(out, a->number);
         lt_buf_printf(out, " 0x%016llx\n", (unsigned long long)a->hash);
     }
+    for (uint32_t i = 0; i < plan->n_equals; i++) {
+        const lt_plan_equal *e = &plan->equals[i];
+        lt_buf_printf(out, "assumed %s: axis %u of input %u, %s in the model\n", e->text, e->axis, e->input, e->dim);
+    }
     for (uint32_t i = 0; i < plan->n_origins; i++) {
         const lt_plan_origin *o = &plan->origins[i];
         lt_buf_printf(out, "node #%u ", i);

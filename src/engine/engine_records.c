@@ -146,6 +146,21 @@ static void assumption_section(lt_codec *c, lt_plan *p, lt_plan_program *program
     p->assumptions = lt_codec_table(c, p->assumptions, &p->n_assumptions, sizeof *p->assumptions, 33, assumption_record);
 }
 
+static void equal_record(lt_codec *c, void *record)
+{
+    lt_plan_equal *e = record;
+    lt_codec_text(c, &e->text);
+    lt_codec_text(c, &e->dim);
+    lt_codec_u32(c, &e->input);
+    lt_codec_u32(c, &e->axis);
+}
+
+static void equal_section(lt_codec *c, lt_plan *p, lt_plan_program *program)
+{
+    (void)program;
+    p->equals = lt_codec_table(c, p->equals, &p->n_equals, sizeof *p->equals, 24, equal_record);
+}
+
 static void text_record(lt_codec *c, void *record)
 {
     lt_codec_text(c, record);
@@ -441,6 +456,7 @@ const lt_section_kind lt_section_kinds[] = {
     {"BLOB", false, false, blob_section},
     {"INIT", false, false, init_section},
     {"ASSU", false, false, assumption_section},
+    {"SAME", false, true, equal_section},
     {"VARI", false, false, variant_section},
     {"ORIG", false, false, origin_section},
     {"REFU", false, false, refusal_section},

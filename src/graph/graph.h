@@ -189,6 +189,9 @@ lathe_status lt_graph_copy_node(lt_graph *dst, lt_region_id region, const lt_gra
 /* Infers the outputs of one node, or of all nodes in order (after input types, ranges or constants changed). */
 lathe_status lt_graph_infer_node(lt_graph *graph, lt_node_id node, lathe_diag *diag);
 lathe_status lt_graph_infer(lt_graph *graph, lathe_diag *diag);
+/* Infers all nodes once more and tells of each pair of extents that an operator needs equal, or would like to be, and that cannot be proved so. node: which. */
+typedef void (*lt_meeting_fn)(void *user, lt_dim a, lt_dim b, const char *node);
+lathe_status lt_graph_meetings(lt_graph *graph, lt_meeting_fn fn, void *user, lathe_diag *diag);
 lathe_status lt_graph_set_type(lt_graph *graph, lt_value_id value, const lt_type *type, lathe_diag *diag); /* inputs only */
 /* Uses, order, types, names, regions, acyclicity, signatures. Called after every pass in debug builds. */
 lathe_status lt_graph_verify(const lt_graph *graph, lathe_diag *diag);

@@ -93,6 +93,8 @@ struct lt_graph {
 
     lt_journal_entry *journal;
     size_t n_journal, cap_journal;
+    lt_meeting_fn meeting; /* NULL: nobody asks */
+    void *meeting_user;
     lt_node_id *queue; /* heap of nodes that wait for inference */
     size_t n_queue, cap_queue;
 

@@ -192,6 +192,12 @@ static lathe_status make_arrays(lt_graph *graph, const lt_node *node, call_array
     return LATHE_OK;
 }
 
+static void tell_meeting(lt_infer *c, lt_dim a, lt_dim b)
+{
+    const lt_graph *graph = c->user;
+    graph->meeting(graph->meeting_user, a, b, c->where);
+}
+
 lathe_status lt_infer_types(lt_graph *graph, const lt_node *node, lt_type **types, lt_contents **contents,
                             lathe_diag *diag)
 {
@@ -217,6 +223,7 @@ lathe_status lt_infer_types(lt_graph *graph, const lt_node *node, lt_type **type
         .n_out = (int)node->n_outputs,
         .out = a.out,
         .out_contents = a.out_contents,
+        .met = graph->meeting != NULL ? tell_meeting : NULL,
         .region = infer_body,
         .user = graph,
         .diag = diag,
@@ -439,6 +446,15 @@ lathe_status lt_graph_infer(lt_graph *graph, lathe_diag *diag)
     } else {
         lt_journal_commit(graph);
     }
+    return status;
+}
+
+lathe_status lt_graph_meetings(lt_graph *graph, lt_meeting_fn fn, void *user, lathe_diag *diag)
+{
+    graph->meeting = fn;
+    graph->meeting_user = user;
+    lathe_status status = lt_graph_infer(graph, diag);
+    graph->meeting = NULL;
     return status;
 }
 

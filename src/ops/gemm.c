@@ -41,6 +41,7 @@ static lathe_status infer_gemm(lt_infer *c)
         return lt_infer_fail(c, "inner extents %lld and %lld of A and B differ", (long long)inner.k,
                              (long long)other.k);
     }
+    lt_infer_meet(c, inner, other);
     if (lt_infer_known_rank(c, 2)) {
         LT_TRY(check_addend(c, c->in[2], dims));
     }

@@ -63,6 +63,7 @@ lathe_status lt_move_equal(lt_infer *c, lt_dim a, lt_dim b, const char *what, lt
     if (lt_dim_is_const(a) && lt_dim_is_const(b) && a.k != b.k) {
         return lt_infer_fail(c, "%s differ: %lld and %lld", what, (long long)a.k, (long long)b.k);
     }
+    lt_infer_meet(c, a, b);
     *out = lt_dim_is_const(b) ? b : a;
     return LATHE_OK;
 }

@@ -193,6 +193,7 @@ lathe_status lt_nn_matmul_infer(lt_infer *c, int a, int b, lathe_dtype dtype)
         return lt_infer_fail(c, "the first argument has %lld columns but the second has %lld rows", (long long)inner.k,
                              (long long)other.k);
     }
+    lt_infer_meet(c, inner, other);
     lt_type x_batch = without_last(x, 2), y_batch = without_last(y, 2);
     lt_dim dims[LATHE_MAX_RANK + 2];
     int rank = 0;

@@ -71,6 +71,13 @@ lathe_status lt_infer_fresh(lt_infer *c, lt_dim lo, lt_dim hi, lt_dim *out)
     return lt_dim_fresh(c->dims, lo, hi, out, c->diag);
 }
 
+void lt_infer_meet(lt_infer *c, lt_dim a, lt_dim b)
+{
+    if (c->met != NULL && !lt_dim_same(a, b) && !lt_dim_proves_eq(c->dims, a, b)) {
+        c->met(c, a, b);
+    }
+}
+
 /* One pair of extents. */
 static lathe_status broadcast_dim(lt_infer *c, lt_dim a, lt_dim b, lt_dim *out)
 {
@@ -89,6 +96,7 @@ static lathe_status broadcast_dim(lt_infer *c, lt_dim a, lt_dim b, lt_dim *out)
         *out = a;
         return LATHE_OK;
     }
+    lt_infer_meet(c, a, b);
     return lt_dim_make(c->dims, LT_DIM_BCAST, a, b, out, c->diag);
 }
 

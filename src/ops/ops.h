@@ -130,6 +130,8 @@ struct lt_infer {
     int n_out;
     lt_type *out;              /* to fill; preset: tensor, undefined dtype, rank -1 */
     lt_contents *out_contents; /* to fill where known; may be NULL */
+    /* Told of extents that the operator needs equal, or that would do no more than agree, where that cannot be proved. May be NULL. */
+    void (*met)(lt_infer *c, lt_dim a, lt_dim b);
     /* Infers the region that graph attribute `attr` names: types of its inputs in, of its outputs out. */
     lathe_status (*region)(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out, int n_out);
     void *user;
@@ -145,6 +147,7 @@ lathe_status lt_infer_same(lt_infer *c, int i, int from);                     /*
 lathe_status lt_infer_broadcast(lt_infer *c);                                 /* output 0: dtype of input 0, shape broadcast of all inputs; contents for small ints where op->pw allows */
 lathe_status lt_infer_broadcast_as(lt_infer *c, lathe_dtype dtype);           /* the same with another dtype (comparisons, Where) */
 lathe_status lt_broadcast_dims(lt_infer *c, const lt_type *a, const lt_type *b, int *rank, lt_dim *dims);
+void lt_infer_meet(lt_infer *c, lt_dim a, lt_dim b);                           /* two extents that should be equal: tells c->met when they may not be */
 lathe_status lt_infer_axis(lt_infer *c, int64_t axis, int rank, int *out);    /* negative axes wrapped, range checked */
 /* Integer elements of input i as dims: from values, else from contents. LATHE_OK with *count = -1 when unknown. buffer holds LT_CONTENTS_MAX. */
 lathe_status lt_infer_ints(lt_infer *c, int i, lt_dim *buffer, int64_t *count);

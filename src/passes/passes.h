@@ -68,6 +68,7 @@ typedef struct lt_pipeline_options {
     void *log_user;
     void (*changed)(void *user, const char *pass); /* told of each pass that changed something; may be NULL */
     void *changed_user;
+    bool keep_tables;     /* clip-tables leaves constants as they are */
     bool verify;          /* verify and print-parse-print after every pass (always in debug builds) */
 } lt_pipeline_options;
 

@@ -12,6 +12,7 @@ const char *const lt_pipeline[] = {
     "fold-shapes",        /* and the shape arithmetic in them */
     "drop-identity",
     "merge-common",       /* before raising, so that shared weights stay shared */
+    "clip-tables",        /* while rows are still looked up in the tables themselves */
     "raise-quantized",
     "pack-attention",
     "fuse-attention",     /* before anything moves the transposes and scales that it looks for */

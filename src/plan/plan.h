@@ -41,6 +41,8 @@ typedef struct lt_plan_request {
     int threads;
     const lt_plan_profile_input *profiles; /* n_profiles * inputs of the graph */
     uint32_t n_profiles;
+    const lt_plan_equal *equals; /* what the caller promised of extents */
+    uint32_t n_equals;
     bool refit;                /* keep all initializers that feed recipes or packs */
     const char *const *refit_names;
     uint32_t n_refit_names;

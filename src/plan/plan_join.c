@@ -66,6 +66,15 @@ static bool same_nodes(const lt_plan *a, const lt_plan *b)
     return same;
 }
 
+static bool same_equals(const lt_plan *a, const lt_plan *b)
+{
+    bool same = a->n_equals == b->n_equals;
+    for (uint32_t i = 0; same && i < a->n_equals; i++) {
+        same = lt_streq(a->equals[i].text, b->equals[i].text) && a->equals[i].input == b->equals[i].input && a->equals[i].axis == b->equals[i].axis;
+    }
+    return same;
+}
+
 static lathe_status check_same(const lt_plan *a, const lt_plan *b, lathe_diag *diag)
 {
     static const char advice[] = "build them into plans of their own (lathe retune --only)";
@@ -76,6 +85,9 @@ static lathe_status check_same(const lt_plan *a, const lt_plan *b, lathe_diag *d
     size_t rows = (size_t)a->n_profiles * a->n_inputs;
     if (a->n_profiles != b->n_profiles || (rows > 0 && memcmp(a->profiles, b->profiles, rows * sizeof *a->profiles) != 0)) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, a->model_name, advice, "variants for different profiles cannot stand in one plan");
+    }
+    if (!same_equals(a, b)) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, a->model_name, advice, "variants that assume different things of extents cannot stand in one plan");
     }
     return LATHE_OK;
 }

@@ -188,6 +188,8 @@ lathe_status lt_tell_story(lt_planner *p)
     LT_TRY(fill_list(p, main->outputs, main->n_outputs, &p->plan.outputs));
     p->plan.profiles = r->profiles;
     p->plan.n_profiles = r->n_profiles;
+    p->plan.equals = r->equals;
+    p->plan.n_equals = r->n_equals;
     LT_TRY(tell_assumptions(p));
     LT_TRY(tell_origins(p));
     LT_TRY(tell_refusals(p));

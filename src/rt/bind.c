@@ -162,6 +162,40 @@ static lathe_status take_input(lathe_context *context, lt_state *s, uint32_t num
     return LATHE_OK;
 }
 
+const lt_plan_equal *lt_plan_equal_of(const lt_plan *plan, uint32_t input, uint32_t axis)
+{
+    const lt_plan_equal *shared = NULL;
+    for (uint32_t i = 0; i < plan->n_equals; i++) {
+        const lt_plan_equal *e = &plan->equals[i];
+        if (e->input == input && e->axis == axis) {
+            return e;
+        }
+        bool same = plan->inputs[input].fixed[axis] < 0 && lt_streq(plan->inputs[e->input].dims[e->axis], plan->inputs[input].dims[axis]);
+        shared = same ? e : shared;
+    }
+    return shared;
+}
+
+/* An input breaks what the caller of the builder assumed; `wants` is what it should have. */
+static lathe_status broken_assumption(const lathe_context *context, const lt_plan_program *p, uint32_t number, uint32_t axis, int64_t wants, lathe_diag *diag)
+{
+    const lt_plan *plan = context->engine->plan;
+    const lt_plan_equal *e = lt_plan_equal_of(plan, number, axis);
+    const lt_plan_expr *source = &p->exprs[p->values[p->inputs[number]].dims[axis]];
+    char other[256] = "the plan", own[128] = "";
+    if (source->kind == LT_EXPR_INPUT_DIM) {
+        snprintf(other, sizeof other, "axis %u of input '%s'", source->a, plan->inputs[source->b].name);
+    } else if (source->kind == LT_EXPR_OP) {
+        snprintf(other, sizeof other, "%s", plan->inputs[number].dims[axis]);
+    }
+    if (e->input == number && e->axis == axis) {
+        snprintf(own, sizeof own, " (%s)", e->dim);
+    }
+    return LT_FAIL(diag, LATHE_BAD_SHAPE, plan->inputs[number].name, "give inputs that keep to it, or build the plan without the assumption",
+                   "input '%s' has extent %lld on axis %u%s, %s makes it %lld: the plan was built with the assumption %s", plan->inputs[number].name,
+                   (long long)context->inputs[number].tensor.dims[axis], axis, own, other, (long long)wants, e->text);
+}
+
 /* The extents that the model promises (N twice, N and 2*N) against those that are bound. */
 static lathe_status check_input(const lathe_context *context, const lt_state *s, uint32_t number, lathe_diag *diag)
 {
@@ -170,6 +204,9 @@ static lathe_status check_input(const lathe_context *context, const lt_state *s,
     const lathe_tensor *t = &context->inputs[number].tensor;
     for (int i = 0; context->inputs[number].bound && i < v->rank; i++) {
         if (v->dims[i] < p->bind_exprs && s->exprs[v->dims[i]] != t->dims[i]) {
+            if (lt_plan_equal_of(context->engine->plan, number, (uint32_t)i)) {
+                return broken_assumption(context, p, number, (uint32_t)i, s->exprs[v->dims[i]], diag);
+            }
             return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give inputs whose extents agree", "input '%s' has extent %lld on axis %d (%s), the other inputs make it %lld",
                            v->name, (long long)t->dims[i], i, context->engine->plan->inputs[number].dims[i], (long long)s->exprs[v->dims[i]]);
         }

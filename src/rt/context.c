@@ -144,8 +144,9 @@ void lathe_context_destroy(lathe_context *context)
 /* ---- Binding ---- */
 
 /* Type, rank, fixed extents, size of the data. */
-static lathe_status check_tensor(const lt_plan_io *io, const lathe_tensor *t, lathe_diag *diag)
+static lathe_status check_tensor(const lt_plan *plan, uint32_t index, const lathe_tensor *t, lathe_diag *diag)
 {
+    const lt_plan_io *io = &plan->inputs[index];
     lathe_tensor shape;
     if (t->struct_size != sizeof *t) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, io->name, "set struct_size to sizeof(lathe_tensor)", "bad tensor for input '%s'", io->name);
@@ -159,6 +160,12 @@ static lathe_status check_tensor(const lt_plan_io *io, const lathe_tensor *t, la
     }
     LT_TRY(lt_tensor_shape(&shape, t->dtype, t->rank, t->dims, io->name, diag));
     for (int i = 0; i < io->rank; i++) {
+        const lt_plan_equal *e = io->fixed[i] >= 0 && io->fixed[i] != t->dims[i] ? lt_plan_equal_of(plan, index, (uint32_t)i) : NULL;
+        if (e) {
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, io->name, "give inputs that keep to it, or build the plan without the assumption",
+                           "input '%s' has extent %lld on axis %d (%s), the tensor %lld: the plan was built with the assumption %s", io->name,
+                           (long long)io->fixed[i], i, e->dim, (long long)t->dims[i], e->text);
+        }
         if (io->fixed[i] >= 0 && io->fixed[i] != t->dims[i]) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, io->name, "give the extent that the model fixes", "input '%s' has extent %lld on axis %d, the tensor %lld",
                            io->name, (long long)io->fixed[i], i, (long long)t->dims[i]);
@@ -178,7 +185,7 @@ lathe_status lathe_context_set_input(lathe_context *context, const char *name, c
     if (!b || !tensor) {
         return no_such(context, name, false, diag);
     }
-    LT_TRY(check_tensor(&context->engine->plan->inputs[index], tensor, diag));
+    LT_TRY(check_tensor(context->engine->plan, index, tensor, diag));
     bool same_place = b->bound && b->tensor.data == tensor->data && b->tensor.rank == tensor->rank &&
                       memcmp(b->tensor.dims, tensor->dims, (size_t)tensor->rank * sizeof *tensor->dims) == 0;
     b->tensor = *tensor;

@@ -23,6 +23,9 @@ struct lathe_runtime {
     const char *trace_path;
 };
 
+/* bind.c: what was assumed of this axis of an input, or of the dimension that it shares with another one; NULL: nothing. */
+const lt_plan_equal *lt_plan_equal_of(const lt_plan *plan, uint32_t input, uint32_t axis);
+
 /* A step of a plan with everything looked up. */
 typedef struct lt_ready_step {
     const lt_plan_step *plan;

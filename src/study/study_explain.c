@@ -231,5 +231,10 @@ lathe_status lt_study_explain(const lt_plan *plan, const lt_study_log *log, cons
             lt_buf_printf(out, " (%s -> %s): %s\n", r->from, r->to, r->reason);
         }
     }
+    for (size_t i = 0; log && !node && i < log->n_lines; i++) { /* buckets, and extents that nobody said are equal */
+        if (strncmp(log->lines[i], "open: ", 6) == 0 || (strncmp(log->lines[i], "part ", 5) == 0 && strstr(log->lines[i], " (bucket "))) {
+            lt_buf_printf(out, "%s\n", log->lines[i]);
+        }
+    }
     return out->failed ? LT_OOM(diag) : LATHE_OK;
 }

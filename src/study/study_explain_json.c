@@ -184,7 +184,7 @@ static bool wanted(const lt_explained *e, const lt_study_log_step *s)
 /* Lines that begin with one of the words: totals, whole engines, passes. */
 static void put_build(const lt_study_log *log, lt_json *json)
 {
-    static const char *const words[] = { "model ", "options ", "part ", "whole engine: ", "total ", "pass " };
+    static const char *const words[] = { "model ", "options ", "open: ", "part ", "whole engine: ", "total ", "pass " };
     lt_json_key(json, "build");
     lt_json_begin_array(json);
     for (size_t i = 0; i < log->n_lines; i++) {

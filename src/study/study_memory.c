@@ -18,6 +18,12 @@ static int64_t input_extent(const lt_plan *plan, const lt_plan_program *p, uint3
     if (p->profile == LT_PLAN_NONE || p->profile >= plan->n_profiles || io->rank <= (int)axis) {
         return 1;
     }
+    for (uint32_t i = 0; i < p->n_ranges; i++) { /* the bucket's, where the profile has several */
+        const lt_plan_expr *e = &p->exprs[p->ranges[i].expr];
+        if (e->kind == LT_EXPR_INPUT_DIM && e->a == axis && e->b == input) {
+            return planned ? p->ranges[i].hi : p->ranges[i].opt;
+        }
+    }
     const lt_plan_profile_input *r = &plan->profiles[(size_t)p->profile * plan->n_inputs + input];
     return planned ? r->max[axis] : r->opt[axis];
 }

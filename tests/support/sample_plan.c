@@ -191,6 +191,7 @@ static void fill_story(lt_plan *plan)
     static const lt_plan_profile_input profile[] = {{.min = {1, 3}, .opt = {4, 3}, .max = {16, 3}}, {.min = {0}, .opt = {1}, .max = {1}}};
     static const lt_plan_init init[] = {{1, DERIVED}, {0, PACKED}};
     static const lt_plan_assumption assumptions[] = {{"w", "drop-identity", 1, 0.5, 77}};
+    static const lt_plan_equal equals[] = {{"batch=N", "batch", 0, 0}};
     static const lt_plan_origin origins[] = {{"conv1", "Conv", "", "", 0, ""}, {"bn1", "BatchNormalization", "", "if1/then_branch", 2, "fold-bn-into-conv"}};
     static const lt_plan_refusal refusals[] = {{"a", "conv1", "relu1", "two uses"}};
     static const char *const features[] = {"avx2", "fma"};
@@ -206,6 +207,8 @@ static void fill_story(lt_plan *plan)
     plan->n_init = 2;
     plan->assumptions = assumptions;
     plan->n_assumptions = 1;
+    plan->equals = equals;
+    plan->n_equals = 1;
     plan->origins = origins;
     plan->n_origins = 2;
     plan->refusals = refusals;

@@ -30,7 +30,7 @@ GROWS(lathe_engine_info, 96);
 GROWS(lathe_context_options, 32);
 GROWS(lathe_step_profile, 64);
 GROWS(lathe_progress, 56);
-GROWS(lathe_build_options, 304);
+GROWS(lathe_build_options, 344);
 GROWS(lathe_build_report, 96);
 GROWS(lathe_selection, 104);
 GROWS(lathe_selection_step, 40);

@@ -596,6 +596,28 @@ static void test_import(void **state)
     lt_dims_destroy(to);
 }
 
+/* A symbol goes, everything above it is made anew: what can now be seen to be equal is. */
+static void test_replace(void **state)
+{
+    static const char *const rows[][4] = {
+        { "N", "N", "M", "M" }, { "N+M", "N", "M", "M*2" }, { "bcast(N,M)", "N", "M", "M" }, { "N*8", "N", "4", "32" },
+        { "floordiv(N*4+?0,4)", "N", "P+Q", "P+Q+floordiv(?0,4)" },
+        { "max(N,M)", "N", "M+1", "M+1" }, { "M+3", "N", "4", "M+3" }, { "7", "N", "4", "7" }, { "N*N", "N", "N+1", "N*N+N*2+1" },
+    };
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(rows); i++) {
+        lt_dims *dims = lt_dims_create(NULL);
+        lt_dim out;
+        assert_int_equal(lt_dim_replace(dims, parse(dims, rows[i][0]), parse(dims, rows[i][1]), parse(dims, rows[i][2]), &out, NULL), LATHE_OK);
+        lt_buf buf;
+        lt_buf_init(&buf, NULL);
+        lt_dim_print(dims, out, &buf);
+        assert_string_equal(lt_buf_str(&buf), rows[i][3]);
+        lt_buf_free(&buf);
+        lt_dims_destroy(dims);
+    }
+}
+
 /* Every allocation fails once; then the same table gives the same answer. */
 static void test_without_memory(void **state)
 {
@@ -648,7 +670,7 @@ int main(void)
         cmocka_unit_test(test_bad_text),
         cmocka_unit_test(test_cursor),
         cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_import),
+        cmocka_unit_test(test_import), cmocka_unit_test(test_replace),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,8 @@ static void spoil(spoiled *s, int number, lt_arena *arena)
     case 61: s->values[21].format.storage = LATHE_DTYPE_I32; break;
     case 62: s->steps[4].out = lt_arena_copy(arena, (const uint32_t[]){18, 20, 22}, 12, 4); break; /* writes to the whole */
     case 63: s->values[21].format.strided = 2; break;
+    case 64: s->plan->equals = lt_arena_copy(arena, &(lt_plan_equal){"a=b", "a", 2, 0}, sizeof(lt_plan_equal), 8); break; /* no such input */
+    case 65: s->plan->equals = lt_arena_copy(arena, &(lt_plan_equal){"a=b", "a", 0, 2}, sizeof(lt_plan_equal), 8); break; /* no such axis */
     default: s->plan = NULL; break;
     }
 }
@@ -270,7 +272,7 @@ static void test_bad_tables(void **state)
         spoil(&s, i, &arena);
         if (!s.plan) {
             lt_arena_destroy(&arena);
-            assert_int_equal(i, 64);
+            assert_int_equal(i, 66);
             break;
         }
         assert_int_equal(lt_plan_layout(s.plan, s.blobs, NULL), LATHE_OK);
