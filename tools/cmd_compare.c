@@ -148,6 +148,10 @@ static lathe_status run_source(comparison *c, source *s, lt_study_visit visit)
     }
     lt_named *inputs = LT_ARENA_ARRAY(&t->arena, lt_named, c->n_feeds + 1);
     for (size_t i = 0; inputs && i < c->n_feeds; i++) {
+        if (c->feeds[i].any) {
+            return LT_FAIL(t->diag, LATHE_UNSUPPORTED, c->feeds[i].name, "compare two plans or models instead",
+                           "the reference takes tensor inputs only");
+        }
         inputs[i] = (lt_named){ c->feeds[i].name, c->feeds[i].tensor };
     }
     return inputs ? lt_study_reference(s->graph, inputs, c->n_feeds, t->seed, visit, c, &t->arena, &s->outputs, t->diag)
