@@ -95,12 +95,12 @@ static lathe_status copy_tensor(const lathe_allocator *allocator, const lt_tenso
             return LT_FAIL(diag, LATHE_OVERFLOW, NULL, NULL, "the strings of an item are too long");
         }
     }
-    *to = *from;
-    to->struct_size = sizeof *to;
     char *data = lt_alloc(allocator, block, 64);
     if (!data) {
         return LT_OOM(diag);
     }
+    *to = *from;
+    to->struct_size = sizeof *to;
     to->data = data;
     if (from->bytes > 0) {
         memcpy(data, from->data, from->bytes);
@@ -132,14 +132,11 @@ static lathe_status copy(const lathe_allocator *allocator, const lt_any *from, l
             return LT_OOM(diag);
         }
     }
+    made.count = from->count; /* items that are still zero are tensors without a block */
     for (size_t i = 0; i < from->count; i++) {
         lathe_status status = copy(allocator, &from->items[i], &made.items[i], depth + 1, diag);
         if (status != LATHE_OK) {
-            size_t room = capacity_for(from->count);
-            for (size_t k = 0; k < i; k++) {
-                drop(allocator, &made.items[k]);
-            }
-            lt_release(allocator, made.items, room * sizeof *made.items, _Alignof(lt_any));
+            drop_items(allocator, &made);
             return status;
         }
     }
