@@ -59,6 +59,9 @@ static void put_profiles(lt_buf *out, const lt_plan *plan)
         for (uint32_t i = 0; i < plan->n_inputs; i++) {
             const lt_plan_profile_input *r = &plan->profiles[(size_t)p * plan->n_inputs + i];
             int rank = plan->inputs[i].rank;
+            if (plan->inputs[i].cls != LT_TENSOR) {
+                continue; /* nothing is planned for items */
+            }
             lt_buf_putc(out, ' ');
             lt_buf_put_name(out, plan->inputs[i].name);
             lt_buf_putc(out, '=');
