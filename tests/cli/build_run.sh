@@ -100,7 +100,14 @@ has err "do not make the input 'o'"
 expect 2 "$lathe" run join.plan --input rows=rand --input o=none
 has err "give --input rows=FILE.pb"
 expect 2 "$lathe" run join.plan --input o=none
-expect 0 "$lathe" compare join.plan join.lathe --input rows=rows.pb --input o=none
+expect 0 "$lathe" compare join.plan join.lathe --input rows=rows.pb --input o=some.pb
+has out "o2[0][3]: equal"
+expect 0 "$lathe" compare join.plan ref:join.lathe --input rows=rows.pb --input o=some.pb
+has out "o2[0]: equal"
+has out "x: equal"
+sed 's/o2 = Identity (o)/o2 = Optional (rows)/' join.lathe >other.lathe
+expect 1 "$lathe" compare join.plan other.lathe --input rows=rows.pb --input o=none
+has out "o2: DIFFERS"
 expect 0 "$lathe" bench join.plan --input rows=rows.pb --input o=some.pb --duration 0.01 --warmup 0
 expect 0 "$lathe" compare d.plan "ref:$digits" --input "$images"
 has out "on the way agree"
