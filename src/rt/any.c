@@ -305,7 +305,7 @@ static lathe_status check_at(const lt_plan_kind *kind, const char *name, const l
     lt_value_class want = kind->cls[depth];
     if (any->cls != want || want == LT_MAP) {
         return LT_FAIL(diag, want == LT_MAP ? LATHE_UNSUPPORTED : LATHE_INVALID_ARGUMENT, name, "lathe_engine_io tells the kinds of an input and of its items",
-                       "input '%s' is %s, %sit is given %s", name, names[want], depth > 0 ? "inside, and there " : "", names[any->cls]);
+                       depth > 0 ? "input '%s' wants %s as an item, it is given %s" : "input '%s' is %s, it is given %s", name, names[want], names[any->cls]);
     }
     if (want == LT_TENSOR) {
         return check_leaf(kind, name, &any->tensor, diag);

@@ -109,6 +109,32 @@ sed 's/o2 = Identity (o)/o2 = Optional (rows)/' join.lathe >other.lathe
 expect 1 "$lathe" compare join.plan other.lathe --input rows=rows.pb --input o=none
 has out "o2: DIFFERS"
 expect 0 "$lathe" bench join.plan --input rows=rows.pb --input o=some.pb --duration 0.01 --warmup 0
+
+# What stays the same while a map walks its sequence may be of any kind: constants, strings, optionals, unknown extents.
+cat >map.lathe <<'END'
+map (f32[N,3] x, f32[M] q) => (a, b, d, e)
+<f32[3] w = {1,2,3}, string[2] names = {"one", "two"}>
+{
+  rows = SplitToSequence <axis = 0, keepdims = 0> (x)
+  o = Optional (x)
+  nz = NonZero (q)
+  f = Cast <to = 1> (nz)
+  a, b, d, e = SequenceMap <body = graph (r, c, s, opt, z) => (g, h, p, l) {
+      g = Mul (r, c)
+      h = Identity (s)
+      k = OptionalGetElement (opt)
+      p = Add (k, r)
+      l = Add (z, z)
+    }> (rows, w, names, o, f)
+}
+END
+for device in cpu twin; do
+    expect 0 "$lathe" build --device $device map.lathe -o map.plan
+    expect 0 "$lathe" compare map.plan ref:map.lathe --shape x=2x3 --shape q=5
+    has out "b[1]: equal"
+    has out "d[1]: equal"
+    has out "e[1]: equal"
+done
 expect 0 "$lathe" compare d.plan "ref:$digits" --input "$images"
 has out "on the way agree"
 expect 1 "$lathe" compare d.plan "ref:$digits" --input "$images" --rtol 0 --atol 0

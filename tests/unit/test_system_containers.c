@@ -374,7 +374,7 @@ static void binding_mistakes(void **state)
     SYS_MUST(lathe_any_put(x, 0, &wide, diag));
     SYS_REFUSED(LATHE_BAD_SHAPE, "extent 2 on axis 1", lathe_context_set_input_any(f.context, "x", x, diag));
     SYS_MUST(lathe_any_put_any(nest, 0, x, diag));
-    SYS_REFUSED(LATHE_INVALID_ARGUMENT, "inside", lathe_context_set_input_any(f.context, "x", nest, diag));
+    SYS_REFUSED(LATHE_INVALID_ARGUMENT, "a tensor as an item", lathe_context_set_input_any(f.context, "x", nest, diag));
     SYS_MUST(lathe_any_put(x, 0, &rows, diag));
     SYS_MUST(lathe_any_put(o, 0, &three, diag));
     SYS_MUST(lathe_context_set_input_any(f.context, "x", x, diag));
