@@ -481,6 +481,73 @@ static void reference_without_iterations(void **state)
     lathe_network_destroy(network);
 }
 
+/* An optional that stays one, one that becomes a plain tensor, and what each iteration gives: plan and reference agree. */
+static const char carries[] = "carries (i64[] n, opt(f32[2]) o, f32[2] w) => (y, z, all)\n"
+                              "<bool[] yes = {true}>\n"
+                              "{\n"
+                              "  y, z, all = Loop <body = graph (i64[] i, bool[] c, s, opt(f32[2]) k) => (c2, next, k2, st) {\n"
+                              "      c2 = Identity (c)\n"
+                              "      has = OptionalHasElement (s)\n"
+                              "      before = If <then_branch = graph () => (p) { p = OptionalGetElement (s) },\n"
+                              "        else_branch = graph () => (q) { q = Neg (w) }> (has)\n"
+                              "      next = Add (before, w)\n"
+                              "      k2 = Optional (next)\n"
+                              "      st = Mul (next, next)\n"
+                              "    }> (n, yes, o, o)\n"
+                              "}\n";
+
+static void assert_same(const lathe_any *got, const lt_any *want)
+{
+    assert_int_equal(lathe_any_kind(got), want->cls);
+    assert_int_equal(lathe_any_count(got), want->count);
+    if (want->cls == LT_TENSOR) {
+        lathe_tensor t = { 0 };
+        SYS_MUST(lathe_any_tensor(got, &t, diag));
+        assert_true(lt_tensor_equal(&t, &want->tensor));
+    }
+    for (size_t i = 0; i < want->count; i++) {
+        assert_same(lathe_any_at(got, i), &want->items[i]);
+    }
+}
+
+static void carried_on(const char *device, int64_t n, bool given)
+{
+    lathe_build_options options = { .struct_size = sizeof options, .device = device };
+    fixture f = open_text(carries, &options);
+    lathe_network *network = from_text(carries);
+    const float data[] = { 1, 2 }, start[] = { 5, 7 };
+    lt_any item = { .cls = LT_TENSOR, .tensor = floats(2, start) },
+           in[3] = { { .cls = LT_TENSOR, .tensor = tensor(LATHE_DTYPE_I64, 0, NULL, &n) },
+                     { .cls = LT_OPTIONAL, .items = &item, .count = given },
+                     { .cls = LT_TENSOR, .tensor = floats(2, data) } };
+    const lt_any *list[] = { &in[0], &in[1], &in[2] };
+    static const char *const names[] = { "n", "o", "w" }, *const results[] = { "y", "z", "all" };
+    lt_run *run = NULL;
+    for (int i = 0; i < 3; i++) {
+        SYS_MUST(lathe_context_set_input_any(f.context, names[i], list[i], diag));
+    }
+    lathe_status status = lathe_context_run(f.context, NULL);
+    assert_int_equal(status, lt_graph_run(lt_network_graph(network), list, 3, NULL, &run, NULL));
+    assert_int_equal(status, n > 0 || given ? LATHE_OK : LATHE_BAD_SHAPE);
+    for (size_t i = 0; i < 3 && status == LATHE_OK; i++) {
+        assert_same(output(&f, results[i]), lt_run_output(run, i));
+    }
+    lt_run_destroy(run);
+    lathe_network_destroy(network);
+    close_fixture(&f);
+}
+
+static void carried_optionals(void **state)
+{
+    (void)state;
+    for (int64_t n = 0; n < 4; n++) {
+        for (int given = 0; given < 2; given++) {
+            carried_on("cpu", n, given != 0);
+            carried_on("twin", n, given != 0);
+        }
+    }
+}
+
 /* Two sequences, a tensor that is the same for all items and read after the map as well, a captured one; nested maps. */
 static const char maps[] =
     "maps (seq(f32[?]) a, seq(f32[?]) b, f32[1] v, seq(seq(f32[?])) deep) => (sum, plain, inner, after)\n"
@@ -603,6 +670,7 @@ int main(void)
         cmocka_unit_test(binding_mistakes),
         cmocka_unit_test(optional_becomes_value),
         cmocka_unit_test(reference_without_iterations),
+        cmocka_unit_test(carried_optionals),
         cmocka_unit_test(sequence_map),
         cmocka_unit_test(steady),
     };
