@@ -78,7 +78,7 @@ static bool has_fresh(const lt_dims *dims, lt_dim d, int depth)
 
 lathe_status lt_item_type(lt_infer *c, const lt_type *elem, lt_type *out)
 {
-    *out = *elem;
+    *out = *elem; /* they may be one */
     if (out->cls != LT_TENSOR || c->dims == NULL) {
         return LATHE_OK;
     }

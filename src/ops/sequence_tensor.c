@@ -209,7 +209,8 @@ static lathe_status infer_map(lt_infer *c)
         }
     }
     LT_TRY(c->region(c, lt_attr_find(c->attrs, c->n_attrs, "body"), in, c->n_in, out, c->n_out));
-    for (int i = 0; i < c->n_out; i++) {
+    for (int i = 0; i < c->n_out; i++) { /* unknowns of the body stay in it: they are others with each inference */
+        LT_TRY(lt_item_type(c, &out[i], &out[i]));
         LT_TRY(lt_infer_container(c, i, LT_SEQUENCE, &out[i]));
     }
     return LATHE_OK;

@@ -129,8 +129,10 @@ static void values(void **state)
     assert_int_equal(((const lathe_bytes *)got.data)[0].length, 5);
     assert_memory_equal(((const lathe_bytes *)got.data)[0].data, "seven", 5);
     assert_true(((const lathe_bytes *)got.data)[0].data != words[0].data); /* it owns what it holds */
-    SYS_MUST(lathe_any_put(list, 9, &text, diag));
     SYS_MUST(lathe_any_put(list, 9, &got, diag)); /* a view of the very item */
+    SYS_MUST(lathe_any_put_any(list, 9, lathe_any_at(list, 9), diag));
+    SYS_MUST(lathe_any_tensor(lathe_any_at(list, 4), &got, diag));
+    SYS_MUST(lathe_any_put(list, 4, &got, diag));
 
     SYS_MUST(lathe_any_create(&a.api, LATHE_KIND_OPTIONAL, &outer, diag));
     assert_int_equal(lathe_any_count(outer), 0);
