@@ -127,12 +127,10 @@ static lathe_status run_engine(comparison *c, source *s, lathe_visit_fn visit)
     size_t inputs = lathe_engine_inputs(s->o.engine);
     for (size_t i = 0; i < lathe_engine_outputs(s->o.engine); i++) {
         lathe_io io = { .struct_size = sizeof io };
-        lathe_tensor tensor = { .struct_size = sizeof tensor };
+        const lathe_any *any;
         LT_TRY(lathe_engine_io(s->o.engine, inputs + i, &io, t->diag));
-        if (io.is_tensor) {
-            LT_TRY(lathe_context_output(s->context, io.name, &tensor, t->diag));
-            LT_TRY(lt_study_add(&s->outputs, &t->arena, io.name, &tensor, t->diag));
-        }
+        LT_TRY(lathe_context_output_any(s->context, io.name, &any, t->diag));
+        LT_TRY(lt_study_add_any(&s->outputs, &t->arena, io.name, any, t->diag));
     }
     return LATHE_OK;
 }
@@ -148,7 +146,7 @@ static lathe_status run_source(comparison *c, source *s, lt_study_visit visit)
     }
     lt_named *inputs = LT_ARENA_ARRAY(&t->arena, lt_named, c->n_feeds + 1);
     for (size_t i = 0; inputs && i < c->n_feeds; i++) {
-        inputs[i] = (lt_named){ c->feeds[i].name, c->feeds[i].tensor };
+        inputs[i] = (lt_named){ c->feeds[i].name, c->feeds[i].tensor, c->feeds[i].any };
     }
     return inputs ? lt_study_reference(s->graph, inputs, c->n_feeds, t->seed, visit, c, &t->arena, &s->outputs, t->diag)
                   : LT_OOM(t->diag);

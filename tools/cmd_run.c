@@ -70,19 +70,71 @@ static lathe_status write_outputs(tool *t, const data_item *items, size_t count,
     return group ? LATHE_OK : LT_OOM(diag);
 }
 
+static void print_tensor(const char *name, const lathe_tensor *tensor)
+{
+    char shape[200];
+    tensor_stats s;
+    tensor_measure(tensor, &s);
+    printf("%s: %s %s checksum %016llx", name, lathe_dtype_name(tensor->dtype),
+           shape_text(tensor, shape, sizeof shape), (unsigned long long)s.hash);
+    if (tensor->dtype != LATHE_DTYPE_STRING && s.count > 0) {
+        printf(" min %.6g mean %.6g max %.6g", s.min, s.mean, s.max);
+    }
+    printf(s.nans ? " nan %lld\n" : "\n", (long long)s.nans);
+}
+
+static const char *const kind_words[] = { "tensor", "sequence", "optional", "map" };
+
+/* "y: sequence of 2", then y[0] and y[1]. Trees are at most LATHE_MAX_NESTING deep. */
+static void print_any(const char *name, const lathe_any *any)
+{
+    if (any->cls == LT_TENSOR) {
+        print_tensor(name, &any->tensor);
+        return;
+    }
+    if (any->cls == LT_OPTIONAL) {
+        printf("%s: optional %s a value\n", name, any->count > 0 ? "with" : "without");
+    } else {
+        printf("%s: %s of %zu\n", name, kind_words[any->cls], any->count);
+    }
+    for (size_t i = 0; i < any->count; i++) {
+        char inner[300];
+        snprintf(inner, sizeof inner, "%.250s[%zu]", name, i);
+        print_any(inner, &any->items[i]);
+    }
+}
+
 static void print_text(const data_item *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char shape[200];
-        tensor_stats s;
-        tensor_measure(&items[i].tensor, &s);
-        printf("%s: %s %s checksum %016llx", items[i].name, lathe_dtype_name(items[i].tensor.dtype),
-               shape_text(&items[i].tensor, shape, sizeof shape), (unsigned long long)s.hash);
-        if (items[i].tensor.dtype != LATHE_DTYPE_STRING && s.count > 0) {
-            printf(" min %.6g mean %.6g max %.6g", s.min, s.mean, s.max);
+        if (items[i].any) {
+            print_any(items[i].name, items[i].any);
+        } else {
+            print_tensor(items[i].name, &items[i].tensor);
         }
-        printf(s.nans ? " nan %lld\n" : "\n", (long long)s.nans);
     }
+}
+
+static void json_any(lt_json *j, const char *name, const lathe_any *any)
+{
+    if (any->cls == LT_TENSOR) {
+        json_tensor(j, name, &any->tensor);
+        return;
+    }
+    lt_json_begin_object(j);
+    lt_json_key(j, "name");
+    lt_json_string(j, name);
+    lt_json_key(j, "kind");
+    lt_json_string(j, kind_words[any->cls]);
+    lt_json_key(j, "items");
+    lt_json_begin_array(j);
+    for (size_t i = 0; i < any->count; i++) {
+        char inner[300];
+        snprintf(inner, sizeof inner, "%.250s[%zu]", name, i);
+        json_any(j, inner, &any->items[i]);
+    }
+    lt_json_end_array(j);
+    lt_json_end_object(j);
 }
 
 static int print_json(tool *t, const opened *o, const data_item *items, size_t count, double run_ms)
@@ -101,7 +153,11 @@ static int print_json(tool *t, const opened *o, const data_item *items, size_t c
     lt_json_key(&j, "outputs");
     lt_json_begin_array(&j);
     for (size_t i = 0; i < count; i++) {
-        json_tensor(&j, items[i].name, &items[i].tensor);
+        if (items[i].any) {
+            json_any(&j, items[i].name, items[i].any);
+        } else {
+            json_tensor(&j, items[i].name, &items[i].tensor);
+        }
     }
     lt_json_end_array(&j);
     lt_json_end_object(&j);
@@ -113,13 +169,9 @@ static lathe_status collect(tool *t, const lathe_engine *engine, lathe_context *
 {
     for (size_t i = 0; i < lathe_engine_outputs(engine); i++) {
         lathe_io io = output_at(engine, i);
-        lathe_tensor tensor = { .struct_size = sizeof tensor };
-        if (!io.is_tensor) {
-            tool_notice(t, "note: output '%s' is no tensor and is not shown", io.name);
-            continue;
-        }
-        LT_TRY(lathe_context_output(context, io.name, &tensor, diag));
-        LT_TRY(data_add(out, &t->arena, io.name, &tensor, diag));
+        const lathe_any *any;
+        LT_TRY(lathe_context_output_any(context, io.name, &any, diag));
+        LT_TRY(data_add_any(out, &t->arena, io.name, any, diag));
     }
     return LATHE_OK;
 }

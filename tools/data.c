@@ -33,6 +33,13 @@ lathe_status data_add(data_set *set, lt_arena *arena, const char *name, const la
     return item->name ? LATHE_OK : LT_OOM(diag);
 }
 
+lathe_status data_add_any(data_set *set, lt_arena *arena, const char *name, const lt_any *any, lathe_diag *diag)
+{
+    LT_TRY(data_add(set, arena, name, &any->tensor, diag));
+    set->items[set->count - 1].any = any->cls == LT_TENSOR ? NULL : any;
+    return LATHE_OK;
+}
+
 /* ---- Reading ---- */
 
 static lathe_status read_npz(const lt_file *file, const char *path, const char *entry, lt_arena *arena, data_set *out,
@@ -64,7 +71,7 @@ static lathe_status read_npz(const lt_file *file, const char *path, const char *
 static lathe_status read_picture(const char *path, const data_wish *wish, lt_arena *arena, data_set *out,
                                  lathe_diag *diag)
 {
-    static const data_wish usual = { LATHE_DTYPE_F32, 4, { 1, 3, -1, -1 } };
+    static const data_wish usual = { LATHE_DTYPE_F32, 4, { 1, 3, -1, -1 }, LT_TENSOR };
     const data_wish *w = wish ? wish : &usual;
     int rank = w->rank, at = rank - 3;
     if (rank < 3 || rank > 4 || (w->dims[at] != 3 && w->dims[at] != 1 && w->dims[at] != -1)) {
@@ -94,11 +101,16 @@ static lathe_status read_picture(const char *path, const data_wish *wish, lt_are
     return data_add(out, arena, "", &tensor, diag);
 }
 
-static lathe_status read_pb(const lt_file *file, const char *path, lt_arena *arena, data_set *out, lathe_diag *diag)
+static lathe_status read_pb(const lt_file *file, const char *path, const data_wish *wish, lt_arena *arena,
+                            data_set *out, lathe_diag *diag)
 {
-    lt_any value;
-    LT_TRY(lt_onnx_read_value(file->data, file->size, NULL, arena, &value, path, diag));
-    return data_add(out, arena, "", &value.tensor, diag);
+    lt_type type = { .cls = wish ? wish->cls : LT_TENSOR };
+    lt_any *value = LT_ARENA_NEW(arena, lt_any);
+    if (!value) {
+        return LT_OOM(diag);
+    }
+    LT_TRY(lt_onnx_read_value(file->data, file->size, &type, arena, value, path, diag));
+    return data_add_any(out, arena, "", value, diag);
 }
 
 static lathe_status read_npy(const lt_file *file, const char *path, lt_arena *arena, data_set *out, lathe_diag *diag)
@@ -129,7 +141,7 @@ lathe_status data_read(const char *path, const data_wish *wish, lt_arena *arena,
     lt_file file;
     LT_TRY(lt_file_read(&file, path, NULL, diag));
     lathe_status status = ends_with(path, ".npy")  ? read_npy(&file, path, arena, out, diag)
-                          : ends_with(path, ".pb") ? read_pb(&file, path, arena, out, diag)
+                          : ends_with(path, ".pb") ? read_pb(&file, path, wish, arena, out, diag)
                                                    : read_npz(&file, path, entry, arena, out, diag);
     lt_file_close(&file);
     return status;
@@ -164,21 +176,43 @@ static lathe_status write_picture(const char *path, const lathe_tensor *tensor, 
     return status;
 }
 
+static lathe_status add_npy(zip_writer *zip, const char *name, const lathe_tensor *tensor, const char *path,
+                            lathe_diag *diag)
+{
+    lt_buf npy;
+    lt_buf_init(&npy, NULL);
+    lathe_status status = npy_write(tensor, &npy, path, diag);
+    if (status == LATHE_OK) {
+        zip_add(zip, name, npy.data, npy.length);
+    }
+    lt_buf_free(&npy);
+    return status;
+}
+
+static lathe_status add_sequence(zip_writer *zip, const data_item *item, const char *path, lathe_diag *diag)
+{
+    for (size_t i = 0; i < item->any->count; i++) {
+        char name[300];
+        snprintf(name, sizeof name, "%.250s.%zu.npy", item->name, i);
+        if (item->any->cls != LT_SEQUENCE || item->any->items[i].cls != LT_TENSOR) {
+            return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write .pb instead",
+                           "'%s' is no sequence of tensors: .npz cannot hold it", item->name);
+        }
+        LT_TRY(add_npy(zip, name, &item->any->items[i].tensor, path, diag));
+    }
+    return LATHE_OK;
+}
+
 static lathe_status encode_npz(const data_item *items, size_t count, lt_buf *out, const char *path, lathe_diag *diag)
 {
     zip_writer zip;
     lathe_status status = LATHE_OK;
     zip_begin(&zip, out);
     for (size_t i = 0; status == LATHE_OK && i < count; i++) {
-        lt_buf npy;
         char name[300];
-        lt_buf_init(&npy, NULL);
         snprintf(name, sizeof name, "%.250s.npy", items[i].name);
-        status = npy_write(&items[i].tensor, &npy, path, diag);
-        if (status == LATHE_OK) {
-            zip_add(&zip, name, npy.data, npy.length);
-        }
-        lt_buf_free(&npy);
+        status = items[i].any ? add_sequence(&zip, &items[i], path, diag)
+                              : add_npy(&zip, name, &items[i].tensor, path, diag);
     }
     zip_finish(&zip);
     return status;
@@ -194,12 +228,17 @@ lathe_status data_write(const char *path, const data_item *items, size_t count, 
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write .npz, which holds several",
                        "the file can hold one tensor only");
     }
+    if (items[0].any && !data_is_npz(path) && !ends_with(path, ".pb")) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "write .pb, or .npz for a sequence of tensors",
+                       "'%s' is no tensor", items[0].name);
+    }
     if (ends_with(path, ".png")) {
         return write_picture(path, &items[0].tensor, diag);
     }
     lt_buf out;
     lt_buf_init(&out, NULL);
     lathe_status status = data_is_npz(path)        ? encode_npz(items, count, &out, path, diag)
+                          : items[0].any           ? lt_onnx_write_value(items[0].any, items[0].name, &out, diag)
                           : ends_with(path, ".pb") ? lt_onnx_write_tensor(&items[0].tensor, items[0].name, &out, diag)
                                                    : npy_write(&items[0].tensor, &out, path, diag);
     status = status == LATHE_OK && out.failed ? LT_OOM(diag) : status;

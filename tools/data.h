@@ -1,5 +1,5 @@
 /*
- * data.h - tensors in files: npy, npz, ONNX .pb, PNG; tar archives for the conformance runner. Used by the verbs; knows no engine.
+ * data.h - values in files: npy, npz, ONNX .pb, PNG; tar archives for the conformance runner. Used by the verbs; knows no engine.
  */
 #ifndef LATHE_TOOLS_DATA_H
 #define LATHE_TOOLS_DATA_H
@@ -9,6 +9,7 @@
 typedef struct data_item {
     const char *name; /* "" in files that hold one tensor without a name */
     lathe_tensor tensor;
+    const lt_any *any; /* a sequence or optional; NULL: the tensor */
 } data_item;
 
 typedef struct data_set {
@@ -21,14 +22,16 @@ typedef struct data_wish {
     lathe_dtype dtype;
     int rank;
     int64_t dims[LATHE_MAX_RANK]; /* -1: any */
+    lt_value_class cls;           /* of what a .pb file holds: the bytes do not say */
 } data_wish;
 
-/* Reads every tensor of a file, or the named entry of FILE.npz:ENTRY. Everything lives in the arena. */
+/* Reads everything in a file, or the named entry of FILE.npz:ENTRY. Everything lives in the arena. */
 lathe_status data_read(const char *path, const data_wish *wish, lt_arena *arena, data_set *out, lathe_diag *diag);
-/* The format is that of the name's ending; names matter for npz only (and one tensor elsewhere). */
+/* The format is that of the name's ending; names matter for npz only (and one tensor elsewhere). Sequences: .pb, or of tensors .npz with NAME.0 ... */
 lathe_status data_write(const char *path, const data_item *items, size_t count, lathe_diag *diag);
 bool data_is_npz(const char *path);
 bool data_name_known(const char *path); /* an ending that data_read knows */
+lathe_status data_add_any(data_set *set, lt_arena *arena, const char *name, const lt_any *any, lathe_diag *diag);
 lathe_status data_add(data_set *set, lt_arena *arena, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
 
 /* ---- one file each ---- */

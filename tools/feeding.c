@@ -135,10 +135,52 @@ static lathe_status convert(tool *t, const lathe_io *io, lathe_tensor *tensor, l
     return LATHE_OK;
 }
 
+/* The one tensor of a file, or those of an .npz in order, as the items of a container. */
+static lathe_status wrap(tool *t, const lathe_io *io, const char *path, const data_set *set, feed *out,
+                         lathe_diag *diag)
+{
+    if (set->count == 1 && set->items[0].any) {
+        out->any = set->items[0].any;
+        return LATHE_OK;
+    }
+    lt_any *made = LT_ARENA_ARRAY(&t->arena, lt_any, set->count + 1);
+    if (!made) {
+        return LT_OOM(diag);
+    }
+    if (io->kinds[0] == LATHE_KIND_MAP || io->kinds[1] != LATHE_KIND_TENSOR ||
+        (io->kinds[0] == LATHE_KIND_OPTIONAL && set->count != 1)) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "give a .pb file",
+                       "the tensors of this file do not make the input '%s'", io->name);
+    }
+    made[set->count] = (lt_any){ .cls = (lt_value_class)io->kinds[0], .items = made, .count = set->count };
+    for (size_t i = 0; i < set->count; i++) {
+        made[i] = (lt_any){ .cls = LT_TENSOR, .tensor = set->items[i].tensor };
+    }
+    out->any = &made[set->count];
+    return LATHE_OK;
+}
+
+/* "none" is an optional without a value. */
+static lathe_status read_container(tool *t, const lathe_io *io, const char *path, feed *out, lathe_diag *diag)
+{
+    static const lt_any none = { .cls = LT_OPTIONAL };
+    data_wish wish = { .dtype = io->dtype, .rank = io->rank, .cls = (lt_value_class)io->kinds[0] };
+    data_set set;
+    if (io->kinds[0] == LATHE_KIND_OPTIONAL && strcmp(path, "none") == 0) {
+        out->any = &none;
+        return LATHE_OK;
+    }
+    LT_TRY(data_read(path, &wish, &t->arena, &set, diag));
+    return wrap(t, io, path, &set, out, diag);
+}
+
 static lathe_status read_feed(tool *t, const lathe_io *io, const char *path, feed *out, lathe_diag *diag)
 {
-    data_wish wish = { io->dtype, io->rank, { 0 } };
+    data_wish wish = { .dtype = io->dtype, .rank = io->rank };
     data_set set;
+    if (!io->is_tensor) {
+        return read_container(t, io, path, out, diag);
+    }
     memcpy(wish.dims, io->dims, sizeof wish.dims);
     LT_TRY(data_read(path, &wish, &t->arena, &set, diag));
     const data_item *item = set.count == 1 ? &set.items[0] : NULL;
@@ -210,8 +252,9 @@ static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, 
     const char *spec = spec_of(t, io.name, inputs->count);
     bool random = spec && random_spec(t, spec, &f->seed);
     f->name = io.name;
-    if (!io.is_tensor) {
-        return tool_usage(t, "input '%s' is no tensor: it cannot be given here", io.name);
+    if (!io.is_tensor && (random || !spec)) {
+        return tool_usage(t, "input '%s' is no tensor: give --input %s=FILE.pb%s", io.name, io.name,
+                          io.kinds[0] == LATHE_KIND_SEQUENCE ? " or FILE.npz with its items" : " or none");
     }
     if (!spec && !fill) {
         return tool_usage(t, "input '%s' is missing: give --input %s=FILE or --input %s=rand", io.name, io.name,
@@ -279,7 +322,8 @@ lathe_status feeds_vary(tool *t, const feed *from, size_t count, uint64_t round,
 lathe_status feeds_bind(const feed *feeds, size_t count, lathe_context *context, lathe_diag *diag)
 {
     for (size_t i = 0; i < count; i++) {
-        LT_TRY(lathe_context_set_input(context, feeds[i].name, &feeds[i].tensor, diag));
+        LT_TRY(feeds[i].any ? lathe_context_set_input_any(context, feeds[i].name, feeds[i].any, diag)
+                            : lathe_context_set_input(context, feeds[i].name, &feeds[i].tensor, diag));
     }
     return LATHE_OK;
 }

@@ -17,13 +17,17 @@ static size_t refittable(const lt_plan *plan)
     return n;
 }
 
-static void put_io(lt_buf *out, const char *word, const lt_plan_io *io)
+static void put_io(lt_buf *out, const char *word, const lt_plan_io *io, const lt_plan_kind *kind)
 {
-    static const char *const classes[] = { "", "sequence of ", "optional ", "map of " };
     lt_buf_printf(out, "%s ", word);
     lt_buf_put_name(out, io->name);
-    lt_buf_printf(out, ": %s%s%s", (size_t)io->cls < LT_COUNT(classes) ? classes[io->cls] : "",
-                  lt_dtype_get(io->dtype)->name, io->rank < 0 ? "" : "[");
+    if (kind) {
+        lt_buf_puts(out, ": ");
+        lt_plan_kind_print(kind, out);
+        lt_buf_putc(out, '\n');
+        return;
+    }
+    lt_buf_printf(out, ": %s%s", lt_dtype_get(io->dtype)->name, io->rank < 0 ? "" : "[");
     for (int i = 0; i < io->rank; i++) {
         lt_buf_printf(out, "%s%s", i ? "," : "", io->dims[i]);
     }
@@ -55,6 +59,9 @@ static void put_profiles(lt_buf *out, const lt_plan *plan)
         for (uint32_t i = 0; i < plan->n_inputs; i++) {
             const lt_plan_profile_input *r = &plan->profiles[(size_t)p * plan->n_inputs + i];
             int rank = plan->inputs[i].rank;
+            if (plan->inputs[i].cls != LT_TENSOR) {
+                continue; /* nothing is planned for items */
+            }
             lt_buf_putc(out, ' ');
             lt_buf_put_name(out, plan->inputs[i].name);
             lt_buf_putc(out, '=');
@@ -257,10 +264,10 @@ static void put_summary(tool *t, lt_buf *out, const lt_plan *plan, const char *p
                   size, (unsigned long long)plan->weight_bytes, plan->version, plan->lathe_version);
     lt_buf_printf(out, "options: %s\n", plan->options);
     for (uint32_t i = 0; i < plan->n_inputs; i++) {
-        put_io(out, "input", &plan->inputs[i]);
+        put_io(out, "input", &plan->inputs[i], lt_plan_kind_of(plan, i));
     }
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
-        put_io(out, "output", &plan->outputs[i]);
+        put_io(out, "output", &plan->outputs[i], lt_plan_kind_of(plan, plan->n_inputs + i));
     }
     for (uint32_t i = 0; i < plan->n_equals; i++) {
         const lt_plan_equal *e = &plan->equals[i];

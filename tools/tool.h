@@ -84,6 +84,7 @@ bool parse_shape(tool *t, const char *text, lathe_shape_range *out);
 typedef struct feed {
     const char *name;
     lathe_tensor tensor;
+    const lathe_any *any; /* of inputs that are no tensors; NULL for others */
     bool random;
     uint64_t seed;
 } feed;

@@ -20,7 +20,8 @@ class ContextOptions(c.Structure):
 
 class Io(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("name", c.c_char_p), ("is_output", c.c_int), ("is_host", c.c_int), ("is_tensor", c.c_int),
-                ("dtype", c.c_int), ("rank", c.c_int), ("dims", c.c_int64 * RANK), ("symbols", c.c_char_p * RANK)]
+                ("dtype", c.c_int), ("rank", c.c_int), ("dims", c.c_int64 * RANK), ("symbols", c.c_char_p * RANK),
+                ("kinds", c.c_int * 8)]
 
 
 class Record(c.Structure):

@@ -29,7 +29,7 @@ typedef enum lathe_attr_kind {
     LATHE_ATTR_STRINGS = 8,
     LATHE_ATTR_TENSORS = 9,
     LATHE_ATTR_GRAPHS = 10,
-    LATHE_ATTR_TYPE = 13 /* never part of a problem */
+    LATHE_ATTR_TYPE = 13 /* in problems: without ranks and extents */
 } lathe_attr_kind;
 
 typedef struct lathe_attr {

@@ -66,17 +66,27 @@ LATHE_API lathe_status lathe_engine_load_memory(lathe_runtime *runtime, const vo
                                                 lathe_engine **out, lathe_diag *diag);
 LATHE_API void lathe_engine_destroy(lathe_engine *engine);
 
+/* What a value is: a tensor, or a container of values. The numbers are part of the ABI. */
+typedef enum lathe_kind {
+    LATHE_KIND_TENSOR = 0,
+    LATHE_KIND_SEQUENCE = 1, /* any number of values of one type */
+    LATHE_KIND_OPTIONAL = 2, /* one value or none */
+    LATHE_KIND_MAP = 3
+} lathe_kind;
+#define LATHE_MAX_NESTING 8
+
 /* Inputs first (0 .. n_inputs-1), then outputs, in the model's order. */
 typedef struct lathe_io {
     size_t struct_size;
     const char *name;
     int is_output;
     int is_host;                        /* a host input whose contents are used as a shape */
-    int is_tensor;                      /* 0: sequence, optional or map */
-    lathe_dtype dtype;
-    int rank;                           /* -1: known only after a run */
-    int64_t dims[LATHE_MAX_RANK];       /* -1: symbolic */
+    int is_tensor;                      /* 0: sequence, optional or map, whose innermost tensors the next four fields describe */
+    lathe_dtype dtype;                  /* LATHE_DTYPE_UNDEFINED: tensors of a container of any type */
+    int rank;                           /* -1: known only after a run; in containers: each tensor has its own */
+    int64_t dims[LATHE_MAX_RANK];       /* -1: symbolic; in containers: each tensor has its own */
     const char *symbols[LATHE_MAX_RANK]; /* expression text of symbolic dims: "N", "2*height"; NULL for fixed ones */
+    lathe_kind kinds[LATHE_MAX_NESTING]; /* its own, that of its items, and so on down to LATHE_KIND_TENSOR: {OPTIONAL, SEQUENCE, TENSOR} */
 } lathe_io;
 LATHE_API size_t lathe_engine_inputs(const lathe_engine *engine);
 LATHE_API size_t lathe_engine_outputs(const lathe_engine *engine);
@@ -126,11 +136,11 @@ LATHE_API lathe_status lathe_context_create(const lathe_engine *engine, const la
 LATHE_API void lathe_context_destroy(lathe_context *context);
 
 /*
- * Binds an input by name: dtype must match; dims are checked against the model. The data are read during each run and stay the caller's. Any element
+ * Binds a tensor input by name (lathe_context_set_input_any for all kinds): dtype must match; dims are checked against the model. The data are read during each run and stay the caller's. Any element
  * alignment. Binding new dims re-runs the shape program only.
  */
 LATHE_API lathe_status lathe_context_set_input(lathe_context *context, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
-/* Gives memory for an output (NULL data: back to the context's own). Runs fail with LATHE_BAD_SHAPE when bytes is too small for the real extents. */
+/* Gives memory for a tensor output (NULL data: back to the context's own). Runs fail with LATHE_BAD_SHAPE when bytes is too small for the real extents. */
 LATHE_API lathe_status lathe_context_set_output(lathe_context *context, const char *name, void *data, size_t bytes, lathe_diag *diag);
 /* Profile to plan with; -1 (default): the first that holds the shapes. */
 LATHE_API lathe_status lathe_context_set_profile(lathe_context *context, int profile, lathe_diag *diag);
@@ -148,8 +158,60 @@ LATHE_API lathe_status lathe_context_run(lathe_context *context, lathe_diag *dia
  */
 typedef lathe_status (*lathe_visit_fn)(void *user, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
 LATHE_API lathe_status lathe_context_run_visit(lathe_context *context, lathe_visit_fn visit, void *user, lathe_diag *diag);
-/* The result after a run: a view, valid until the next run or binding. Tensors only. */
+/* The result after a run: a view, valid until the next run or binding. Tensors only (lathe_context_output_any for all kinds). */
 LATHE_API lathe_status lathe_context_output(lathe_context *context, const char *name, lathe_tensor *tensor, lathe_diag *diag);
+
+/* ---- Values that are no tensors: sequences and optionals, of tensors or of each other ---- */
+
+/*
+ * A value of any kind as a tree. Those that lathe_any_create makes are the caller's: they hold copies of what is put into them, and can be filled, bound
+ * and changed again. Those behind `const` are parts of others or results of a run: they are read only. An empty sequence fits every sequence input.
+ *
+ *     lathe_any_create(NULL, LATHE_KIND_SEQUENCE, &list, diag);
+ *     lathe_any_put(list, 0, &first, diag);
+ *     lathe_any_put(list, 1, &second, diag);
+ *     lathe_context_set_input_any(context, "x", list, diag);
+ *     lathe_context_run(context, diag);
+ *     lathe_context_output_any(context, "y", &result, diag);
+ *     for (size_t i = 0; i < lathe_any_count(result); i++) {
+ *         lathe_any_tensor(lathe_any_at(result, i), &item, diag);
+ *     }
+ *
+ * Threads: one at a time while it is changed; any number may read, and any number of contexts may have it bound.
+ */
+typedef struct lathe_any lathe_any;
+
+/* An empty sequence or optional. allocator (NULL: malloc) must outlive it; LATHE_UNSUPPORTED for maps. */
+LATHE_API lathe_status lathe_any_create(const lathe_allocator *allocator, lathe_kind kind, lathe_any **out, lathe_diag *diag);
+/* Of those that lathe_any_create made. A context that has it bound must not run any more. */
+LATHE_API void lathe_any_destroy(lathe_any *any);
+/*
+ * Item `index` becomes a copy of the tensor: one that is there is replaced (without an allocation where type and size stay), index == count adds one. An
+ * optional has index 0 only. lathe_any_put_any does the same with a copy of a whole value. After a failure nothing has changed.
+ */
+LATHE_API lathe_status lathe_any_put(lathe_any *any, size_t index, const lathe_tensor *tensor, lathe_diag *diag);
+LATHE_API lathe_status lathe_any_put_any(lathe_any *any, size_t index, const lathe_any *item, lathe_diag *diag);
+/* Takes all items away: an empty sequence, an optional without a value. */
+LATHE_API void lathe_any_clear(lathe_any *any);
+
+LATHE_API lathe_kind lathe_any_kind(const lathe_any *any);
+/* Items of a sequence; 1 or 0 for an optional with and without a value; 0 for a tensor. */
+LATHE_API size_t lathe_any_count(const lathe_any *any);
+/* An item, valid until the value that it is part of changes; NULL past the end. */
+LATHE_API const lathe_any *lathe_any_at(const lathe_any *any, size_t index);
+/* A view of the elements, valid as long as the value. LATHE_INVALID_ARGUMENT when it is no tensor (or NULL: there was no such item). */
+LATHE_API lathe_status lathe_any_tensor(const lathe_any *any, lathe_tensor *tensor, lathe_diag *diag);
+
+/*
+ * Binds an input of any kind (a tensor value also binds a tensor input). The value stays the caller's and is read during each run: it may change between
+ * runs, and is checked again by each. Kinds, element types, ranks and fixed extents must be those that lathe_engine_io tells.
+ */
+LATHE_API lathe_status lathe_context_set_input_any(lathe_context *context, const char *name, const lathe_any *any, lathe_diag *diag);
+/*
+ * The result after a run, of any kind: valid until the next run or binding. Items may show the memory of inputs. Containers are made anew by each run, on
+ * memory that the context keeps; they have no buffers of the caller's.
+ */
+LATHE_API lathe_status lathe_context_output_any(lathe_context *context, const char *name, const lathe_any **any, lathe_diag *diag);
 
 /* Per-step profile: while on, each run adds the times of its steps. */
 typedef struct lathe_step_profile {

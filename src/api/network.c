@@ -240,12 +240,22 @@ lathe_status lathe_network_io(const lathe_network *network, size_t index, lathe_
     const lt_value *v = lt_value_get(g, output ? main->outputs[index - main->n_inputs] : main->inputs[index]);
     *io = (lathe_io){.struct_size = sizeof *io, .name = v->name, .is_output = output, .is_host = v->host_input, .is_tensor = v->type.cls == LT_TENSOR,
                      .dtype = v->type.dtype, .rank = v->type.rank};
-    for (int i = 0; i < v->type.rank; i++) {
-        io->dims[i] = lt_dim_is_const(v->type.dims[i]) ? v->type.dims[i].k : -1;
+    const lt_type *type = &v->type;
+    for (int depth = 0; type->cls != LT_TENSOR; depth++) {
+        if (depth == LATHE_MAX_NESTING - 1) {
+            return LT_FAIL(diag, LATHE_UNSUPPORTED, v->name, NULL, "'%s' nests values deeper than %d", v->name, LATHE_MAX_NESTING - 1);
+        }
+        io->kinds[depth] = (lathe_kind)type->cls;
+        type = type->elem;
+        io->dtype = type->dtype;
+        io->rank = type->rank;
+    }
+    for (int i = 0; i < type->rank; i++) {
+        io->dims[i] = lt_dim_is_const(type->dims[i]) ? type->dims[i].k : -1;
         if (io->dims[i] < 0) { /* the text lives as long as the network */
             lt_buf text;
             lt_buf_init(&text, network->allocator);
-            lt_dim_print(lt_graph_dims(g), v->type.dims[i], &text);
+            lt_dim_print(lt_graph_dims(g), type->dims[i], &text);
             io->symbols[i] = lt_arena_str(lt_graph_arena(g), lt_buf_str(&text));
             lt_buf_free(&text);
             if (!io->symbols[i]) {

@@ -35,6 +35,9 @@ static lathe_status set_symbol(lt_ranges *r, lt_arena *arena, const lt_symbol_ra
 
 static lathe_status check_range(const lathe_shape_range *range, const lt_value *v, lathe_diag *diag)
 {
+    if (v->type.cls != LT_TENSOR) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, v->name, "leave its shape out", "'%s' is no tensor: each item has a shape of its own", v->name);
+    }
     if (range->rank != v->type.rank) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, v->name, "give as many extents as the input has dimensions", "the shape has %d extents, '%s' has rank %d",
                        range->rank, v->name, v->type.rank);

@@ -259,6 +259,42 @@ static lathe_status list(reader *r, size_t size, read_item read, const void **ou
     return LATHE_OK;
 }
 
+static lathe_status type_of(reader *r, const void **out)
+{
+    lt_type *first = LT_ARENA_NEW(r->arena, lt_type), *at = first;
+    int depth = 0;
+    lathe_dtype element;
+    for (; at; depth++) {
+        lt_value_class cls = take(r, "seq(") ? LT_SEQUENCE : take(r, "opt(") ? LT_OPTIONAL : take(r, "map(") ? LT_MAP : LT_TENSOR;
+        *at = (lt_type){.cls = cls, .rank = -1};
+        if (cls == LT_TENSOR) {
+            break;
+        }
+        if (depth == LT_MAX_DEPTH) {
+            return bad(r, "a type that is less deep");
+        }
+        if (cls == LT_MAP) {
+            LT_TRY(dtype(r, &at->dtype));
+            LT_TRY(need(r, ","));
+        }
+        lt_type *inner = LT_ARENA_NEW(r->arena, lt_type);
+        at->elem = inner;
+        at = inner;
+    }
+    if (!at) {
+        return LT_OOM(r->diag);
+    }
+    if (!take(r, "?")) {
+        LT_TRY(dtype(r, &element));
+        at->dtype = element;
+    }
+    for (; depth > 0; depth--) {
+        LT_TRY(need(r, ")"));
+    }
+    *out = first;
+    return LATHE_OK;
+}
+
 static lathe_status attr(reader *r, lathe_attr *a)
 {
     const void *items = NULL;
@@ -307,6 +343,10 @@ static lathe_status attr(reader *r, lathe_attr *a)
         LT_TRY(list(r, sizeof(lathe_tensor), item_tensor, &items, &a->count));
         a->tensors = items;
         return LATHE_OK;
+    }
+    if (take(r, "ty ")) {
+        a->kind = LATHE_ATTR_TYPE;
+        return type_of(r, &a->type);
     }
     return bad(r, "an attribute");
 }

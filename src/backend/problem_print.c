@@ -120,6 +120,23 @@ static void put_tensor(lt_buf *out, const lathe_tensor *t)
     put_elements(out, t);
 }
 
+/* Kinds and the element type: extents would be symbols of a graph. */
+static void put_type(lt_buf *out, const lt_type *type)
+{
+    int depth = 0;
+    for (; type->cls != LT_TENSOR && type->elem && depth < LT_MAX_DEPTH; type = type->elem) {
+        lt_buf_puts(out, type->cls == LT_SEQUENCE ? "seq(" : type->cls == LT_OPTIONAL ? "opt(" : "map(");
+        if (type->cls == LT_MAP) {
+            lt_buf_printf(out, "%s,", lt_dtype_get(type->dtype)->name);
+        }
+        depth++;
+    }
+    lt_buf_puts(out, type->dtype == LATHE_DTYPE_UNDEFINED ? "?" : lt_dtype_get(type->dtype)->name);
+    while (depth-- > 0) {
+        lt_buf_putc(out, ')');
+    }
+}
+
 static void put_attr(lt_buf *out, const lathe_attr *a)
 {
     lt_buf_put_quoted(out, a->name, strlen(a->name));
@@ -171,8 +188,12 @@ static void put_attr(lt_buf *out, const lathe_attr *a)
         }
         lt_buf_putc(out, ')');
         break;
+    case LATHE_ATTR_TYPE:
+        lt_buf_puts(out, "ty ");
+        put_type(out, a->type);
+        break;
     default:
-        lt_buf_puts(out, "none"); /* graphs and types never belong to problems */
+        lt_buf_puts(out, "none"); /* graphs never belong to problems */
         break;
     }
 }

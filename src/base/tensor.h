@@ -18,11 +18,11 @@ typedef lathe_tensor lt_tensor;
 
 typedef enum lt_value_class { LT_TENSOR, LT_SEQUENCE, LT_OPTIONAL, LT_MAP } lt_value_class;
 
-/* A value of any class. Sequences hold items; an optional holds 0 or 1; a map holds two tensors: keys, then values. */
-typedef struct lt_any {
+/* A value of any class. Sequences hold items; an optional holds 0 or 1; a map holds two tensors: keys, then values. The API shows it without its inside. */
+typedef struct lathe_any {
     lt_value_class cls;
     lt_tensor tensor;
-    struct lt_any *items;
+    struct lathe_any *items;
     size_t count;
 } lt_any;
 

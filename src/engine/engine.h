@@ -187,6 +187,18 @@ typedef struct lt_plan_io {
     uint8_t host;                     /* a host input used as a shape */
 } lt_plan_io;
 
+/* Input or output number `io` (outputs behind inputs) is a container: kinds from the outside in, down to tensors of this type. */
+enum { LT_PLAN_NESTING = 8 };
+typedef struct lt_plan_kind {
+    uint32_t io;
+    uint8_t depth;                    /* containers around the tensors: 1 .. LT_PLAN_NESTING - 1 */
+    lt_value_class cls[LT_PLAN_NESTING]; /* cls[depth] is LT_TENSOR */
+    lathe_dtype dtype;                /* LATHE_DTYPE_UNDEFINED: any */
+    int rank;                         /* -1: each has its own */
+    const char *dims[LATHE_MAX_RANK];
+    int64_t fixed[LATHE_MAX_RANK];
+} lt_plan_kind;
+
 typedef struct lt_plan_profile_input { /* min/opt/max of every input of a profile */
     int64_t min[LATHE_MAX_RANK], opt[LATHE_MAX_RANK], max[LATHE_MAX_RANK];
 } lt_plan_profile_input;
@@ -229,6 +241,8 @@ typedef struct lt_plan {
     const char *graph;               /* text IR above lower-for-target, constants as blob(hash) of raw or invertible blobs */
     const lt_plan_io *inputs, *outputs;
     uint32_t n_inputs, n_outputs;
+    const lt_plan_kind *kinds;       /* one for each input and output that is no tensor, in order */
+    uint32_t n_kinds;
     const lt_plan_profile_input *profiles; /* n_profiles * n_inputs */
     uint32_t n_profiles;
     const lt_plan_blob *blobs;
@@ -275,6 +289,9 @@ enum {
  * chunks over threads; NULL: serial), zero padding, then decodes and validates all tables. The plan's strings and weights point into data, which must outlive it.
  */
 lathe_status lt_plan_decode(const void *data, size_t size, uint32_t flags, lt_parallel_for parallel, void *user, lt_arena *arena, lt_plan **out, lathe_diag *diag);
+/* NULL: the input or output is a tensor. */
+const lt_plan_kind *lt_plan_kind_of(const lt_plan *plan, uint32_t io);
+void lt_plan_kind_print(const lt_plan_kind *kind, lt_buf *out); /* as the text IR writes types: opt(seq(f32[?,3])) */
 /* True when the bytes begin like a plan. */
 bool lt_plan_sniff(const void *data, size_t size);
 /* The SHA-256 over the whole file, as its trailer holds it: names these bytes. false: no plan. */

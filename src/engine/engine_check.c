@@ -20,6 +20,35 @@ static lathe_status check_io(const lt_plan_io *io, const char *what, uint32_t nu
     return good ? LATHE_OK : LT_DAMAGED(diag, "%s %u ('%s') has a type that does not exist", what, number, io->name);
 }
 
+static bool kind_fits(const lt_plan_kind *k, lt_value_class cls)
+{
+    bool good = k->depth > 0 && k->cls[0] == cls && k->cls[k->depth] == LT_TENSOR && (unsigned)k->dtype < LATHE_DTYPE_COUNT;
+    for (int i = 0; good && i < k->depth; i++) {
+        good = k->cls[i] > LT_TENSOR && k->cls[i] <= LT_MAP;
+    }
+    for (int i = 0; good && i < k->rank; i++) {
+        good = k->fixed[i] >= -1;
+    }
+    return good;
+}
+
+/* Every container has its entry, and nothing else has. */
+static lathe_status check_kinds(const lt_plan *plan, lathe_diag *diag)
+{
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < plan->n_inputs + plan->n_outputs; i++) {
+        const lt_plan_io *io = i < plan->n_inputs ? &plan->inputs[i] : &plan->outputs[i - plan->n_inputs];
+        if (io->cls == LT_TENSOR) {
+            continue;
+        }
+        if (next == plan->n_kinds || plan->kinds[next].io != i || !kind_fits(&plan->kinds[next], io->cls)) {
+            return LT_DAMAGED(diag, "'%s' is a container of an unknown kind", io->name);
+        }
+        next++;
+    }
+    return next == plan->n_kinds ? LATHE_OK : LT_DAMAGED(diag, "there are more kinds of containers than containers");
+}
+
 static lathe_status check_profiles(const lt_plan *plan, lathe_diag *diag)
 {
     for (uint32_t i = 0; i < plan->n_profiles * plan->n_inputs; i++) {
@@ -85,6 +114,7 @@ lathe_status lt_check_plan(const lt_plan *plan, lathe_diag *diag)
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
         LT_TRY(check_io(&plan->outputs[i], "output", i, diag));
     }
+    LT_TRY(check_kinds(plan, diag));
     LT_TRY(check_profiles(plan, diag));
     LT_TRY(check_init(plan, diag));
     for (uint32_t i = 0; i < plan->n_variants; i++) {

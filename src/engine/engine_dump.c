@@ -35,10 +35,33 @@ static void put_list(lt_buf *out, const char *prefix, const uint32_t *list, uint
     lt_buf_putc(out, ')');
 }
 
-static void put_io(lt_buf *out, const char *what, const lt_plan_io *io)
+void lt_plan_kind_print(const lt_plan_kind *kind, lt_buf *out)
+{
+    static const char *const words[] = {"", "seq(", "opt(", "map(?,"};
+    for (int i = 0; i < kind->depth; i++) {
+        lt_buf_puts(out, WORD(words, kind->cls[i]));
+    }
+    lt_buf_puts(out, kind->dtype == LATHE_DTYPE_UNDEFINED ? "?" : lt_dtype_get(kind->dtype)->name);
+    lt_buf_puts(out, kind->rank < 0 ? "" : "[");
+    for (int i = 0; i < kind->rank; i++) {
+        lt_buf_printf(out, "%s%s", i ? "," : "", kind->dims[i]);
+    }
+    lt_buf_puts(out, kind->rank < 0 ? "" : "]");
+    for (int i = 0; i < kind->depth; i++) {
+        lt_buf_putc(out, ')');
+    }
+}
+
+static void put_io(lt_buf *out, const char *what, const lt_plan_io *io, const lt_plan_kind *kind)
 {
     lt_buf_printf(out, "%s ", what);
     lt_buf_put_name(out, io->name);
+    if (kind) {
+        lt_buf_puts(out, ": ");
+        lt_plan_kind_print(kind, out);
+        lt_buf_putc(out, '\n');
+        return;
+    }
     lt_buf_printf(out, ": %s %s", WORD(class_names, io->cls), lt_dtype_get(io->dtype)->name);
     lt_buf_puts(out, io->rank < 0 ? "[?" : "[");
     for (int i = 0; i < io->rank; i++) {
@@ -314,10 +337,10 @@ void lt_plan_dump(const lt_plan *plan, lt_buf *out)
     lt_buf_printf(out, "options %s\n%s, %u blobs, %llu weight bytes\n", plan->options, plan->retunable ? "retunable" : "not retunable", plan->n_blobs,
                   (unsigned long long)plan->weight_bytes);
     for (uint32_t i = 0; i < plan->n_inputs; i++) {
-        put_io(out, "input", &plan->inputs[i]);
+        put_io(out, "input", &plan->inputs[i], lt_plan_kind_of(plan, i));
     }
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
-        put_io(out, "output", &plan->outputs[i]);
+        put_io(out, "output", &plan->outputs[i], lt_plan_kind_of(plan, plan->n_inputs + i));
     }
     put_profiles(out, plan);
     for (uint32_t i = 0; i < plan->n_blobs; i++) {

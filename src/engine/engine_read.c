@@ -172,6 +172,16 @@ static lathe_status read_tables(reader *r)
     return LATHE_OK;
 }
 
+const lt_plan_kind *lt_plan_kind_of(const lt_plan *plan, uint32_t io)
+{
+    for (uint32_t i = 0; i < plan->n_kinds; i++) {
+        if (plan->kinds[i].io == io) {
+            return &plan->kinds[i];
+        }
+    }
+    return NULL;
+}
+
 lathe_status lt_plan_decode(const void *data, size_t size, uint32_t flags, lt_parallel_for parallel, void *user, lt_arena *arena, lt_plan **out, lathe_diag *diag)
 {
     reader r = {.data = data, .size = size, .arena = arena, .diag = diag};

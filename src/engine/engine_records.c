@@ -70,6 +70,32 @@ static void io_section(lt_codec *c, lt_plan *p, lt_plan_program *program)
     p->outputs = lt_codec_table(c, p->outputs, &p->n_outputs, sizeof *p->outputs, LEAST, io_record);
 }
 
+static void kind_record(lt_codec *c, void *record)
+{
+    lt_plan_kind *k = record;
+    lt_codec_u32(c, &k->io);
+    lt_codec_u8(c, &k->depth);
+    if (k->depth >= LT_PLAN_NESTING) {
+        lt_codec_fail(c, "values nest too deeply");
+        return;
+    }
+    for (int i = 0; i < k->depth; i++) {
+        code_class(c, &k->cls[i]);
+    }
+    code_dtype(c, &k->dtype);
+    lt_codec_rank(c, &k->rank);
+    for (int i = 0; i < k->rank; i++) {
+        lt_codec_text(c, &k->dims[i]);
+        lt_codec_i64(c, &k->fixed[i]);
+    }
+}
+
+static void kind_section(lt_codec *c, lt_plan *p, lt_plan_program *program)
+{
+    (void)program;
+    p->kinds = lt_codec_table(c, p->kinds, &p->n_kinds, sizeof *p->kinds, 7, kind_record);
+}
+
 static void profile_record(lt_codec *c, void *record)
 {
     lt_plan_profile_input *input = record;
@@ -452,6 +478,7 @@ static void cut_section(lt_codec *c, lt_plan *plan, lt_plan_program *p)
 const lt_section_kind lt_section_kinds[] = {
     {"META", false, false, meta_section},
     {"IO  ", false, false, io_section},
+    {"KIND", false, true, kind_section},
     {"PROF", false, false, profile_section},
     {"BLOB", false, false, blob_section},
     {"INIT", false, false, init_section},

@@ -103,6 +103,25 @@ lathe_status lt_input_add(lt_graph *graph, lt_region_id region, const char *name
     return LATHE_OK;
 }
 
+/*
+ * Names promise equal extents to tensors. The items of a sequence that comes from outside have what extents they like, whatever the model calls them, and
+ * nobody can read a name off an optional: such extents are unknown.
+ */
+lathe_status lt_open_items(lt_graph *graph, const lt_type *type, lt_type *out, lathe_diag *diag)
+{
+    LT_TRY(lt_type_keep(&graph->arena, type, out, diag));
+    lt_type *at = out;
+    while (at->cls != LT_TENSOR && at->elem != NULL) {
+        at = (lt_type *)at->elem; /* a copy of our own */
+    }
+    for (int i = 0; at != out && at->cls == LT_TENSOR && i < at->rank; i++) {
+        if (!lt_dim_is_const(at->dims[i]) && lt_dim_get(graph->dims, at->dims[i]).op != LT_DIM_FRESH) {
+            LT_TRY(lt_dim_fresh(graph->dims, lt_dim_const(0), lt_dim_const(INT64_MAX), &at->dims[i], diag));
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_graph_add_input(lt_graph *graph, lt_region_id region, const char *name, const lt_type *type,
                                 lt_value_id *out, lathe_diag *diag)
 {
@@ -117,7 +136,11 @@ lathe_status lt_graph_add_input(lt_graph *graph, lt_region_id region, const char
         return LT_FAIL(diag, LATHE_BAD_MODEL, name, "give the input an element type",
                        "an input of the network has no element type");
     }
-    return lt_input_add(graph, region, name, "in", type, NULL, out, diag);
+    lt_type open = *type;
+    if (region == LT_MAIN) {
+        LT_TRY(lt_open_items(graph, type, &open, diag));
+    }
+    return lt_input_add(graph, region, name, "in", &open, NULL, out, diag);
 }
 
 lathe_status lt_graph_add_initializer(lt_graph *graph, const char *name, lt_blob *blob, lt_value_id *out,

@@ -128,6 +128,7 @@ lathe_status lt_name_give(lt_graph *graph, lt_value *value, const char *name, la
 void lt_name_swap(lt_graph *graph, lt_value *a, lt_value *b);
 
 /* ---- graph_types.c: deep copies into an arena ---- */
+lathe_status lt_open_items(lt_graph *graph, const lt_type *type, lt_type *out, lathe_diag *diag); /* the type that an input of the network has: edit.c */
 lathe_status lt_type_keep(lt_arena *arena, const lt_type *type, lt_type *out, lathe_diag *diag);
 lathe_status lt_contents_keep(lt_arena *arena, const lt_contents *contents, lt_contents *out, lathe_diag *diag);
 lathe_status lt_attr_keep(lt_arena *arena, const lathe_attr *attr, lathe_attr *out, lathe_diag *diag);

@@ -507,7 +507,11 @@ lathe_status lt_graph_set_type(lt_graph *graph, lt_value_id id, const lt_type *t
                        "only inputs have a type that can be set");
     }
     LT_TRY(lt_type_check(type, value->name, diag));
-    return retype_input(graph, value, type, value->host_input, diag);
+    lt_type open = *type;
+    if (value->region == LT_MAIN) {
+        LT_TRY(lt_open_items(graph, type, &open, diag));
+    }
+    return retype_input(graph, value, &open, value->host_input, diag);
 }
 
 lathe_status lt_graph_set_host_input(lt_graph *graph, lt_value_id id, bool host, lathe_diag *diag)

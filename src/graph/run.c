@@ -297,6 +297,7 @@ static lathe_status check_result(const lt_any *any, const char *where, uint32_t 
 static void preset_type(const lt_value *value, lt_any *result)
 {
     const lt_type *type = &value->type;
+    result->cls = type->cls;
     if (type->cls != LT_TENSOR || type->rank < 0) {
         return;
     }

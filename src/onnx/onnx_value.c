@@ -180,3 +180,41 @@ lathe_status lt_onnx_write_tensor(const lt_tensor *tensor, const char *name, lt_
     lt_put_tensor(out, tensor, name);
     return out->failed ? LT_OOM(diag) : LATHE_OK;
 }
+
+/* elem_type of SequenceProto and OptionalProto, and the field of such items in both. */
+static const struct {
+    int64_t elem_type;
+    uint32_t field;
+} places[] = { [LT_TENSOR] = { 1, 3 }, [LT_SEQUENCE] = { 3, 5 }, [LT_OPTIONAL] = { 5, 7 } };
+
+static lathe_status put_value(const lt_any *value, const char *name, int depth, lt_buf *out, lathe_diag *diag)
+{
+    if (value->cls == LT_TENSOR) {
+        lt_put_tensor(out, &value->tensor, name);
+        return LATHE_OK;
+    }
+    if (value->cls == LT_MAP || depth > LT_MAX_DEPTH) {
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "maps and values nested too deeply cannot be written");
+    }
+    if (name != NULL && name[0] != '\0') {
+        lt_wire_put_str(out, 1, name);
+    }
+    bool known = value->count > 0 && value->items[0].cls != LT_MAP;
+    lt_wire_put_int(out, 2, known ? places[value->items[0].cls].elem_type : 0);
+    for (size_t i = 0; i < value->count; i++) {
+        const lt_any *item = &value->items[i];
+        if (item->cls == LT_MAP) {
+            return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "maps cannot be written");
+        }
+        size_t mark = lt_wire_begin(out, places[item->cls].field);
+        LT_TRY(put_value(item, NULL, depth + 1, out, diag));
+        lt_wire_end(out, mark);
+    }
+    return LATHE_OK;
+}
+
+lathe_status lt_onnx_write_value(const lt_any *value, const char *name, lt_buf *out, lathe_diag *diag)
+{
+    LT_TRY(put_value(value, name, 0, out, diag));
+    return out->failed ? LT_OOM(diag) : LATHE_OK;
+}

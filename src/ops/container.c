@@ -21,16 +21,74 @@ const lt_type *lt_any_tensor(lathe_dtype dtype)
     return &types[(unsigned)dtype < LATHE_DTYPE_COUNT ? dtype : LATHE_DTYPE_UNDEFINED];
 }
 
-lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, const lt_type **out)
+static bool is_open(const lt_type *type)
 {
-    if (a == NULL || b == NULL) {
-        *out = a != NULL ? a : b;
+    return type->cls == LT_TENSOR && type->dtype == LATHE_DTYPE_UNDEFINED;
+}
+
+static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, int depth, const lt_type **out)
+{
+    *out = a;
+    if (a == NULL || b == NULL || is_open(a) || is_open(b)) {
+        *out = a == NULL || (b != NULL && is_open(a)) ? b : a;
         return LATHE_OK;
     }
-    if (a->cls != b->cls || (a->cls == LT_TENSOR && a->dtype != b->dtype)) {
+    if (a->cls != b->cls || (a->cls != LT_SEQUENCE && a->cls != LT_OPTIONAL && a->dtype != b->dtype)) {
         return lt_infer_fail(c, "the items of a sequence must have one type");
     }
-    *out = a->cls != LT_TENSOR || lt_type_same(a, b) ? a : lt_any_tensor(a->dtype);
+    if (lt_type_same(a, b) || depth >= LT_MAX_DEPTH) {
+        return LATHE_OK;
+    }
+    if (a->cls == LT_TENSOR) {
+        *out = lt_any_tensor(a->dtype);
+        return LATHE_OK;
+    }
+    const lt_type *elem;
+    LT_TRY(join(c, a->elem, b->elem, depth + 1, &elem));
+    if (elem == a->elem || c->arena == NULL) {
+        return LATHE_OK;
+    }
+    lt_type *made = LT_ARENA_NEW(c->arena, lt_type);
+    if (made == NULL) {
+        return LT_OOM(c->diag);
+    }
+    *made = *a;
+    made->elem = elem;
+    *out = made;
+    return LATHE_OK;
+}
+
+lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, const lt_type **out)
+{
+    return join(c, a, b, 0, out);
+}
+
+static bool has_fresh(const lt_dims *dims, lt_dim d, int depth)
+{
+    if (lt_dim_is_const(d)) {
+        return false;
+    }
+    lt_dim_node node = lt_dim_get(dims, d);
+    bool found = node.op == LT_DIM_FRESH || depth > LT_MAX_DEPTH;
+    for (uint32_t i = 0; i < node.count && !found; i++) {
+        found = has_fresh(dims, node.args[i], depth + 1);
+    }
+    return found;
+}
+
+lathe_status lt_item_type(lt_infer *c, const lt_type *elem, lt_type *out)
+{
+    *out = *elem; /* they may be one */
+    if (out->cls != LT_TENSOR || c->dims == NULL) {
+        return LATHE_OK;
+    }
+    for (int k = 0; k < out->rank; k++) {
+        if (has_fresh(c->dims, out->dims[k], 0)) {
+            int64_t low, high;
+            lt_dim_bounds(c->dims, out->dims[k], &low, &high);
+            LT_TRY(lt_infer_fresh(c, lt_dim_const(low > 0 ? low : 0), lt_dim_const(high), &out->dims[k]));
+        }
+    }
     return LATHE_OK;
 }
 

@@ -11,8 +11,13 @@
  * them.
  */
 const lt_type *lt_any_tensor(lathe_dtype dtype);
-/* What is true of both element types: same shapes stay, else the rank becomes unknown. */
+/* What is true of both element types: same shapes stay, else the rank becomes unknown. NULL: nothing is known. */
 lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, const lt_type **out);
+/*
+ * The type of one item: extents that only the run tells are another item's each time, so that nothing may be concluded
+ * from two of them being the same.
+ */
+lathe_status lt_item_type(lt_infer *c, const lt_type *elem, lt_type *out);
 /* Output i is a container of `elem`, which may be NULL when its type cannot be told. */
 lathe_status lt_infer_container(lt_infer *c, int i, lt_value_class cls, const lt_type *elem);
 /* Makes output i a container of count items, which the caller fills; *items NULL when nobody wants the output. */

@@ -102,6 +102,9 @@ static lathe_status prepare(lt_eval *c, lt_infer *infer)
 static lathe_status make_known(lt_eval *c, int i, const lt_type *type)
 {
     int64_t dims[LATHE_MAX_RANK];
+    if (type->cls == LT_TENSOR && type->dtype == LATHE_DTYPE_UNDEFINED) {
+        return LATHE_OK; /* nothing is known: the caller may have said what it expects */
+    }
     c->out[i]->cls = type->cls;
     if (type->cls != LT_TENSOR) {
         c->out[i]->items = NULL;
@@ -110,7 +113,7 @@ static lathe_status make_known(lt_eval *c, int i, const lt_type *type)
                                          .dtype = type->elem != NULL ? type->elem->dtype : LATHE_DTYPE_UNDEFINED };
         return LATHE_OK;
     }
-    if (type->rank < 0 || type->dtype == LATHE_DTYPE_UNDEFINED) {
+    if (type->rank < 0) {
         return LATHE_OK;
     }
     for (int k = 0; k < type->rank; k++) {

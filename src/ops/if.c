@@ -1,7 +1,7 @@
 /*
  * if.c - If: one of two regions runs. The type of an output is what both branches agree on.
  */
-#include "ops/move.h"
+#include "ops/container.h"
 
 /* What is true of both types. */
 static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, lt_type *out)
@@ -11,7 +11,7 @@ static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, lt_typ
         return lt_infer_fail(c, "the branches give values of different types");
     }
     if (a->cls != LT_TENSOR) {
-        return LATHE_OK;
+        return lt_join_elem(c, a->elem, b->elem, &out->elem);
     }
     if (a->rank != b->rank) {
         out->rank = -1;

@@ -117,6 +117,17 @@ static lathe_status iterate(lt_eval *c, running *r, int64_t trips)
     return LATHE_OK;
 }
 
+/* A value that went in as an optional and is none in the end: without an iteration its element, if it has one. */
+static lathe_status finish_carried(lt_eval *c, int k, const lt_any *value)
+{
+    bool wanted = k < c->n_out && c->out[k] != NULL;
+    if (!wanted || value->cls != LT_OPTIONAL || c->out[k]->cls == LT_OPTIONAL) {
+        return lt_copy_value(c, k, value);
+    }
+    return value->count > 0 ? lt_copy_value(c, k, &value->items[0])
+                            : lt_eval_fail(c, "carried value %d is an optional without a value in the end", k);
+}
+
 static lathe_status run(lt_eval *c, running *r)
 {
     const lt_tensor *count = lt_in(c, 0), *condition = lt_in(c, 1);
@@ -124,7 +135,7 @@ static lathe_status run(lt_eval *c, running *r)
     r->going = condition == NULL || lt_load_i64(condition->dtype, condition->data, 0) != 0;
     LT_TRY(iterate(c, r, trips));
     for (int k = 0; k < r->n; k++) {
-        LT_TRY(lt_copy_value(c, k, r->args[k + 2]));
+        LT_TRY(finish_carried(c, k, r->args[k + 2]));
     }
     for (int k = 0; k < r->n_stacks; k++) {
         LT_TRY(lt_stack_finish(c, &r->stacks[k], r->n + k, 0, false));

@@ -5,7 +5,7 @@
 #ifndef LT_LOOP_INTERNAL_H
 #define LT_LOOP_INTERNAL_H
 
-#include "ops/move.h"
+#include "ops/container.h"
 
 /*
  * Types of a body whose inputs in[first_in..+n] come from its outputs out[first_out..+n]: what changes from one
@@ -18,7 +18,10 @@ typedef struct lt_body_types {
     int n_in, n_out, first_in, first_out, n;
 } lt_body_types;
 lathe_status lt_body_infer(lt_infer *c, lt_body_types *b);
-/* The type of carried value k after the last iteration; also right when there was none. */
+/*
+ * The type of carried value k after the last iteration; also right when there was none. An optional whose place a plain
+ * value takes in the iterations is that value in the end: one without a value must not stay so.
+ */
 lathe_status lt_body_carried(lt_infer *c, const lt_body_types *b, int k, lt_type *out);
 /* Output i stacks values of this type: a new axis `axis` (of the output) of extent d. */
 lathe_status lt_body_stacked(lt_infer *c, int i, const lt_type *each, int64_t axis, lt_dim d);

@@ -3,6 +3,26 @@
  */
 #include "ops/loop_internal.h"
 
+/* Items that differ become unknown. Of an optional, the body may give the element alone. */
+static lathe_status widen_container(lt_infer *c, lt_type *carried, const lt_type *result, bool *changed)
+{
+    const lt_type *from = result->elem, *elem;
+    if (carried->cls == LT_OPTIONAL && result->cls != LT_OPTIONAL) {
+        from = lt_arena_copy(c->arena, result, sizeof *result, _Alignof(lt_type)); /* the next round changes it */
+        if (from == NULL) {
+            return LT_OOM(c->diag);
+        }
+    } else if (carried->cls != result->cls || (carried->cls == LT_MAP && carried->dtype != result->dtype)) {
+        return lt_infer_fail(c, "a value carried from iteration to iteration changes its type");
+    }
+    LT_TRY(lt_join_elem(c, carried->elem, from, &elem));
+    if (elem != NULL && (carried->elem == NULL || !lt_type_same(elem, carried->elem))) {
+        carried->elem = elem;
+        *changed = true;
+    }
+    return LATHE_OK;
+}
+
 /* Extents that differ become unknown; true when the type of `carried` was narrower than this. */
 static lathe_status widen(lt_infer *c, lt_type *carried, const lt_type *result, bool *varies, bool *changed)
 {
@@ -12,6 +32,9 @@ static lathe_status widen(lt_infer *c, lt_type *carried, const lt_type *result, 
         return LATHE_OK;
     }
     bool open = result->cls == LT_TENSOR && result->dtype == LATHE_DTYPE_UNDEFINED;
+    if (!open && carried->cls != LT_TENSOR) {
+        return widen_container(c, carried, result, changed);
+    }
     if (!open && (carried->cls != result->cls || (carried->cls == LT_TENSOR && carried->dtype != result->dtype))) {
         return lt_infer_fail(c, "a value carried from iteration to iteration changes its element type");
     }
@@ -62,11 +85,14 @@ lathe_status lt_body_infer(lt_infer *c, lt_body_types *b)
 
 lathe_status lt_body_carried(lt_infer *c, const lt_body_types *b, int k, lt_type *out)
 {
+    const lt_type *result = &b->out[b->first_out + k];
     *out = b->in[b->first_in + k];
+    if (out->cls == LT_OPTIONAL && result->cls != LT_OPTIONAL && out->elem != NULL) {
+        return lt_item_type(c, out->elem, out);
+    }
     if (out->cls != LT_TENSOR) {
         return LATHE_OK;
     }
-    const lt_type *result = &b->out[b->first_out + k];
     for (int i = 0; i < out->rank; i++) {
         if (out->rank != result->rank || !lt_dim_same(out->dims[i], result->dims[i])) {
             LT_TRY(lt_infer_fresh(c, lt_dim_const(0), lt_dim_const(INT64_MAX), &out->dims[i]));

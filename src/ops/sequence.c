@@ -88,10 +88,7 @@ static lathe_status infer_at(lt_infer *c)
 {
     LT_TRY(check_position(c, 1));
     const lt_type *elem = elem_of(c, 0);
-    if (elem != NULL && c->n_out > 0) {
-        c->out[0] = *elem;
-    }
-    return LATHE_OK;
+    return elem != NULL && c->n_out > 0 ? lt_item_type(c, elem, &c->out[0]) : LATHE_OK;
 }
 
 static lathe_status eval_at(lt_eval *c)

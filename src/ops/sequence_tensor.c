@@ -112,10 +112,13 @@ static lathe_status infer_concat_from_sequence(lt_infer *c)
     const lt_type *elem = c->in[0]->elem;
     bool stack = lt_attr_i(c->attrs, c->n_attrs, "new_axis", 0) != 0;
     lt_dim dims[LATHE_MAX_RANK];
+    lt_type item;
     int axis;
     if (elem == NULL || elem->cls != LT_TENSOR) {
         return LATHE_OK;
     }
+    LT_TRY(lt_item_type(c, elem, &item));
+    elem = &item;
     int rank = elem->rank < 0 ? -1 : elem->rank + stack;
     if (rank < 0 || rank > LATHE_MAX_RANK) {
         return lt_infer_out(c, 0, elem->dtype, rank, NULL);
@@ -194,16 +197,32 @@ static lathe_status infer_map(lt_infer *c)
     LT_CHECK(c->diag, c->arena != NULL, c->where);
     const lt_type **in = LT_ARENA_ARRAY(c->arena, const lt_type *, (size_t)c->n_in);
     lt_type *out = LT_ARENA_ARRAY(c->arena, lt_type, (size_t)c->n_out + 1);
-    if (in == NULL || out == NULL) {
+    lt_type *items = LT_ARENA_ARRAY(c->arena, lt_type, (size_t)c->n_in);
+    if (in == NULL || out == NULL || items == NULL) {
         return LT_OOM(c->diag);
     }
     for (int i = 0; i < c->n_in; i++) {
-        bool item = c->in[i] != NULL && c->in[i]->cls == LT_SEQUENCE && c->in[i]->elem != NULL;
-        in[i] = item ? c->in[i]->elem : c->in[i];
+        in[i] = c->in[i];
+        if (c->in[i] != NULL && c->in[i]->cls == LT_SEQUENCE && c->in[i]->elem != NULL) {
+            LT_TRY(lt_item_type(c, c->in[i]->elem, &items[i]));
+            in[i] = &items[i];
+        }
     }
     LT_TRY(c->region(c, lt_attr_find(c->attrs, c->n_attrs, "body"), in, c->n_in, out, c->n_out));
-    for (int i = 0; i < c->n_out; i++) {
+    for (int i = 0; i < c->n_out; i++) { /* unknowns of the body stay in it: they are others with each inference */
+        LT_TRY(lt_item_type(c, &out[i], &out[i]));
         LT_TRY(lt_infer_container(c, i, LT_SEQUENCE, &out[i]));
+    }
+    return LATHE_OK;
+}
+
+/* All sequences among the inputs have as many items as the first one. */
+static lathe_status check_counts(lt_eval *c)
+{
+    for (int i = 0; i < c->n_in; i++) {
+        if (c->in[i] == NULL || (c->in[i]->cls == LT_SEQUENCE && c->in[i]->count != c->in[0]->count)) {
+            return lt_eval_fail(c, "input %d is absent or has another number of items than the first one", i);
+        }
     }
     return LATHE_OK;
 }
@@ -219,11 +238,7 @@ static lathe_status eval_map(lt_eval *c)
         return LT_OOM(c->diag);
     }
     LT_CHECK(c->diag, c->run_region != NULL, c->where);
-    for (int i = 0; i < c->n_in; i++) {
-        if (c->in[i] == NULL || (c->in[i]->cls == LT_SEQUENCE && c->in[i]->count != n)) {
-            return lt_eval_fail(c, "input %d is absent or has another number of items than the first one", i);
-        }
-    }
+    LT_TRY(check_counts(c));
     for (int i = 0; i < c->n_out; i++) {
         LT_TRY(lt_make_items(c, i, LT_SEQUENCE, LATHE_DTYPE_UNDEFINED, n, &items[i]));
     }
@@ -238,6 +253,22 @@ static lathe_status eval_map(lt_eval *c)
                 c->out[i]->tensor.dtype = lt_container_dtype(&results[i]);
             }
         }
+    }
+    return LATHE_OK;
+}
+
+/* How often a plan runs the body: SequenceMap's steps are taken apart there. */
+static lathe_status infer_map_length(lt_infer *c)
+{
+    lt_dim one = lt_dim_const(1);
+    return lt_infer_out(c, 0, LATHE_DTYPE_I64, 1, &one);
+}
+
+static lathe_status eval_map_length(lt_eval *c)
+{
+    LT_TRY(check_counts(c));
+    if (lt_out(c, 0) != NULL) {
+        lt_store_i64(LATHE_DTYPE_I64, lt_out(c, 0)->data, 0, (int64_t)c->in[0]->count);
     }
     return LATHE_OK;
 }
@@ -267,6 +298,11 @@ static const char *const samples_concat[] = {
 static const char *const samples_map[] = {
     "f32[2,3] a = rand(1), f32[1] b = rand(2), f32[1] x = rand(3) | s = SequenceConstruct (a, b); "
     "y = SequenceMap <body = graph (f32 e, f32[1] f) => (f32 g) { g = Add (e, f) }> (s, x)",
+    NULL,
+};
+
+static const char *const samples_map_length[] = {
+    "f32[2,3] a = rand(1), f32[1] b = rand(2) | s = SequenceConstruct (a, b); y = lathe.SequenceMapLength (s, a, s)",
     NULL,
 };
 
@@ -300,6 +336,15 @@ LT_OPS(sequence_tensor) = {
         .infer = infer_map,
         .eval = eval_map,
         .samples = samples_map,
+    },
+    {
+        .name = "SequenceMapLength",
+        .domain = "lathe",
+        .since = 1,
+        .sig = "(seq input_sequence, any... additional_inputs) -> (i64 length)",
+        .infer = infer_map_length,
+        .eval = eval_map_length,
+        .samples = samples_map_length,
     },
     { 0 },
 };

@@ -1,5 +1,5 @@
 /*
- * plan_control.c - If, Loop and Scan: nested instructions, results copied out of branches, values carried round.
+ * plan_control.c - If, Loop, Scan and SequenceMap: nested instructions, results copied out of branches, values carried round.
  */
 #include "plan/plan_internal.h"
 
@@ -148,12 +148,18 @@ static lathe_status put_aside(lt_maker *m, uint32_t n, const uint32_t *body_in, 
     return LATHE_OK;
 }
 
+typedef enum loop_form {
+    FORM_LOOP, /* a counter and conditions */
+    FORM_SCAN, /* slices of inputs instead (plan_scan.c) */
+    FORM_MAP   /* SequenceMap: items of inputs, and other inputs as they are; results become sequences (plan_scan.c) */
+} loop_form;
+
 typedef struct looping {
     const lt_node *node;
     const lt_unit *u;
     const lt_region *body;
     lt_region_id region;
-    bool scan;           /* Scan: no counter, no conditions; slices instead (plan_scan.c) */
+    loop_form form;
     uint32_t first_in, first_out; /* of the carried values among the node's and the body's inputs, among the body's outputs */
     uint32_t n_slices;
     lt_plan_loop loop;
@@ -190,11 +196,19 @@ static lathe_status read_start(lt_maker *m, looping *l)
         LT_TRY(host_operand(m, l->u->in[i + l->first_in], &l->init[i]));
         LT_CHECK(m->diag, l->init[i] != LT_PLAN_NONE, l->node->label);
     }
-    if (!l->scan) {
+    if (l->form == FORM_LOOP) {
         LT_TRY(host_operand(m, l->u->n_in > 0 ? l->u->in[0] : LT_NO_SLOT, &l->loop.trip));
         return host_operand(m, l->u->n_in > 1 ? l->u->in[1] : LT_NO_SLOT, &l->loop.cond);
     }
     l->loop.cond = LT_PLAN_NONE;
+    if (l->form == FORM_MAP) {
+        uint32_t *values = LT_ARENA_ARRAY(m->arena, uint32_t, l->u->n_in + 1u);
+        for (uint32_t i = 0; values && i < l->u->n_in; i++) {
+            LT_TRY(host_operand(m, l->u->in[i], &values[i]));
+            LT_CHECK(m->diag, values[i] != LT_PLAN_NONE, l->node->label);
+        }
+        return values ? lt_map_length(m, l->node, values, &l->loop.trip) : LT_OOM(m->diag);
+    }
     LT_TRY(host_operand(m, l->u->in[first], &value));
     return lt_scan_length(m, l->node, first, 0, value, &l->loop.trip);
 }
@@ -214,8 +228,8 @@ static lathe_status make_results(lt_maker *m, looping *l)
         l->scan_result[i] = number;
         if (number == LT_PLAN_NONE || m->values[number].storage != LT_STORE_MANAGED) {
             lathe_dtype dtype = element->type.dtype;
-            lt_plan_value v = {.name = element->name, .dtype = dtype, .rank = -1, .format = lt_format_plain(dtype, -1, LATHE_SPACE_HOST),
-                               .storage = LT_STORE_MANAGED};
+            lt_plan_value v = {.name = element->name, .cls = l->form == FORM_MAP ? LT_SEQUENCE : LT_TENSOR, .dtype = dtype, .rank = -1,
+                               .format = lt_format_plain(dtype, -1, LATHE_SPACE_HOST), .storage = LT_STORE_MANAGED};
             LT_TRY(lt_value_new(m, &v, &l->scan_result[i]));
         }
     }
@@ -227,8 +241,8 @@ static lathe_status make_body_inputs(lt_maker *m, looping *l)
 {
     uint32_t *scalars[2] = {&l->loop.iteration, &l->loop.cond_in};
     l->loop.iteration = l->loop.cond_in = LT_PLAN_NONE;
-    LT_TRY(l->scan ? lt_iteration_value(m, &l->loop.iteration) : LATHE_OK);
-    for (uint32_t i = 0; i < 2 && !l->scan; i++) {
+    LT_TRY(l->form != FORM_LOOP ? lt_iteration_value(m, &l->loop.iteration) : LATHE_OK);
+    for (uint32_t i = 0; i < 2 && l->form == FORM_LOOP; i++) {
         const lt_value *v = lt_value_get(m->graph, l->body->inputs[i]);
         if (v->n_uses + v->n_region_outputs > 0) {
             LT_TRY(lt_host_define(m, v->id, scalars[i]));
@@ -240,6 +254,19 @@ static lathe_status make_body_inputs(lt_maker *m, looping *l)
     return LATHE_OK;
 }
 
+/* What an iteration reads of the node's own inputs, beside what is carried: at the start of the body. */
+static lathe_status cut_inputs(lt_maker *m, looping *l)
+{
+    for (uint32_t i = 0; i < l->n_slices; i++) {
+        uint32_t number = l->loop.n_carried + i, value;
+        const lt_value *inside = lt_value_get(m->graph, l->body->inputs[number]);
+        LT_TRY(lt_slot_get(m, l->u->in[number], &value));
+        LT_TRY(l->form == FORM_MAP ? lt_map_input(m, l->node, number, value, inside, l->loop.iteration)
+                                   : lt_scan_slice(m, l->node, number, i, value, inside, l->loop.iteration));
+    }
+    return LATHE_OK;
+}
+
 static lathe_status emit_body(lt_maker *m, looping *l)
 {
     const lt_value_id *outputs = l->body->outputs;
@@ -247,14 +274,10 @@ static lathe_status emit_body(lt_maker *m, looping *l)
         LT_TRY(lt_value_settle(m, lt_value_get(m->graph, l->body->inputs[i + l->first_in]), l->body_in[i]));
     }
     LT_TRY(lt_flush_shapes(m));
-    for (uint32_t i = 0; i < l->n_slices; i++) {
-        uint32_t number = l->loop.n_carried + i, value;
-        LT_TRY(lt_slot_get(m, l->u->in[number], &value));
-        LT_TRY(lt_scan_slice(m, l->node, number, i, value, lt_value_get(m->graph, l->body->inputs[number]), l->loop.iteration));
-    }
+    LT_TRY(cut_inputs(m, l));
     LT_TRY(lt_emit_region(m, l->region));
     l->loop.cond_out = LT_PLAN_NONE;
-    if (!l->scan) {
+    if (l->form == FORM_LOOP) {
         LT_TRY(lt_host_get(m, outputs[0], &l->loop.cond_out));
         LT_TRY(lt_lane_need(m, 0, l->loop.cond_out));
     }
@@ -307,18 +330,18 @@ static lathe_status copy_collected(lt_maker *m, looping *l)
 /* Which inputs and outputs are which. */
 static lathe_status read_form(lt_maker *m, looping *l)
 {
-    l->scan = lt_node_is(l->node, "Scan");
-    l->first_in = l->scan ? 0 : 2;
-    l->first_out = l->scan ? 0 : 1;
-    l->n_slices = l->scan ? (uint32_t)lt_attr_i(l->node->attrs, l->node->n_attrs, "num_scan_inputs", 0) : 0;
+    l->form = lt_node_is(l->node, "Scan") ? FORM_SCAN : lt_node_is(l->node, "SequenceMap") ? FORM_MAP : FORM_LOOP;
+    l->first_in = l->form == FORM_LOOP ? 2 : 0;
+    l->first_out = l->form == FORM_LOOP ? 1 : 0;
+    l->n_slices = l->form == FORM_SCAN ? (uint32_t)lt_attr_i(l->node->attrs, l->node->n_attrs, "num_scan_inputs", 0) : l->form == FORM_MAP ? l->u->n_in : 0;
     LT_CHECK(m->diag, l->n_slices <= l->u->n_in, l->node->label);
     LT_TRY(region_of(m, l->node, "body", &l->region));
     l->body = lt_region_get(m->graph, l->region);
-    l->loop.n_carried = l->scan ? l->u->n_in - l->n_slices : l->u->n_in > 2 ? l->u->n_in - 2 : 0;
+    l->loop.n_carried = l->form != FORM_LOOP ? l->u->n_in - l->n_slices : l->u->n_in > 2 ? l->u->n_in - 2 : 0;
     l->loop.n_scan = l->node->n_outputs - l->loop.n_carried;
     bool fits = l->body->n_inputs == l->first_in + l->loop.n_carried + l->n_slices && l->body->n_outputs == l->first_out + l->node->n_outputs;
     LT_CHECK(m->diag, fits && l->node->n_outputs >= l->loop.n_carried, l->node->label);
-    return l->scan ? lt_scan_check(m, l->node, l->n_slices, l->loop.n_carried) : LATHE_OK;
+    return l->form == FORM_SCAN ? lt_scan_check(m, l->node, l->n_slices, l->loop.n_carried) : LATHE_OK;
 }
 
 lathe_status lt_emit_loop(lt_maker *m, const lt_unit *u)

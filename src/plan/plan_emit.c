@@ -275,7 +275,7 @@ static lathe_status emit_control(lt_maker *m, const lt_unit *u)
     if (lt_node_is(node, "If")) {
         return lt_emit_if(m, u);
     }
-    if (lt_node_is(node, "Loop") || lt_node_is(node, "Scan")) {
+    if (lt_node_is(node, "Loop") || lt_node_is(node, "Scan") || lt_node_is(node, "SequenceMap")) {
         return lt_emit_loop(m, u);
     }
     return LT_FAIL(m->diag, LATHE_UNSUPPORTED, lt_node_describe(m->graph, node, name, sizeof name), "rewrite it as a Loop",

@@ -204,6 +204,8 @@ lathe_status lt_value_settle(lt_maker *m, const lt_value *v, uint32_t value);
 lathe_status lt_slot_get(lt_maker *m, uint32_t slot, uint32_t *out);     /* value of a slot that is there */
 lathe_status lt_slot_define(lt_maker *m, uint32_t slot, uint32_t *out);  /* a new value for a slot about to be written */
 lathe_status lt_host_get(lt_maker *m, lt_value_id id, uint32_t *out);    /* the plain host form of a graph value */
+/* The plain host value `of` is the graph value inside a body as well. */
+lathe_status lt_host_share(lt_maker *m, lt_value_id id, uint32_t of);
 lathe_status lt_host_define(lt_maker *m, lt_value_id id, uint32_t *out); /* the same, about to be written (results of control flow) */
 lathe_status lt_input_values(lt_maker *m);
 lathe_status lt_blob_value(lt_maker *m, const lt_value *v, const char *pack, const int64_t param[4], uint32_t *out);
@@ -248,11 +250,14 @@ lathe_status lt_make_program(lt_planner *p, uint32_t part, lt_plan_program *out)
 
 /* plan_control.c */
 lathe_status lt_emit_if(lt_maker *m, const lt_unit *u);
-lathe_status lt_emit_loop(lt_maker *m, const lt_unit *u); /* Loop and Scan */
+lathe_status lt_emit_loop(lt_maker *m, const lt_unit *u); /* Loop, Scan and SequenceMap */
 /* plan_scan.c: what Scan has beyond Loop. Its number of iterations, before the loop; the slices of this iteration, at the start of the body. */
 lathe_status lt_scan_check(lt_maker *m, const lt_node *node, uint32_t n_inputs, uint32_t n_states);
 lathe_status lt_scan_length(lt_maker *m, const lt_node *node, uint32_t input, uint32_t axis_of, uint32_t value, uint32_t *out);
 lathe_status lt_scan_slice(lt_maker *m, const lt_node *node, uint32_t input, uint32_t axis_of, uint32_t value, const lt_value *slice, uint32_t iteration);
+/* The same for SequenceMap: values holds the node's inputs on the host. An input that is no sequence is the same in each iteration. */
+lathe_status lt_map_length(lt_maker *m, const lt_node *node, const uint32_t *values, uint32_t *out);
+lathe_status lt_map_input(lt_maker *m, const lt_node *node, uint32_t input, uint32_t value, const lt_value *inside, uint32_t iteration);
 lathe_status lt_iteration_value(lt_maker *m, uint32_t *out); /* a counter that no graph value stands for */
 
 /* plan_problem.c: a single operator over constants as a problem without instructions */

@@ -46,7 +46,7 @@ static const lathe_attr *plain_attrs(const lt_node *node, lt_arena *arena, size_
     *n = 0;
     for (uint32_t i = 0; attrs && i < node->n_attrs; i++) {
         lathe_attr_kind k = node->attrs[i].kind;
-        if (k != LATHE_ATTR_GRAPH && k != LATHE_ATTR_GRAPHS && k != LATHE_ATTR_TYPE) {
+        if (k != LATHE_ATTR_GRAPH && k != LATHE_ATTR_GRAPHS) {
             attrs[(*n)++] = node->attrs[i];
         }
     }

@@ -1,5 +1,5 @@
 /*
- * plan_scan.c - what Scan needs beyond Loop: its length, and the slices that each iteration reads, as steps of the reference.
+ * plan_scan.c - what Scan and SequenceMap need beyond Loop: their length, and the slices or items that each iteration reads, as steps of the reference.
  */
 #include "plan/plan_internal.h"
 #include <string.h>
@@ -33,6 +33,9 @@ static lathe_operand operand_of(lt_maker *m, const lt_value *v)
     if (lt_keep_of(m, v) == LT_KEEP_MANAGED) {
         o.flags = LATHE_OPERAND_MANAGED;
         o.rank = -1;
+    }
+    if (o.dtype == LATHE_DTYPE_UNDEFINED) { /* containers: as their values have it */
+        o.dtype = LATHE_DTYPE_U8;
     }
     for (int i = 0; i < o.rank; i++) {
         lathe_extent *e = &o.dims[i];
@@ -82,10 +85,10 @@ static lathe_status axis_of_input(lt_maker *m, const lt_node *node, uint32_t inp
     return LATHE_OK;
 }
 
-static lathe_status emit(lt_maker *m, const char *name, const char *op, const lathe_attr *attrs, size_t n_attrs, const lathe_operand *in, uint32_t n_in,
-                         const lathe_operand *out, const uint32_t *values, uint32_t result)
+static lathe_status emit(lt_maker *m, const char *name, const char *domain, const char *op, const lathe_attr *attrs, size_t n_attrs, const lathe_operand *in,
+                         uint32_t n_in, const lathe_operand *out, const uint32_t *values, uint32_t result)
 {
-    const lt_op *descriptor = lt_op_find("", op);
+    const lt_op *descriptor = lt_op_find(domain, op);
     uint16_t *root = LT_ARENA_ARRAY(m->arena, uint16_t, n_in + 1u);
     uint32_t *numbers = lt_arena_copy(m->arena, values, n_in * sizeof *values, _Alignof(uint32_t));
     uint32_t *results = lt_arena_copy(m->arena, &result, sizeof result, _Alignof(uint32_t));
@@ -118,7 +121,7 @@ lathe_status lt_scan_length(lt_maker *m, const lt_node *node, uint32_t input, ui
     attrs[1] = (lathe_attr){.name = "end", .kind = LATHE_ATTR_INT, .i = axis + 1};
     lathe_operand in = operand_of(m, lt_node_in(m->graph, node, input)), result = integers(1, 1);
     LT_TRY(integer_value(m, "length", 1, out));
-    return emit(m, "length of scan", "Shape", attrs, 2, &in, 1, &result, &value, *out);
+    return emit(m, "length of scan", "", "Shape", attrs, 2, &in, 1, &result, &value, *out);
 }
 
 lathe_status lt_scan_slice(lt_maker *m, const lt_node *node, uint32_t input, uint32_t axis_of, uint32_t value, const lt_value *slice, uint32_t iteration)
@@ -137,7 +140,40 @@ lathe_status lt_scan_slice(lt_maker *m, const lt_node *node, uint32_t input, uin
     if (m->values[result].bounded) {
         out.flags |= LATHE_OPERAND_BOUNDED;
     }
-    LT_TRY(emit(m, "slice of scan", "Gather", attr, 1, in, 2, &out, values, result));
+    LT_TRY(emit(m, "slice of scan", "", "Gather", attr, 1, in, 2, &out, values, result));
     LT_TRY(lt_value_settle(m, slice, result));
+    return lt_flush_shapes(m);
+}
+
+/* ---- SequenceMap ---- */
+
+lathe_status lt_map_length(lt_maker *m, const lt_node *node, const uint32_t *values, uint32_t *out)
+{
+    lathe_operand *in = LT_ARENA_ARRAY(m->arena, lathe_operand, node->n_inputs + 1u), result = integers(1, 1);
+    if (!in) {
+        return LT_OOM(m->diag);
+    }
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        in[i] = operand_of(m, lt_node_in(m->graph, node, i));
+    }
+    LT_TRY(integer_value(m, "length", 1, out));
+    return emit(m, "length of sequences", "lathe", "SequenceMapLength", NULL, 0, in, node->n_inputs, &result, values, *out);
+}
+
+lathe_status lt_map_input(lt_maker *m, const lt_node *node, uint32_t input, uint32_t value, const lt_value *inside, uint32_t iteration)
+{
+    const lt_value *outside = lt_node_in(m->graph, node, input);
+    uint32_t result;
+    if (outside->type.cls != LT_SEQUENCE) {
+        return lt_host_share(m, inside->id, value);
+    }
+    lathe_operand in[2] = {operand_of(m, outside), integers(0, 0)}, out = operand_of(m, inside);
+    uint32_t values[2] = {value, iteration};
+    LT_TRY(lt_host_define(m, inside->id, &result));
+    if (m->values[result].bounded) {
+        out.flags |= LATHE_OPERAND_BOUNDED;
+    }
+    LT_TRY(emit(m, "item of sequence", "", "SequenceAt", NULL, 0, in, 2, &out, values, result));
+    LT_TRY(lt_value_settle(m, inside, result));
     return lt_flush_shapes(m);
 }

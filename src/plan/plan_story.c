@@ -6,6 +6,16 @@
 
 /* ---- Inputs and outputs ---- */
 
+static lathe_status dim_text(lt_planner *p, const lt_dims *dims, lt_dim d, const char **out)
+{
+    lt_buf text;
+    lt_buf_init(&text, p->arena->allocator);
+    lt_dim_print(dims, d, &text);
+    *out = text.failed ? NULL : lt_arena_str(p->arena, lt_buf_str(&text));
+    lt_buf_free(&text);
+    return *out ? LATHE_OK : LT_OOM(p->diag);
+}
+
 static lathe_status fill_io(lt_planner *p, const lt_graph *graph, const lt_value *v, lt_plan_io *out)
 {
     *out = (lt_plan_io){.name = v->name, .cls = v->type.cls, .dtype = v->type.dtype, .rank = v->type.cls == LT_TENSOR ? v->type.rank : -1, .host = v->host_input};
@@ -13,15 +23,8 @@ static lathe_status fill_io(lt_planner *p, const lt_graph *graph, const lt_value
         out->dtype = LATHE_DTYPE_U8; /* as program values of containers have it */
     }
     for (int i = 0; i < out->rank; i++) {
-        lt_buf text;
-        lt_buf_init(&text, p->arena->allocator);
-        lt_dim_print(lt_graph_dims(graph), v->type.dims[i], &text);
-        out->dims[i] = text.failed ? NULL : lt_arena_str(p->arena, lt_buf_str(&text));
-        lt_buf_free(&text);
+        LT_TRY(dim_text(p, lt_graph_dims(graph), v->type.dims[i], &out->dims[i]));
         out->fixed[i] = lt_dim_is_const(v->type.dims[i]) ? v->type.dims[i].k : -1;
-        if (!out->dims[i]) {
-            return LT_OOM(p->diag);
-        }
     }
     return LATHE_OK;
 }
@@ -37,6 +40,46 @@ static lathe_status fill_list(lt_planner *p, const lt_value_id *ids, uint32_t n,
         LT_TRY(fill_io(p, graph, lt_value_get(graph, ids[i]), &list[i]));
     }
     *out = list;
+    return LATHE_OK;
+}
+
+/* What a container holds, from the outside in. */
+static lathe_status fill_kind(lt_planner *p, const lt_value *v, uint32_t io, lt_plan_kind *out)
+{
+    lt_dims *dims = lt_graph_dims(p->request->above);
+    const lt_type *type = &v->type;
+    *out = (lt_plan_kind){.io = io, .rank = -1};
+    for (; type && type->cls != LT_TENSOR; type = type->elem) {
+        if (out->depth == LT_PLAN_NESTING - 1) {
+            return LT_FAIL(p->diag, LATHE_UNSUPPORTED, v->name, NULL, "'%s' nests values deeper than %d", v->name, LT_PLAN_NESTING - 1);
+        }
+        out->cls[out->depth++] = type->cls;
+    }
+    out->dtype = type ? type->dtype : LATHE_DTYPE_UNDEFINED;
+    out->rank = type ? type->rank : -1;
+    for (int i = 0; i < out->rank; i++) {
+        bool fixed = lt_dim_is_const(type->dims[i]);
+        LT_TRY(dim_text(p, dims, type->dims[i], &out->dims[i]));
+        out->fixed[i] = fixed ? type->dims[i].k : -1;
+    }
+    return LATHE_OK;
+}
+
+static lathe_status fill_kinds(lt_planner *p, const lt_region *main)
+{
+    uint32_t n = main->n_inputs + main->n_outputs;
+    lt_plan_kind *list = LT_ARENA_ARRAY(p->arena, lt_plan_kind, n + 1u);
+    if (!list) {
+        return LT_OOM(p->diag);
+    }
+    p->plan.n_kinds = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const lt_value *v = lt_value_get(p->request->above, i < main->n_inputs ? main->inputs[i] : main->outputs[i - main->n_inputs]);
+        if (v->type.cls != LT_TENSOR) {
+            LT_TRY(fill_kind(p, v, i, &list[p->plan.n_kinds++]));
+        }
+    }
+    p->plan.kinds = list;
     return LATHE_OK;
 }
 
@@ -186,6 +229,7 @@ lathe_status lt_tell_story(lt_planner *p)
     p->plan.n_outputs = main->n_outputs;
     LT_TRY(fill_list(p, main->inputs, main->n_inputs, &p->plan.inputs));
     LT_TRY(fill_list(p, main->outputs, main->n_outputs, &p->plan.outputs));
+    LT_TRY(fill_kinds(p, main));
     p->plan.profiles = r->profiles;
     p->plan.n_profiles = r->n_profiles;
     p->plan.equals = r->equals;

@@ -266,6 +266,13 @@ lathe_status lt_view_make(lt_maker *m, uint32_t slot, uint32_t of)
     return lt_numbering_put(&m->slot_value, m->arena, slot, number, m->diag);
 }
 
+lathe_status lt_host_share(lt_maker *m, lt_value_id id, uint32_t of)
+{
+    uint32_t slot = host_slot(m, lt_value_get(m->graph, id));
+    m->info[m->info[of].root].left += slot == LT_NO_SLOT ? 0 : m->slot_reads[slot];
+    return lt_numbering_put(&m->host_value, m->arena, id.index, of, m->diag);
+}
+
 lathe_status lt_temp_like(lt_maker *m, uint32_t value, uint32_t *out)
 {
     lt_plan_value copy = m->values[value];

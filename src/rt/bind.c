@@ -148,7 +148,7 @@ static lathe_status take_input(lathe_context *context, lt_state *s, uint32_t num
     const lt_plan_value *v = &p->values[p->inputs[number]];
     const lathe_tensor *t = &context->inputs[number].tensor;
     lt_cell *cell = &s->cells[p->inputs[number]];
-    if (!context->inputs[number].bound) { /* lathe_context_ready has named it; a program that never reads it does not mind */
+    if (!context->inputs[number].bound || context->inputs[number].any) { /* lathe_context_ready has named it; a program that never reads it does not mind */
         return LATHE_OK;
     }
     cell->rank = t->rank;
@@ -194,6 +194,27 @@ static lathe_status broken_assumption(const lathe_context *context, const lt_pla
     return LT_FAIL(diag, LATHE_BAD_SHAPE, plan->inputs[number].name, "give inputs that keep to it, or build the plan without the assumption",
                    "input '%s' has extent %lld on axis %u%s, %s makes it %lld: the plan was built with the assumption %s", plan->inputs[number].name,
                    (long long)context->inputs[number].tensor.dims[axis], axis, own, other, (long long)wants, e->text);
+}
+
+/* Containers may have changed since they were bound, and their items with them. */
+static lathe_status take_containers(lathe_context *context, lt_state *s, lathe_diag *diag)
+{
+    const lt_plan *plan = context->engine->plan;
+    const lt_plan_program *p = s->program->plan;
+    for (uint32_t i = 0; i < plan->n_kinds && plan->kinds[i].io < p->n_inputs; i++) {
+        const lt_plan_kind *kind = &plan->kinds[i];
+        const lt_any *any = context->inputs[kind->io].any;
+        lt_any *to = &s->cells[p->inputs[kind->io]].any;
+        if (!any) {
+            continue; /* lathe_context_ready has named it */
+        }
+        LT_TRY(lt_any_check(kind, plan->inputs[kind->io].name, any, diag));
+        *to = *any;
+        if (any->count == 0 && kind->cls[1] == LT_TENSOR) { /* without items nothing else tells */
+            to->tensor.dtype = kind->dtype;
+        }
+    }
+    return LATHE_OK;
 }
 
 /* The extents that the model promises (N twice, N and 2*N) against those that are bound. */
@@ -592,6 +613,7 @@ lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
     LT_TRY(choose_program(context, &number, diag));
     LT_TRY(lt_state_get(context, number, &s, diag));
     context->current = s;
+    LT_TRY(take_containers(context, s, diag));
     if (s->generation == context->generation && !s->program->host_shapes) {
         return LATHE_OK;
     }

@@ -143,11 +143,22 @@ void lathe_context_destroy(lathe_context *context)
 
 /* ---- Binding ---- */
 
+/* Tensors go to tensors, everything else takes lathe_context_set_input_any. */
+static lathe_status no_tensor(const lt_plan_io *io, bool output, lathe_diag *diag)
+{
+    static const char *const kinds[] = {"tensor", "sequence", "optional", "map"};
+    return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, io->name, output ? "read it with lathe_context_output_any" : "bind it with lathe_context_set_input_any",
+                   "%s '%s' is no tensor but a value of kind %s", output ? "output" : "input", io->name, kinds[io->cls]);
+}
+
 /* Type, rank, fixed extents, size of the data. */
 static lathe_status check_tensor(const lt_plan *plan, uint32_t index, const lathe_tensor *t, lathe_diag *diag)
 {
     const lt_plan_io *io = &plan->inputs[index];
     lathe_tensor shape;
+    if (io->cls != LT_TENSOR) {
+        return no_tensor(io, false, diag);
+    }
     if (t->struct_size != sizeof *t) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, io->name, "set struct_size to sizeof(lathe_tensor)", "bad tensor for input '%s'", io->name);
     }
@@ -195,12 +206,39 @@ lathe_status lathe_context_set_input(lathe_context *context, const char *name, c
     return LATHE_OK;
 }
 
+lathe_status lathe_context_set_input_any(lathe_context *context, const char *name, const lathe_any *any, lathe_diag *diag)
+{
+    uint32_t index;
+    lt_binding *b = find(context, name, false, &index);
+    if (!b || !any) {
+        return no_such(context, name, false, diag);
+    }
+    const lt_plan *plan = context->engine->plan;
+    const lt_plan_kind *kind = lt_plan_kind_of(plan, index);
+    if (!kind && any->cls != LT_TENSOR) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, name, "lathe_engine_io tells the kinds of inputs", "input '%s' is a tensor", name);
+    }
+    if (!kind) {
+        lathe_tensor tensor = any->tensor;
+        tensor.struct_size = sizeof tensor;
+        return lathe_context_set_input(context, name, &tensor, diag);
+    }
+    LT_TRY(lt_any_check(kind, plan->inputs[index].name, any, diag));
+    b->any = any;
+    b->bound = true;
+    context->ran = false;
+    return LATHE_OK;
+}
+
 lathe_status lathe_context_set_output(lathe_context *context, const char *name, void *data, size_t bytes, lathe_diag *diag)
 {
     uint32_t index;
     lt_binding *b = find(context, name, true, &index);
     if (!b) {
         return no_such(context, name, true, diag);
+    }
+    if (context->engine->plan->outputs[index].cls != LT_TENSOR) {
+        return no_tensor(&context->engine->plan->outputs[index], true, diag);
     }
     b->bound = data != NULL;
     b->tensor.data = data;
@@ -226,7 +264,8 @@ lathe_status lathe_context_ready(lathe_context *context, lathe_diag *diag)
     lathe_status status = LATHE_OK;
     for (uint32_t i = 0; i < plan->n_inputs; i++) {
         if (!context->inputs[i].bound) {
-            status = LT_FAIL(diag, LATHE_NOT_READY, plan->inputs[i].name, "call lathe_context_set_input", "input '%s' is not bound", plan->inputs[i].name);
+            status = LT_FAIL(diag, LATHE_NOT_READY, plan->inputs[i].name,
+                             plan->inputs[i].cls == LT_TENSOR ? "call lathe_context_set_input" : "call lathe_context_set_input_any", "input '%s' is not bound", plan->inputs[i].name);
         }
     }
     return status;
@@ -242,10 +281,11 @@ static lathe_status fetch_output(lathe_context *c, lt_state *s, uint32_t index, 
     const lt_plan_value *v = &p->values[number];
     lt_binding *b = &c->outputs[index];
     if (v->cls != LT_TENSOR) {
-        b->result = (lathe_tensor){.struct_size = sizeof b->result};
-        return LATHE_OK;
+        b->any = &s->cells[number].any;
+        return b->any->cls == v->cls ? LATHE_OK : LT_FAIL(diag, LATHE_BAD_PLAN, v->name, "build the plan again", "output '%s' is of another kind", v->name);
     }
     LT_TRY(lt_cell_tensor(c, s, number, &c->copies, &b->result, diag));
+    b->any = &b->view;
     if (!b->bound || b->result.data == b->tensor.data) {
         return LATHE_OK;
     }
@@ -294,9 +334,24 @@ lathe_status lathe_context_output(lathe_context *context, const char *name, lath
         return LT_FAIL(diag, LATHE_NOT_READY, name, "call lathe_context_run", "there is no result of '%s' for the present bindings", name);
     }
     if (context->engine->plan->outputs[index].cls != LT_TENSOR) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "output '%s' is no tensor", name);
+        return no_tensor(&context->engine->plan->outputs[index], true, diag);
     }
     *tensor = b->result;
+    return LATHE_OK;
+}
+
+lathe_status lathe_context_output_any(lathe_context *context, const char *name, const lathe_any **any, lathe_diag *diag)
+{
+    uint32_t index;
+    lt_binding *b = find(context, name, true, &index);
+    if (!b || !any) {
+        return no_such(context, name, true, diag);
+    }
+    if (!context->ran) {
+        return LT_FAIL(diag, LATHE_NOT_READY, name, "call lathe_context_run", "there is no result of '%s' for the present bindings", name);
+    }
+    b->view = (lt_any){.cls = LT_TENSOR, .tensor = b->result}; /* of tensors */
+    *any = b->any;
     return LATHE_OK;
 }
 

@@ -24,9 +24,19 @@ lathe_status lathe_engine_io(const lathe_engine *engine, size_t index, lathe_io 
     const lt_plan_io *from = output ? &plan->outputs[index - plan->n_inputs] : &plan->inputs[index];
     *io = (lathe_io){.struct_size = sizeof *io, .name = from->name, .is_output = output, .is_host = from->host, .is_tensor = from->cls == LT_TENSOR,
                      .dtype = from->dtype, .rank = from->rank};
-    for (int i = 0; i < from->rank; i++) {
-        io->dims[i] = from->fixed[i];
-        io->symbols[i] = from->fixed[i] < 0 ? from->dims[i] : NULL;
+    const lt_plan_kind *kind = lt_plan_kind_of(plan, (uint32_t)index);
+    const char *const *dims = kind ? kind->dims : from->dims;
+    const int64_t *fixed = kind ? kind->fixed : from->fixed;
+    if (kind) {
+        io->dtype = kind->dtype;
+        io->rank = kind->rank;
+    }
+    for (int i = 0; kind && i < kind->depth; i++) {
+        io->kinds[i] = (lathe_kind)kind->cls[i];
+    }
+    for (int i = 0; i < io->rank; i++) {
+        io->dims[i] = fixed[i];
+        io->symbols[i] = fixed[i] < 0 ? dims[i] : NULL;
     }
     return LATHE_OK;
 }

@@ -178,6 +178,34 @@ static lathe_status any_of(run *r, uint32_t value, lt_any *out)
     return LATHE_OK;
 }
 
+/*
+ * A value of a loop may be optional on the way in and no longer on the way round: its element makes an optional that has it, and the other way about.
+ * heap: for the item of an optional that is made.
+ */
+static lathe_status suit_class(run *r, const lt_plan_value *to, lt_any *any, lt_arena *heap)
+{
+    if (any->cls == to->cls) {
+        return LATHE_OK;
+    }
+    if (to->cls == LT_OPTIONAL && heap) {
+        lt_any *item = LT_ARENA_NEW(heap, lt_any);
+        if (!item) {
+            return LT_OOM(r->diag);
+        }
+        *item = *any;
+        *any = (lt_any){.cls = LT_OPTIONAL, .items = item, .count = 1};
+        return LATHE_OK;
+    }
+    if (any->cls == LT_OPTIONAL && any->count == 0) {
+        return LT_FAIL(r->diag, LATHE_BAD_SHAPE, to->name, NULL, "'%s' would be an optional without a value", to->name);
+    }
+    if (any->cls == LT_OPTIONAL && any->items[0].cls == to->cls) {
+        *any = any->items[0];
+        return LATHE_OK;
+    }
+    return LT_FAIL(r->diag, LATHE_BAD_PLAN, to->name, "build the plan again", "'%s' would be a value of another kind", to->name);
+}
+
 /* heap: for managed destinations that must own their elements; NULL: they share them. */
 static lathe_status copy_value(run *r, uint32_t lane, uint32_t from, uint32_t to, lt_arena *heap)
 {
@@ -186,21 +214,23 @@ static lathe_status copy_value(run *r, uint32_t lane, uint32_t from, uint32_t to
     if (b->storage == LT_STORE_MANAGED) {
         lt_any any;
         LT_TRY(any_of(r, from, &any));
+        LT_TRY(suit_class(r, b, &any, heap));
         dst->any = any;
         return heap ? clone_any(heap, &any, &dst->any, 0, r->diag) : LATHE_OK;
     }
     const void *data = src->data;
     int rank = src->rank;
     const int64_t *dims = src->dims;
-    if (a->storage == LT_STORE_MANAGED) {
-        data = src->any.tensor.data;
-        rank = src->any.tensor.rank;
-        dims = src->any.tensor.dims;
-    }
+    lt_any any;
     lathe_format same = a->format;
     same.space = b->format.space;
     if (a->storage == LT_STORE_MANAGED) {
-        same = lt_format_plain(src->any.tensor.dtype, b->rank, b->format.space);
+        any = src->any;
+        LT_TRY(suit_class(r, b, &any, NULL));
+        data = any.tensor.data;
+        rank = any.tensor.rank;
+        dims = any.tensor.dims;
+        same = lt_format_plain(any.tensor.dtype, b->rank, b->format.space);
     }
     size_t bytes;
     if (rank != b->rank || !lt_format_same(&same, &b->format) || !lt_format_bytes(&b->format, rank, dims, &bytes) || bytes > dst->bytes) {
@@ -255,7 +285,7 @@ static lathe_status store_scalar(run *r, uint32_t value, int64_t number)
     return LATHE_OK;
 }
 
-/* One more element of a scan output: kept until the loop ends. */
+/* One more element of a scan output: kept until the loop ends. They become one tensor, or the items of a sequence. */
 typedef struct scan_list {
     lt_any *items;
     size_t count, capacity;
@@ -275,6 +305,11 @@ static lathe_status join_scan(run *r, lt_arena *heap, const scan_list *list, uin
 {
     const lt_plan_value *v = &r->state->program->plan->values[element];
     lt_any *out = &r->state->cells[result].any;
+    if (r->state->program->plan->values[result].cls == LT_SEQUENCE) {
+        *out = (lt_any){.cls = LT_SEQUENCE, .items = list->items, .count = list->count};
+        out->tensor.dtype = v->cls == LT_TENSOR ? v->dtype : LATHE_DTYPE_UNDEFINED; /* for one without items */
+        return LATHE_OK;
+    }
     int64_t dims[LATHE_MAX_RANK] = {0};
     int rank = list->count ? list->items[0].tensor.rank : v->rank < 0 ? 0 : v->rank;
     if (rank + 1 > LATHE_MAX_RANK) {

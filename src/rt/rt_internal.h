@@ -109,6 +109,8 @@ typedef struct lt_state {
 
 typedef struct lt_binding {
     lathe_tensor tensor;   /* inputs: what is bound; outputs: the caller's memory */
+    const lt_any *any;     /* inputs that are containers: the caller's value; outputs: after a run */
+    lt_any view;           /* outputs that are tensors: what `any` shows then */
     bool bound;
     void *own;             /* outputs: memory of the context's */
     uint64_t own_bytes;
@@ -154,6 +156,9 @@ lathe_status lt_set_extents(lt_state *state, uint32_t value, lathe_diag *diag); 
 lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag);
 
 lathe_status lt_prepare_step(lathe_context *context, lt_state *state, uint32_t step, lathe_diag *diag); /* at the extents of its operands */
+
+/* any.c: does a value suit a container input? name: of the input */
+lathe_status lt_any_check(const lt_plan_kind *kind, const char *name, const lt_any *any, lathe_diag *diag);
 
 /* exec.c */
 lathe_status lt_context_execute(lathe_context *context, lt_state *state, lathe_diag *diag);

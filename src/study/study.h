@@ -44,6 +44,7 @@ lathe_status lt_study_open(const char *path, const lathe_allocator *allocator, l
 typedef struct lt_named {
     const char *name;
     lt_tensor tensor;
+    const lt_any *any; /* of inputs that are no tensors; NULL for others */
 } lt_named;
 typedef struct lt_named_set {
     lt_named *items;
@@ -52,10 +53,13 @@ typedef struct lt_named_set {
 const lt_named *lt_study_find(const lt_named_set *set, const char *name); /* NULL: absent */
 lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, const lt_tensor *tensor,
                           lathe_diag *diag); /* copies */
+/* A container as tensors: how many items it has under its own name, then the items as NAME[0], NAME[1], ... */
+lathe_status lt_study_add_any(lt_named_set *set, lt_arena *arena, const char *name, const lt_any *any,
+                              lathe_diag *diag);
 
 /*
  * Runs a graph by the operators' reference. outputs: of LT_MAIN, copied into the arena. visit (may be NULL) sees every tensor of LT_MAIN as it is
- * computed. Values that are no tensors are left out.
+ * computed; it does not see other values. Outputs that are no tensors are taken apart by lt_study_add_any.
  */
 typedef lathe_status (*lt_study_visit)(void *user, const char *name, const lt_tensor *tensor, lathe_diag *diag);
 lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, uint64_t seed,

@@ -71,6 +71,21 @@ lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, 
     return LATHE_OK;
 }
 
+lathe_status lt_study_add_any(lt_named_set *set, lt_arena *arena, const char *name, const lt_any *any, lathe_diag *diag)
+{
+    if (any->cls == LT_TENSOR) {
+        return lt_study_add(set, arena, name, &any->tensor, diag);
+    }
+    int64_t count = (int64_t)any->count;
+    lt_tensor number = { .struct_size = sizeof number, .dtype = LATHE_DTYPE_I64, .data = &count, .bytes = sizeof count };
+    LT_TRY(lt_study_add(set, arena, name, &number, diag));
+    for (size_t i = 0; i < any->count; i++) { /* values are at most LT_MAX_DEPTH deep */
+        const char *inner = lt_arena_printf(arena, "%s[%zu]", name, i);
+        LT_TRY(inner ? lt_study_add_any(set, arena, inner, &any->items[i], diag) : LT_OOM(diag));
+    }
+    return LATHE_OK;
+}
+
 /* ---- The reference ---- */
 
 typedef struct bridge {
@@ -99,7 +114,7 @@ static lathe_status bind_inputs(const lt_graph *graph, const lt_named *inputs, s
         bool found = false;
         for (size_t k = 0; k < n_inputs && !found; k++) {
             if (strcmp(inputs[k].name, name) == 0) {
-                values[i] = (lt_any){ .cls = LT_TENSOR, .tensor = inputs[k].tensor };
+                values[i] = inputs[k].any ? *inputs[k].any : (lt_any){ .cls = LT_TENSOR, .tensor = inputs[k].tensor };
                 found = true;
             }
         }
@@ -124,8 +139,8 @@ lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, s
     lathe_status status = lt_graph_run(graph, values, main->n_inputs, &options, &run, diag);
     for (uint32_t i = 0; status == LATHE_OK && outputs && i < main->n_outputs; i++) {
         const lt_any *result = lt_run_output(run, i);
-        if (result && result->cls == LT_TENSOR) {
-            status = lt_study_add(outputs, arena, lt_value_get(graph, main->outputs[i])->name, &result->tensor, diag);
+        if (result) {
+            status = lt_study_add_any(outputs, arena, lt_value_get(graph, main->outputs[i])->name, result, diag);
         }
     }
     lt_run_destroy(run);

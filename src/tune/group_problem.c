@@ -102,7 +102,7 @@ static bool is_new_fresh(lt_tuner *t, const lt_node *node, const lt_value *out)
     return false;
 }
 
-/* Attributes of a node that belong into a problem: no graphs, no types. */
+/* Attributes of a node that belong into a problem: no graphs. */
 static lathe_status copy_attrs(lt_tuner *t, const lt_node *node, lathe_problem *p)
 {
     lathe_attr *attrs = LT_ARENA_ARRAY(t->arena, lathe_attr, node->n_attrs + 1u);
@@ -111,7 +111,7 @@ static lathe_status copy_attrs(lt_tuner *t, const lt_node *node, lathe_problem *
     }
     for (uint32_t i = 0; i < node->n_attrs; i++) {
         lathe_attr_kind k = node->attrs[i].kind;
-        if (k != LATHE_ATTR_GRAPH && k != LATHE_ATTR_GRAPHS && k != LATHE_ATTR_TYPE) {
+        if (k != LATHE_ATTR_GRAPH && k != LATHE_ATTR_GRAPHS) {
             attrs[p->n_attrs++] = node->attrs[i];
         }
     }

@@ -53,6 +53,88 @@ for file in y.npz y.npy y.pb; do
 done
 expect 0 "$lathe" compare d.plan y.npz --input "$images"
 has out "logits: equal"
+
+# Sequences and optionals: made, written, read again, and refused where they do not fit.
+cat >split.lathe <<'END'
+split (f32[N,3] x) => (rows, none, some)
+{
+  rows = SplitToSequence <axis = 0> (x)
+  none = Optional <type = seq(f32[1,3])> ()
+  some = Optional (rows)
+}
+END
+cat >join.lathe <<'END'
+join (seq(f32[1,3]) rows, opt(seq(f32[1,3])) o) => (x, there, o2)
+{
+  x = ConcatFromSequence <axis = 0> (rows)
+  there = OptionalHasElement (o)
+  o2 = Identity (o)
+}
+END
+expect 0 "$lathe" run split.lathe --shape x=4x3 --input x=rand
+has out "rows: sequence of 4"
+has out "rows[3]: f32 1x3"
+has out "none: optional without a value"
+has out "some: optional with a value"
+has out "some[0][2]: f32 1x3"
+expect 0 "$lathe" run split.lathe --shape x=4x3 --input x=rand --output rows=rows.pb --output none=none.pb --output some=some.pb
+expect 0 "$lathe" run split.lathe --shape x=4x3 --input x=rand --output rows=rows.npz
+expect 0 "$lathe" inspect rows.npz
+has out "rows.3: f32 1x3"
+expect 2 "$lathe" run split.lathe --shape x=4x3 --input x=rand --output rows=rows.npy
+has err "is no tensor"
+expect 0 "$lathe" build join.lathe -o join.plan
+expect 0 "$lathe" inspect join.plan
+has out "input o: opt(seq(f32[1,3]))"
+expect 0 "$lathe" run join.plan --input rows=rows.pb --input o=none.pb
+has out "x: f32 4x3"
+has out "o2: optional without a value"
+sum=$(grep '^x:' out)
+expect 0 "$lathe" run join.plan --input rows=rows.npz --input o=none --json
+has out '"kind": "optional"'
+expect 0 "$lathe" run join.plan --input rows=rows.npz --input o=some.pb
+[ "$(grep '^x:' out)" = "$sum" ] || die "the sequence from rows.npz is another one"
+has out "o2[0]: sequence of 4"
+expect 2 "$lathe" run join.plan --input rows=rows.npz --input o=y.npy
+has err "do not make the input 'o'"
+expect 2 "$lathe" run join.plan --input rows=rand --input o=none
+has err "give --input rows=FILE.pb"
+expect 2 "$lathe" run join.plan --input o=none
+expect 0 "$lathe" compare join.plan join.lathe --input rows=rows.pb --input o=some.pb
+has out "o2[0][3]: equal"
+expect 0 "$lathe" compare join.plan ref:join.lathe --input rows=rows.pb --input o=some.pb
+has out "o2[0]: equal"
+has out "x: equal"
+sed 's/o2 = Identity (o)/o2 = Optional (rows)/' join.lathe >other.lathe
+expect 1 "$lathe" compare join.plan other.lathe --input rows=rows.pb --input o=none
+has out "o2: DIFFERS"
+expect 0 "$lathe" bench join.plan --input rows=rows.pb --input o=some.pb --duration 0.01 --warmup 0
+
+# What stays the same while a map walks its sequence may be of any kind: constants, strings, optionals, unknown extents.
+cat >map.lathe <<'END'
+map (f32[N,3] x, f32[M] q) => (a, b, d, e)
+<f32[3] w = {1,2,3}, string[2] names = {"one", "two"}>
+{
+  rows = SplitToSequence <axis = 0, keepdims = 0> (x)
+  o = Optional (x)
+  nz = NonZero (q)
+  f = Cast <to = 1> (nz)
+  a, b, d, e = SequenceMap <body = graph (r, c, s, opt, z) => (g, h, p, l) {
+      g = Mul (r, c)
+      h = Identity (s)
+      k = OptionalGetElement (opt)
+      p = Add (k, r)
+      l = Add (z, z)
+    }> (rows, w, names, o, f)
+}
+END
+for device in cpu twin; do
+    expect 0 "$lathe" build --device $device map.lathe -o map.plan
+    expect 0 "$lathe" compare map.plan ref:map.lathe --shape x=2x3 --shape q=5
+    has out "b[1]: equal"
+    has out "d[1]: equal"
+    has out "e[1]: equal"
+done
 expect 0 "$lathe" compare d.plan "ref:$digits" --input "$images"
 has out "on the way agree"
 expect 1 "$lathe" compare d.plan "ref:$digits" --input "$images" --rtol 0 --atol 0

@@ -66,7 +66,7 @@ static void there_and_back(void **state)
     place *p = *state;
     for (size_t d = 0; d < LT_COUNT(dtypes); d++) {
         for (int rank = 0; rank <= 4; rank++) {
-            data_item item = { "t", make(p, dtypes[d], rank, dims) };
+            data_item item = { .name = "t", .tensor = make(p, dtypes[d], rank, dims) };
             if (rank == 2 && d % 2) {
                 item.tensor = make(p, dtypes[d], 2, none);
             }
@@ -87,7 +87,8 @@ static void several(void **state)
 {
     static const int64_t dims[2] = { 3, 4 };
     place *p = *state;
-    data_item items[2] = { { "a", make(p, LATHE_DTYPE_F32, 2, dims) }, { "b/c", make(p, LATHE_DTYPE_I64, 1, dims) } };
+    data_item items[2] = { { .name = "a", .tensor = make(p, LATHE_DTYPE_F32, 2, dims) },
+                           { .name = "b/c", .tensor = make(p, LATHE_DTYPE_I64, 1, dims) } };
     data_set set;
     const char *path = path_of(p, "t.npz");
     assert_int_equal(data_write(path, items, 2, p->diag), LATHE_OK);
@@ -186,7 +187,7 @@ static void damaged(void **state)
 {
     static const int64_t dims[2] = { 3, 4 };
     place *p = *state;
-    data_item item = { "a", make(p, LATHE_DTYPE_F32, 2, dims) };
+    data_item item = { .name = "a", .tensor = make(p, LATHE_DTYPE_F32, 2, dims) };
     unsigned char *data, tar[2048] = "some/file";
     size_t size;
     char path[128];

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
-enum { HEADER = 128, ENTRY = 32, PURSE = 8 << 20, ELEMENTS = 1 << 16 };
+enum { HEADER = 128, ENTRY = 32, PURSE = 8 << 20, ELEMENTS = 1 << 16, MOST_ANYS = 16 };
 
 /* ---- The purse ---- */
 
@@ -98,11 +98,27 @@ static int check_file(purse *p, const void *data, size_t size)
 
 /* ---- Running ---- */
 
-static lathe_status bind_input(lathe_context *context, const lathe_engine *engine, size_t index)
+/* A container with the tensor in it, which goes when the run is over; at most MOST_ANYS of them. */
+static lathe_status bind_container(purse *p, lathe_context *context, const lathe_io *io, const lathe_tensor *t, lathe_any **any)
+{
+    lathe_any *inner = NULL;
+    bool nested = io->kinds[1] != LATHE_KIND_TENSOR;
+    if (!any) {
+        return LATHE_UNSUPPORTED;
+    }
+    lathe_status status = lathe_any_create(&p->api, io->kinds[0], any, NULL);
+    status = status == LATHE_OK && nested ? lathe_any_create(&p->api, io->kinds[1], &inner, NULL) : status;
+    status = status == LATHE_OK ? lathe_any_put(nested ? inner : *any, 0, t, NULL) : status;
+    status = status == LATHE_OK && nested ? lathe_any_put_any(*any, 0, inner, NULL) : status;
+    lathe_any_destroy(inner);
+    return status == LATHE_OK ? lathe_context_set_input_any(context, io->name, *any, NULL) : status;
+}
+
+static lathe_status bind_input(purse *p, lathe_context *context, const lathe_engine *engine, size_t index, lathe_any **any)
 {
     static uint64_t data[4][ELEMENTS];
     lathe_io io = {.struct_size = sizeof io};
-    if (lathe_engine_io(engine, index, &io, NULL) != LATHE_OK || !io.is_tensor || lathe_dtype_bits(io.dtype) < 8) {
+    if (lathe_engine_io(engine, index, &io, NULL) != LATHE_OK || lathe_dtype_bits(io.dtype) < 8) {
         return LATHE_UNSUPPORTED;
     }
     lathe_tensor t = {.struct_size = sizeof t, .dtype = io.dtype, .rank = io.rank < 0 ? 1 : io.rank, .data = data[index % 4]};
@@ -119,7 +135,28 @@ static lathe_status bind_input(lathe_context *context, const lathe_engine *engin
     } else {
         memset(t.data, 1, 1); /* small numbers: the first is 1 */
     }
-    return lathe_context_set_input(context, io.name, &t, NULL);
+    return io.is_tensor ? lathe_context_set_input(context, io.name, &t, NULL) : bind_container(p, context, &io, &t, any);
+}
+
+/* Every result can be walked. */
+static void walk(const lathe_any *any, int depth)
+{
+    require(depth < 64, "a result without an end");
+    for (size_t i = 0; i < lathe_any_count(any); i++) {
+        walk(lathe_any_at(any, i), depth + 1);
+    }
+}
+
+static void check_outputs(lathe_context *context, const lathe_engine *engine)
+{
+    size_t n = lathe_engine_inputs(engine);
+    for (size_t i = 0; i < lathe_engine_outputs(engine); i++) {
+        lathe_io io = {.struct_size = sizeof io};
+        const lathe_any *any = NULL;
+        if (lathe_engine_io(engine, n + i, &io, NULL) == LATHE_OK && lathe_context_output_any(context, io.name, &any, NULL) == LATHE_OK) {
+            walk(any, 0);
+        }
+    }
 }
 
 static void check_run(purse *p, const void *data, size_t size)
@@ -128,19 +165,26 @@ static void check_run(purse *p, const void *data, size_t size)
     lathe_runtime *runtime = NULL;
     lathe_engine *engine = NULL;
     lathe_context *context = NULL;
+    lathe_any *anys[MOST_ANYS] = {NULL};
     lathe_status status = lathe_runtime_create(&options, &runtime, NULL);
     status = status == LATHE_OK ? lathe_engine_load_memory(runtime, data, size, NULL, &engine, NULL) : status;
     status = status == LATHE_OK ? lathe_context_create(engine, NULL, &context, NULL) : status;
     for (size_t i = 0; status == LATHE_OK && i < lathe_engine_inputs(engine); i++) {
-        status = bind_input(context, engine, i);
+        status = bind_input(p, context, engine, i, i < MOST_ANYS ? &anys[i] : NULL);
     }
     for (int i = 0; i < 2 && status == LATHE_OK; i++) {
         status = lathe_context_run(context, NULL);
     }
     require(status != LATHE_INTERNAL, "a promise inside the runtime is broken");
+    if (status == LATHE_OK) {
+        check_outputs(context, engine);
+    }
     lathe_context_destroy(context);
     lathe_engine_destroy(engine);
     lathe_runtime_destroy(runtime);
+    for (size_t i = 0; i < MOST_ANYS; i++) {
+        lathe_any_destroy(anys[i]);
+    }
 }
 
 /* A loop may go on for as long as a number in the plan says: such plans are not run. */

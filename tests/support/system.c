@@ -48,7 +48,7 @@ void sys_refused(lathe_status status, lathe_status want, const char *mention, co
 /* ---- Networks and plans ---- */
 
 static const char *const nets[] = { "branch",  "convolution", "detection", "devices", "loop",   "perceptron",
-                                    "parts",   "picture",   "quantized", "recurrent", "shapes",
+                                    "parts",   "picture",   "quantized", "recurrent", "sequences", "shapes",
                                     "spellings", "transposes", "unknown" };
 
 const char *sys_net_name(size_t index)

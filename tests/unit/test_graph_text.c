@@ -169,6 +169,12 @@ static void test_dims(void **state)
               "  i64[1,?1] i = NonZero (x)\n"
               "  i64[1,?2] j = NonZero (u)\n"
               "}\n");
+    /* A name says nothing about the items of a container: they are unknown, and so they print. */
+    prints_as("net (f32[N] x, seq(f32[N,2]) s, opt(seq(f32[2*N])) o) => (f32[N] y) { y = Relu (x) }",
+              "net (f32[N] x, seq(f32[?0,2]) s, opt(seq(f32[?1])) o) => (f32[N] y)\n"
+              "{\n"
+              "  f32[N] y = Relu (x)\n"
+              "}\n");
     prints_as("net (f32 x, seq(f32[?,2]) s, opt(f32[3]) o) => (f32 y) { y = Relu (x) }",
               "net (f32 x, seq(f32[?0,2]) s, opt(f32[3]) o) => (f32 y)\n"
               "{\n"
