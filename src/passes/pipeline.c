@@ -32,6 +32,7 @@ const char *const lt_pipeline[] = {
     "fold-bn-into-conv",
     "fold-scale-into-conv", /* what no convolution stands before */
     "fold-bn-into-quantized",
+    "move-quantized",     /* so that shuffles are of bytes */
     "compose-shuffle",    /* into weights that have their normalization */
     "conv-to-matmul",     /* with the weights that those left */
     "quantize-before-pool", /* so that convolutions quantize their own results */
