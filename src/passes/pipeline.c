@@ -44,6 +44,8 @@ const char *const lt_pipeline[] = {
     "merge-common",
     "dead-code",
     LT_BORDER,
+    "widen-halves",       /* the casts go into groups */
+    "split-batch-norm",   /* what went into no weights */
     "compose-pointwise",
     "copy-dequantize",    /* so that each reader can take its own along */
     "group-epilogues",    /* roots take what follows them first */
