@@ -85,8 +85,8 @@ static bool tensors(const lt_graph *graph, const lt_node *node)
     return node->n_outputs > 0 && lt_node_out(graph, node, 0) != NULL;
 }
 
-/* The same node over other operands, before the one that it takes the place of; its outputs in `made`. */
-static lathe_status again(lt_pass_call *c, lt_node_id id, const lt_value_id *inputs, uint32_t n_inputs, uint32_t n_outputs, lt_value_id *made)
+/* The same node over other operands, before `at`; its outputs in `made`. It stands for what it stood for, and not for what it changes places with. */
+static lathe_status again(lt_pass_call *c, lt_node_id id, lt_node_id at, const lt_value_id *inputs, uint32_t n_inputs, uint32_t n_outputs, lt_value_id *made)
 {
     const lt_node *node = lt_node_get(c->graph, id);
     lt_node_spec spec = { .descriptor = node->op,
@@ -96,7 +96,9 @@ static lathe_status again(lt_pass_call *c, lt_node_id id, const lt_value_id *inp
                           .inputs = inputs,
                           .n_inputs = n_inputs,
                           .n_outputs = n_outputs,
-                          .before = id,
+                          .before = at,
+                          .origins = node->origins,
+                          .n_origins = node->n_origins,
                           .device = node->device };
     return lt_graph_add_node(c->graph, node->region, &spec, NULL, made, c->diag);
 }
@@ -105,9 +107,8 @@ static lathe_status again(lt_pass_call *c, lt_node_id id, const lt_value_id *inp
 static lathe_status convert(lt_pass_call *c, lt_node_id like, lt_node_id at, lt_value_id x, lt_value_id *made)
 {
     const lt_node *node = lt_node_get(c->graph, like);
-    lt_make make = { .call = c, .at = at, .keep = true };
     lt_value_id in[3] = { x, node->inputs[1], node->n_inputs > 2 ? node->inputs[2] : (lt_value_id){ 0, 0 } };
-    return lt_make_node(&make, node->op->name, node->attrs, node->n_attrs, in, node->n_inputs > 2 ? 3 : 2, made);
+    return again(c, like, at, in, node->n_inputs > 2 ? 3 : 2, 1, made);
 }
 
 /* ---- Behind: Move(DQ(b)) ---- */
@@ -123,10 +124,8 @@ static lathe_status sink(lt_pass_call *c, lt_node_id id, lt_node_id from)
     if (in == NULL || old == NULL || made == NULL) {
         return LT_OOM(c->diag);
     }
-    LT_TRY(lt_edit_consume(graph, id, c->diag));
-    LT_TRY(lt_edit_consume(graph, from, c->diag));
     in[0] = lt_node_get(graph, from)->inputs[0];
-    LT_TRY(again(c, id, in, n_in, n_out, made));
+    LT_TRY(again(c, id, id, in, n_in, n_out, made));
     for (uint32_t o = 0; o < n_out; o++) {
         lt_value_id real;
         if (!lt_value_none(old[o])) {
@@ -169,12 +168,10 @@ static lathe_status sink_joined(lt_pass_call *c, lt_node_id id, const lt_value_i
     lt_graph *graph = c->graph;
     lt_node_id from[MAX_JOINED];
     lt_value_id old = lt_node_get(graph, id)->outputs[0], made, real;
-    LT_TRY(lt_edit_consume(graph, id, c->diag));
     for (uint32_t i = 0; i < n; i++) {
         from[i] = lt_node_in(graph, lt_node_get(graph, id), i)->def;
-        LT_TRY(lt_edit_consume(graph, from[i], c->diag));
     }
-    LT_TRY(again(c, id, bytes, n, 1, &made));
+    LT_TRY(again(c, id, id, bytes, n, 1, &made));
     LT_TRY(convert(c, from[0], id, made, &real));
     LT_TRY(lt_finish_replace(graph, old, real, true, c->diag));
     LT_TRY(lt_remove_unused(graph, id, c->diag));
@@ -223,12 +220,10 @@ static lathe_status lift(lt_pass_call *c, lt_node_id id, lt_node_id move, bool j
     if (in == NULL || real == NULL) {
         return LT_OOM(c->diag);
     }
-    LT_TRY(lt_edit_consume(graph, move, c->diag));
-    LT_TRY(lt_edit_consume(graph, id, c->diag));
     for (uint32_t i = 0; i < n; i++) {
         LT_TRY(quantize_operand(c, id, move, real[i], &in[i]));
     }
-    LT_TRY(again(c, move, in, n_in, 1, &made));
+    LT_TRY(again(c, move, move, in, n_in, 1, &made));
     LT_TRY(lt_finish_replace(graph, lt_node_get(graph, id)->outputs[0], made, true, c->diag));
     LT_TRY(lt_remove_unused(graph, id, c->diag));
     LT_TRY(lt_remove_unused(graph, move, c->diag));
@@ -278,8 +273,6 @@ static lathe_status visit_quantize(lt_pass_call *c, lt_node_id id, int depth)
         bool same = same_numbers(c, before, id, &status) && lt_positive_number(c, lt_node_in(graph, lt_node_get(graph, id), 1), &status);
         LT_TRY(status);
         if (same) {
-            LT_TRY(lt_edit_consume(graph, id, c->diag));
-            LT_TRY(lt_edit_consume(graph, before, c->diag));
             LT_TRY(lt_finish_replace(graph, old, now, false, c->diag));
             c->changed = true;
             LT_TRY(lt_remove_unused(graph, id, c->diag));
