@@ -1,9 +1,9 @@
 /*
- * widen_halves.c - pass widen-halves: operators whose kernels on the host know f32 alone get their f16 and bf16 operands as f32, and round their results to
+ * widen_halves.c - pass widen-halves: operators whose best kernels on the host know f32 alone get their f16 and bf16 operands as f32, and round their results to
  * what they were. Halves are computed in f32 in any case; without this it would be done element by element, by the reference.
  *
- * The casts are pointwise: those behind an operator are computed with it, those of constants when the plan is built. Products and convolutions read halves
- * themselves, as does whatever only moves elements.
+ * The casts are pointwise: those behind an operator are computed with it, those of constants when the plan is built. Products read halves themselves as fast,
+ * as does whatever only moves elements; of the kernels of convolutions only two do.
  */
 #include "passes/passes_internal.h"
 
@@ -17,7 +17,7 @@ static bool is_half(const lt_value *value)
 /* Those that have tactics for f32. */
 static bool gains(const lt_node *node)
 {
-    static const char *const ops[] = { "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LRN", "Softmax", "LogSoftmax",
+    static const char *const ops[] = { "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LRN", "Softmax", "LogSoftmax",
                                        "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization", "BatchNormalization",
                                        "Attention", "lathe:PackedAttention", "RNN", "GRU", "LSTM" };
     for (size_t i = 0; i < LT_COUNT(ops); i++) {
