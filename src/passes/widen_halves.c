@@ -53,7 +53,12 @@ static lathe_status write(lt_pass_call *c, lt_node_id id)
     }
     LT_TRY(lt_edit_consume(graph, id, c->diag));
     for (uint32_t i = 0; i < n_in; i++) {
-        in[i] = lt_node_get(graph, id)->inputs[i];
+        const lt_node *node = lt_node_get(graph, id);
+        uint32_t same = 0;
+        while (!lt_value_same(node->inputs[same], node->inputs[i])) { /* attention reads one tensor three times */
+            same++;
+        }
+        in[i] = same < i ? in[same] : node->inputs[i];
         LT_TRY(is_half(lt_value_get(graph, in[i])) ? lt_make_cast(&make, in[i], LATHE_DTYPE_F32, &in[i]) : LATHE_OK);
     }
     const lt_node *node = lt_node_get(graph, id);
