@@ -64,10 +64,11 @@ static const lt_node *private_def(const fusion *f, const lt_value *value)
                : NULL;
 }
 
-static bool is_f32(const lt_value *value)
+/* f32 or a half: kernels compute halves in f32. */
+static bool is_real(const lt_value *value)
 {
-    return value != NULL && value->type.cls == LT_TENSOR && value->type.dtype == LATHE_DTYPE_F32 &&
-           value->type.rank >= 0;
+    return value != NULL && value->type.cls == LT_TENSOR && value->type.rank >= 0 &&
+           (value->type.dtype == LATHE_DTYPE_F32 || value->type.dtype == LATHE_DTYPE_F16 || value->type.dtype == LATHE_DTYPE_BF16);
 }
 
 /* ---- From the softmax back to the product of queries and keys ---- */
@@ -118,7 +119,7 @@ static bool leads_on(const fusion *f, const lt_value *x, const lt_value *y)
     static const char *const ops[] = { "MatMul", "Mul", "Div", "Add", "Where", "Reshape" };
     for (size_t i = 0; node != NULL && i < LT_COUNT(ops); i++) {
         if (lt_node_is(node, ops[i])) {
-            return is_f32(x) && lt_type_proves_same(graph_of(f), &x->type, &y->type);
+            return is_real(x) && lt_type_proves_same(graph_of(f), &x->type, &y->type);
         }
     }
     return false;
@@ -163,7 +164,7 @@ static bool back_over_where(fusion *f, const lt_node *node, scores *s)
 static bool back_over_reshape(const fusion *f, const lt_node *node, scores *s)
 {
     const lt_value *x = lt_node_in(graph_of(f), node, 0);
-    if (private_def(f, x) == NULL || !is_f32(x)) {
+    if (private_def(f, x) == NULL || !is_real(x)) {
         return false;
     }
     bool fits = s->windows ? windows_of(f, &x->type, &s->value->type) : windows_of(f, &s->value->type, &x->type);
@@ -190,7 +191,7 @@ static bool back_over_add(fusion *f, const lt_node *node, const scores *s, int b
         const lt_value *x = lt_node_in(graph_of(f), node, i), *other = lt_node_in(graph_of(f), node, 1 - i);
         scores next = *s;
         addend a = { .value = other->id, .factor = s->factor, .windows = s->windows };
-        if (!leads_on(f, x, s->value) || !is_f32(other) || !addend_shape(other, s) || !note_addend(f, a)) {
+        if (!leads_on(f, x, s->value) || !is_real(other) || !addend_shape(other, s) || !note_addend(f, a)) {
             continue;
         }
         next.value = x;
@@ -258,7 +259,7 @@ static const lt_node *find_softmax(fusion *f, const lt_node *product)
         node = p != NULL && p->kind == LT_VALUE_RESULT ? lt_node_get(graph_of(f), p->def) : NULL;
         f->empty = "zero";
     }
-    if (node == NULL || !lt_node_is(node, "Softmax") || !is_f32(p)) {
+    if (node == NULL || !lt_node_is(node, "Softmax") || !is_real(p)) {
         return NULL;
     }
     int64_t axis = lt_attr_i(node->attrs, node->n_attrs, "axis", -1);
@@ -297,7 +298,7 @@ static bool same_dim(const fusion *f, lt_dim a, lt_dim b)
 static bool read_sizes(fusion *f, const lt_value *q, const lt_value *k, const lt_value *v)
 {
     int rank = q->type.rank;
-    if (!is_f32(q) || !is_f32(k) || !is_f32(v) || rank < 3 || rank > 4 || k->type.rank != rank ||
+    if (!is_real(q) || !is_real(k) || !is_real(v) || k->type.dtype != q->type.dtype || v->type.dtype != q->type.dtype || rank < 3 || rank > 4 || k->type.rank != rank ||
         v->type.rank != rank) {
         return false;
     }
@@ -375,13 +376,14 @@ static lathe_status make_axes(const fusion *f, const lt_make *make, const addend
 
 static lathe_status make_addend(const fusion *f, const lt_make *make, const addend *a, bool no_heads, lt_value_id *out)
 {
+    lathe_dtype dtype = lt_value_get(graph_of(f), f->old)->type.dtype;
     lt_value_id number;
     *out = a->value;
     LT_TRY(make_axes(f, make, a, no_heads, out));
     if (a->where) {
         lt_value_id zero, inputs[3] = { *out };
-        LT_TRY(lt_make_scalar(make, LATHE_DTYPE_F32, 0, &zero));
-        LT_TRY(lt_make_scalar(make, LATHE_DTYPE_F32, a->hidden, &number));
+        LT_TRY(lt_make_scalar(make, dtype, 0, &zero));
+        LT_TRY(lt_make_scalar(make, dtype, a->hidden, &number));
         inputs[1] = a->negate ? number : zero;
         inputs[2] = a->negate ? zero : number;
         return lt_make_node(make, "Where", NULL, 0, inputs, 3, out);
@@ -389,7 +391,7 @@ static lathe_status make_addend(const fusion *f, const lt_make *make, const adde
     if (a->factor == 1) {
         return LATHE_OK;
     }
-    LT_TRY(lt_make_scalar(make, LATHE_DTYPE_F32, a->factor, &number));
+    LT_TRY(lt_make_scalar(make, dtype, a->factor, &number));
     return lt_make_binary(make, "Mul", *out, number, out);
 }
 
@@ -526,7 +528,7 @@ static bool match(fusion *f, const lt_node *product)
 {
     const lt_graph *graph = graph_of(f);
     const lt_value *y = lt_node_out(graph, product, 0);
-    if (!is_f32(y) || (y->type.rank != 4 && y->type.rank != 3) || !replaced(f, product->id)) {
+    if (!is_real(y) || (y->type.rank != 4 && y->type.rank != 3) || !replaced(f, product->id)) {
         return false;
     }
     const lt_node *softmax = find_softmax(f, product);

@@ -216,7 +216,8 @@ static int exposed(const lt_graph *graph, const group *s, const lt_value **only)
 }
 
 /*
- * A quantized result ends its group, unless it is dequantized at once for another instruction that the group takes too. Where the model promised the bits
+ * A quantized result ends its group, unless it is dequantized at once for another instruction that the group takes too, quantization by other numbers among them
+ * (what Concat joins has one scale). Where the model promised the bits
  * of an integer operator, that operator ends there.
  */
 static bool goes_on(const lt_grouping *g, const group *s, const lt_node *quantize)
@@ -234,7 +235,7 @@ static bool goes_on(const lt_grouping *g, const group *s, const lt_node *quantiz
         return false;
     }
     const lt_node *reader = lt_node_get(graph, real->uses[0].node);
-    return !lt_is_root(graph, reader) && !lt_is_quantize(reader) && join_reason(g, s, reader) == NULL;
+    return !lt_is_root(graph, reader) && join_reason(g, s, reader) == NULL;
 }
 
 /* Dequantization that only one root reads is that root's business: it can work on the bytes. */

@@ -207,6 +207,9 @@ bool lt_row_dims(const lt_type *x, int axis, int64_t *dims);
 bool lt_suits_row(const lt_value *value, const lt_type *x, int axis, bool *whole);
 /* Such a constant in the shape of a row. */
 lathe_status lt_make_row(const lt_make *make, lt_value_id value, const lt_type *x, int axis, lt_value_id *out);
+/* Numbers that quantize (quantize_util.c): one positive number that is known; the same number in both, for sure. What was looked at is assumed. */
+bool lt_positive_number(lt_pass_call *c, const lt_value *scale, lathe_status *status);
+bool lt_same_number(lt_pass_call *c, const lt_value *a, const lt_value *b, lathe_status *status);
 /* Removes the node if nothing uses it any more. */
 lathe_status lt_remove_unused(lt_graph *graph, lt_node_id node, lathe_diag *diag);
 

@@ -33,6 +33,8 @@ const char *const lt_pipeline[] = {
     "fold-bn-into-conv",
     "fold-scale-into-conv", /* what no convolution stands before */
     "fold-bn-into-quantized",
+    "move-quantized",     /* so that shuffles are of bytes */
+    "compose-shuffle",    /* into weights that have their normalization */
     "conv-to-matmul",     /* with the weights that those left */
     "quantize-before-pool", /* so that convolutions quantize their own results */
     "gemm-to-matmul",     /* after normalizations went into Gemm */
@@ -43,6 +45,8 @@ const char *const lt_pipeline[] = {
     "merge-common",
     "dead-code",
     LT_BORDER,
+    "widen-halves",       /* the casts go into groups */
+    "split-batch-norm",   /* what went into no weights */
     "compose-pointwise",
     "copy-dequantize",    /* so that each reader can take its own along */
     "group-epilogues",    /* roots take what follows them first */

@@ -5,19 +5,6 @@
  */
 #include "passes/passes_internal.h"
 
-/* One positive number that is known: the assumption is recorded. */
-static bool positive(lt_pass_call *c, const lt_value *scale, lathe_status *status)
-{
-    double number;
-    *status = LATHE_OK;
-    if (scale == NULL || !lt_value_is_constant(scale) || !lt_peek_scalar(scale, &number) || !(number > 0)) {
-        return false;
-    }
-    *status = lt_graph_assume(c->graph, scale->id, scale->kind == LT_VALUE_INPUT ? LT_ASSUME_SIGN : LT_ASSUME_BYTES, 1,
-                              c->diag);
-    return *status == LATHE_OK;
-}
-
 static bool one_element(const lt_value *value)
 {
     if (value == NULL || value->type.rank < 0) {
@@ -57,23 +44,6 @@ static const lt_node *find_pool(lt_pass_call *c, const lt_node *quantize)
     return pool;
 }
 
-/* The same number in both, for sure: the assumption is recorded. */
-static bool same_number(lt_pass_call *c, const lt_value *a, const lt_value *b, lathe_status *status)
-{
-    double x, y;
-    *status = LATHE_OK;
-    if (a == NULL || b == NULL || a == b) {
-        return a == b;
-    }
-    if (a->type.dtype != b->type.dtype || !lt_value_is_constant(a) || !lt_value_is_constant(b) ||
-        !lt_peek_scalar(a, &x) || !lt_peek_scalar(b, &y) || x != y) {
-        return false;
-    }
-    *status = lt_graph_assume(c->graph, a->id, LT_ASSUME_BYTES, 0, c->diag);
-    *status = *status == LATHE_OK ? lt_graph_assume(c->graph, b->id, LT_ASSUME_BYTES, 0, c->diag) : *status;
-    return *status == LATHE_OK;
-}
-
 /* Bytes that the pool's input was made of by the very numbers that quantize its result: the pool can take them as they are. */
 static lathe_status find_bytes(lt_pass_call *c, const lt_node *quantize, const lt_value *input, lt_value_id *out)
 {
@@ -86,8 +56,8 @@ static lathe_status find_bytes(lt_pass_call *c, const lt_node *quantize, const l
         lt_node_in(graph, def, 0)->type.dtype != lt_node_out(graph, quantize, 0)->type.dtype) {
         return LATHE_OK;
     }
-    if (same_number(c, lt_node_in(graph, def, 1), lt_node_in(graph, quantize, 1), &status) &&
-        same_number(c, lt_node_in(graph, def, 2), lt_node_in(graph, quantize, 2), &status)) {
+    if (lt_same_number(c, lt_node_in(graph, def, 1), lt_node_in(graph, quantize, 1), &status) &&
+        lt_same_number(c, lt_node_in(graph, def, 2), lt_node_in(graph, quantize, 2), &status)) {
         *out = def->inputs[0];
     }
     return status;
@@ -128,7 +98,7 @@ static lathe_status visit(lt_pass_call *c, const lt_node *quantize)
         return LATHE_OK;
     }
     const lt_node *pool = find_pool(c, quantize);
-    if (pool == NULL || !positive(c, lt_node_in(c->graph, quantize, 1), &status)) {
+    if (pool == NULL || !lt_positive_number(c, lt_node_in(c->graph, quantize, 1), &status)) {
         return pool == NULL ? LATHE_OK : status;
     }
     LT_TRY(lt_edit_begin(c->graph, c->pass->name, "max-pool", c->diag));

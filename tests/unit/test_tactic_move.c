@@ -330,6 +330,48 @@ static void gathers(tc_case *c, lathe_dtype dtype)
     (void)tc_output(c, dtype, k, out);
 }
 
+/* A list of places along one axis: shuffles, neighbours, parts of both, and any. */
+static void lists(tc_case *c, lathe_dtype dtype)
+{
+    tc_random *r = &c->random;
+    int rank = (int)tc_range(r, 2, 4), axis = (int)tc_draw(r, (uint32_t)rank), kind = (int)tc_draw(r, 4);
+    int64_t dims[4] = { tc_range(r, 1, 3), tc_range(r, 1, 5), tc_range(r, 1, 4), tc_range(r, 1, 7) }, out[4], groups = tc_range(r, 1, 3), each = tc_range(r, 1, 21);
+    dims[axis] = groups * each;
+    int64_t first = tc_range(r, 0, dims[axis] - 1), n = tc_chance(r, 3) ? tc_range(r, 1, dims[axis] - first) : dims[axis] - first;
+    memcpy(out, dims, sizeof out);
+    out[axis] = n;
+    tc_int(c, "axis", tc_chance(r, 2) ? axis : axis - rank);
+    tc_root(c, tc_input(c, dtype, rank, dims, 0));
+    lathe_dtype type = tc_chance(r, 2) ? LATHE_DTYPE_I32 : LATHE_DTYPE_I64;
+    uint16_t index = tc_input(c, type, 1, &n, 0);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = first + i, place = kind == 0 ? at : kind == 1 ? tc_range(r, 0, dims[axis] - 1) : at % groups * each + at / groups;
+        lt_store_i64(type, c->in_data[index].data, i, tc_chance(r, 4) ? place - dims[axis] : place);
+    }
+    tc_root(c, index);
+    (void)tc_output(c, dtype, rank, out);
+}
+
+static void one_list(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "Gather", "");
+    lists(&c, types[tc_draw(&c.random, LT_COUNT(types))]);
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void gathered_lists(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        one_list(seed);
+    }
+    tc_all_fitted("Gather", "");
+    tc_must_take_rows("gather.last");
+}
+
 static void one_movement(const char *op, uint64_t seed)
 {
     static tc_case c;
@@ -375,6 +417,7 @@ int main(void)
         cmocka_unit_test(transposes),
         cmocka_unit_test(reformats),
         cmocka_unit_test(movements),
+        cmocka_unit_test(gathered_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
