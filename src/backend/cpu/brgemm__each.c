@@ -308,17 +308,18 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
     OPAQUE(s.five);
     ALL_ROWS(CLEAR)
     if (call->accumulate) {
-        resume(segments, rows, wide, &acc, call, left, right);
+        resume(segments, rows, wide, &acc, call, wide ? ALL : left, right);
     }
     for (int64_t t = 0; t < call->taps; t++) {
         int64_t at = call->tap ? call->tap[t] : 0;
         b = one_tap(segments, rows, wide, &acc, (const char *)(call->a[0] + at),
                     (const char *)(call->a[segments - 1] + at), s, b, call->k, &next);
     }
-    if (call->cols == GEMM_NR) {
+    /* Masks only where they are needed: some processors take a long time over each masked store. */
+    if (call->cols == (wide ? GEMM_NR : VL)) {
         finish(segments, rows, wide, &acc, call, ALL, ALL);
     } else {
-        finish(segments, rows, wide, &acc, call, left, right);
+        finish(segments, rows, wide, &acc, call, wide ? ALL : left, right);
     }
 }
 
