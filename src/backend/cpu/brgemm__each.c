@@ -12,6 +12,7 @@
 
 enum { NEXT = GEMM_NR * 4 };   /* bytes of the next panel that four steps bring nearer */
 enum { AHEAD = 16 * GEMM_NR }; /* floats of the panel that are fetched before they are needed */
+enum { LONG = 14336 / GEMM_NR }; /* rows of a panel that is larger than the first-level cache */
 #if LT_VECTOR_BYTES == 64
 enum { SEGMENT = 7 };
 #elif LT_VECTOR_BYTES == 32
@@ -218,17 +219,19 @@ INLINE void step(const int segments, const int rows, const bool wide, sums *acc,
     *a1 += sizeof(float);
 }
 
-/* All of one tap; returns the panel's next row. */
-INLINE const float *one_tap(const int segments, const int rows, const bool wide, sums *acc, const char *a0,
-                            const char *a1, strides s, const float *b, int64_t k, const char **next)
+/* All of one tap; returns the panel's next row. fetch: the panel may be far away, and *next is wanted soon. */
+INLINE const float *one_tap(const int segments, const int rows, const bool wide, const bool fetch, sums *acc,
+                            const char *a0, const char *a1, strides s, const float *b, int64_t k, const char **next)
 {
     for (; k >= 4; k -= 4, b += 4 * GEMM_NR) {
-        for (int line = 0; line < 4 * GEMM_NR; line += wide || GEMM_NR < 32 ? 16 : 32) {
+        for (int line = 0; fetch && line < 4 * GEMM_NR; line += wide || GEMM_NR < 32 ? 16 : 32) {
             __builtin_prefetch(b + AHEAD + line);
         }
-        __builtin_prefetch(*next, 0, 2);
-        __builtin_prefetch(*next + NEXT / 2, 0, 2);
-        *next += NEXT;
+        if (fetch) {
+            __builtin_prefetch(*next, 0, 2);
+            __builtin_prefetch(*next + NEXT / 2, 0, 2);
+            *next += NEXT;
+        }
         step(segments, rows, wide, acc, &a0, &a1, s, b);
         step(segments, rows, wide, acc, &a0, &a1, s, b + GEMM_NR);
         step(segments, rows, wide, acc, &a0, &a1, s, b + 2 * GEMM_NR);
@@ -303,7 +306,8 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
     ptrdiff_t lda = (ptrdiff_t)(call->lda * (int64_t)sizeof(float));
     strides s = { lda, 3 * lda, 5 * lda };
     const float *b = call->b;
-    const char *next = (const char *)(call->next ? call->next : call->b);
+    /* Fetching takes its part of the instructions, so it is for panels that come from far away: new ones, and those that no first-level cache holds. */
+    const char *next = (const char *)(call->next || call->taps * call->k < LONG ? call->next : call->b);
     OPAQUE(s.three);
     OPAQUE(s.five);
     ALL_ROWS(CLEAR)
@@ -312,8 +316,9 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
     }
     for (int64_t t = 0; t < call->taps; t++) {
         int64_t at = call->tap ? call->tap[t] : 0;
-        b = one_tap(segments, rows, wide, &acc, (const char *)(call->a[0] + at),
-                    (const char *)(call->a[segments - 1] + at), s, b, call->k, &next);
+        const char *a0 = (const char *)(call->a[0] + at), *a1 = (const char *)(call->a[segments - 1] + at);
+        b = next ? one_tap(segments, rows, wide, true, &acc, a0, a1, s, b, call->k, &next)
+                 : one_tap(segments, rows, wide, false, &acc, a0, a1, s, b, call->k, &next);
     }
     /* Masks only where they are needed: some processors take a long time over each masked store. */
     if (call->cols == (wide ? GEMM_NR : VL)) {
