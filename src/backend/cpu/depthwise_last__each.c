@@ -15,9 +15,11 @@
 #include "backend/cpu/vector_parts.inc"
 
 enum {
-    MOST = 8,         /* pixels of a block */
-    STRETCH = 64,     /* channels that are taken together at least, if there are so many */
-    NEAR = 24 * 1024, /* bytes of input that stay in the first-level cache beside everything else */
+    MOST = 8,          /* pixels of a block */
+    STRETCH = 64,      /* channels that are taken together at least, if there are so many */
+    LINE = 16,         /* floats of a line of the cache */
+    FAR = 1024 * 1024, /* bytes of an image that comes from farther away than the second-level cache */
+    NEAR = 24 * 1024,  /* bytes of input that stay in the first-level cache beside everything else */
 };
 
 /* What a kernel computes: pixels 0 .. n of `blocks` blocks, one behind the other, for channels begin .. end. */
@@ -30,6 +32,7 @@ typedef struct block {
     const float *w, *bias;         /* first tap in use; bias may be NULL */
     int64_t channels, width;       /* channels between taps; taps of a row */
     int rows, n;
+    bool far; /* the image comes from far away */
     int64_t blocks; /* more than 1: without a table, and n is a whole block */
     float *out;
     int64_t out_step;
@@ -127,6 +130,15 @@ INLINE void finish_block(const block *b, const vf *acc, float *out, int part, co
     }
 }
 
+/* Brings nearer what the next block reads and the row of blocks before did not. */
+INLINE void fetch_row(const float *x, int64_t cell, const int pixels)
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++, x += cell) {
+        __builtin_prefetch(x);
+    }
+}
+
 /* One vector of channels from `channel` on; part: its elements, 0 for all; direct: without the table. K 0: any taps and stride. */
 INLINE void one_vector(const block *b, const float *x, int64_t channel, float *out, int part, const bool direct,
                        const int K, const int S, const int P)
@@ -149,6 +161,11 @@ INLINE void one_vector(const block *b, const float *x, int64_t channel, float *o
             in += direct ? 0 : (P - 1) * S + K;
         }
         w += b->width * b->channels;
+    }
+    if (direct && K > 0 && b->far && channel % LINE == 0) {
+        for (int j = b->rows < S ? 0 : b->rows - S; j < b->rows; j++) {
+            fetch_row(x + j * b->x_row + channel + P * S * b->cell, b->cell, P * S);
+        }
     }
     finish_block(b, acc, out, part, P);
 }
@@ -350,6 +367,7 @@ static void choose_kernel(worker *w)
     w->blocks = (c->out[2] + w->pixels - 1) / w->pixels;
     w->model.table = w->table;
     w->model.blocks = 1;
+    w->model.far = c->plane * w->model.cell * (int64_t)sizeof(float) > FAR;
     w->model.x_row = c->dilation[1] * c->in[2] * w->model.cell;
     w->model.x_tap = c->dilation[2] * w->model.cell;
     w->model.x_pixel = c->stride[2] * w->model.cell;
