@@ -298,6 +298,17 @@ INLINE void finish(const int segments, const int rows, const bool wide, sums *ac
     ALL_ROWS(STORE)
 }
 
+/* Addends are brought nearer while the sums are made: their rows lie far apart, and no processor foresees them. */
+INLINE void foresee(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
+{
+#define ADDEND(g, i)                                                                                                   \
+    __builtin_prefetch(call->add[g] + i * call->ld_add);                                                               \
+    if (wide && LT_VECTOR_BYTES == 64) {                                                                               \
+        __builtin_prefetch(call->add[g] + i * call->ld_add + VL);                                                      \
+    }
+    ALL_ROWS(ADDEND)
+}
+
 INLINE void product(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
 {
 #define CLEAR(g, i) acc.of[g][i][0] = acc.of[g][i][1] = (vf){ 0 };
@@ -310,6 +321,9 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
     const char *next = (const char *)(call->next || call->taps * call->k < LONG ? call->next : call->b);
     OPAQUE(s.three);
     OPAQUE(s.five);
+    if (call->add[0]) {
+        foresee(segments, rows, wide, call);
+    }
     ALL_ROWS(CLEAR)
     if (call->accumulate) {
         resume(segments, rows, wide, &acc, call, wide ? ALL : left, right);
