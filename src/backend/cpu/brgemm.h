@@ -39,7 +39,9 @@ typedef void (*lt_brgemm_fn)(const lt_brgemm_call *call);
 enum { LT_BRGEMM_SEGMENT = 7 }; /* most rows of a segment at any level */
 
 typedef struct lt_brgemm {
-    int segment, nr; /* most rows of a segment; columns of a panel, that of lt_cpu_isa */
+    int segment; /* most rows of a segment */
+    int narrow;  /* the same for calls of at most nr / 2 columns */
+    int nr;      /* columns of a panel, that of lt_cpu_isa */
     lt_brgemm_fn one[LT_BRGEMM_SEGMENT + 1],
         two[LT_BRGEMM_SEGMENT + 1]; /* by rows of a segment, for one and two segments; [0] is NULL */
 } lt_brgemm;

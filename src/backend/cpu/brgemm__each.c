@@ -14,11 +14,11 @@ enum { NEXT = GEMM_NR * 4 };   /* bytes of the next panel that four steps bring 
 enum { AHEAD = 16 * GEMM_NR }; /* floats of the panel that are fetched before they are needed */
 enum { LONG = 14336 / GEMM_NR }; /* rows of a panel that is larger than the first-level cache */
 #if LT_VECTOR_BYTES == 64
-enum { SEGMENT = 7 };
+enum { SEGMENT = 7, NARROW = 7 };
 #elif LT_VECTOR_BYTES == 32
-enum { SEGMENT = 3 };
+enum { SEGMENT = 3, NARROW = 6 }; /* six sums would have to wait for each other */
 #else
-enum { SEGMENT = 2 };
+enum { SEGMENT = 2, NARROW = 2 };
 #endif
 
 typedef float vf_any
@@ -357,6 +357,13 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
         product(segments, rows, true, call);                                                                           \
     }
 #define KERNELS(rows) KERNEL(one, 1, rows) KERNEL(two, 2, rows)
+/* Only for panels with columns in the left vector. */
+#define NARROW_KERNEL(name, segments, rows)                                                                            \
+    static void name##_##rows(const lt_brgemm_call *call)                                                              \
+    {                                                                                                                  \
+        product(segments, rows, false, call);                                                                          \
+    }
+#define NARROW_KERNELS(rows) NARROW_KERNEL(one, 1, rows) NARROW_KERNEL(two, 2, rows)
 
 KERNELS(1)
 KERNELS(2)
@@ -373,9 +380,12 @@ KERNELS(7)
         NULL, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7                                     \
     }
 #elif LT_VECTOR_BYTES >= 32
+NARROW_KERNELS(4)
+NARROW_KERNELS(5)
+NARROW_KERNELS(6)
 #define TABLE(name)                                                                                                    \
     {                                                                                                                  \
-        NULL, name##_1, name##_2, name##_3                                                                             \
+        NULL, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6                                               \
     }
 #else
 #define TABLE(name)                                                                                                    \
@@ -384,4 +394,6 @@ KERNELS(7)
     }
 #endif
 
-const lt_brgemm LT_EACH(lt_brgemm) = { .segment = SEGMENT, .nr = GEMM_NR, .one = TABLE(one), .two = TABLE(two) };
+const lt_brgemm LT_EACH(lt_brgemm) = {
+    .segment = SEGMENT, .narrow = NARROW, .nr = GEMM_NR, .one = TABLE(one), .two = TABLE(two)
+};

@@ -46,7 +46,7 @@ static void block(const lt_brgemm *kernels, lt_brgemm_call *call, const float *n
 void lt_brgemm_run(const lt_brgemm *kernels, const lt_brgemm_call *run, int64_t rows)
 {
     lt_brgemm_call call = *run;
-    int64_t segment = kernels->segment;
+    int64_t segment = run->cols <= kernels->nr / 2 ? kernels->narrow : kernels->segment;
     int number = 0;
     if (rows <= segment) {
         if (rows > 0) {
