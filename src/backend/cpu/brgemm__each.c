@@ -313,7 +313,6 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
 {
 #define CLEAR(g, i) acc.of[g][i][0] = acc.of[g][i][1] = (vf){ 0 };
     sums acc;
-    lanes left = first_lanes(call->cols), right = first_lanes(call->cols - VL);
     ptrdiff_t lda = (ptrdiff_t)(call->lda * (int64_t)sizeof(float));
     strides s = { lda, 3 * lda, 5 * lda };
     const float *b = call->b;
@@ -326,7 +325,7 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
     }
     ALL_ROWS(CLEAR)
     if (call->accumulate) {
-        resume(segments, rows, wide, &acc, call, wide ? ALL : left, right);
+        resume(segments, rows, wide, &acc, call, wide ? ALL : first_lanes(call->cols), first_lanes(call->cols - VL));
     }
     for (int64_t t = 0; t < call->taps; t++) {
         int64_t at = call->tap ? call->tap[t] : 0;
@@ -338,7 +337,7 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
     if (call->cols == (wide ? GEMM_NR : VL)) {
         finish(segments, rows, wide, &acc, call, ALL, ALL);
     } else {
-        finish(segments, rows, wide, &acc, call, wide ? ALL : left, right);
+        finish(segments, rows, wide, &acc, call, wide ? ALL : first_lanes(call->cols), first_lanes(call->cols - VL));
     }
 }
 
