@@ -87,6 +87,7 @@ static void vary(world *w, lt_brgemm_call *call, int nr, int round)
                               .tap = round % 2 ? w->tap : NULL,
                               .k = 1 + round % K,
                               .b = w->b,
+                              .next = round % 9 > 4 ? w->b : NULL,
                               .ldc = LDC,
                               .scale = round % 3 ? 1.0f : 0.5f,
                               .bias = round % 4 ? w->bias : NULL,

@@ -246,17 +246,17 @@ INLINE const float *one_tap(const int segments, const int rows, const bool wide,
 /* ---- Start and epilogue ---- */
 
 INLINE void resume(const int segments, const int rows, const bool wide, sums *acc, const lt_brgemm_call *call,
-                   lanes left, lanes right)
+                   ptrdiff_t done, lanes left, lanes right)
 {
 #define RESUME(g, i)                                                                                                   \
-    acc->of[g][i][0] = get(call->c[g] + i * call->ldc, left);                                                          \
-    RIGHT(acc->of[g][i][1] = get(call->c[g] + i * call->ldc + VL, right))
+    acc->of[g][i][0] = get(call->c[g] + (done + i) * call->ldc, left);                                                 \
+    RIGHT(acc->of[g][i][1] = get(call->c[g] + (done + i) * call->ldc + VL, right))
     ALL_ROWS(RESUME)
 }
 
 /* Everything is read before anything is stored: the addend may be the result's memory, and segments may share rows. */
 INLINE void finish(const int segments, const int rows, const bool wide, sums *acc, const lt_brgemm_call *call,
-                   lanes left, lanes right)
+                   ptrdiff_t done, lanes left, lanes right)
 {
 #define SCALE(g, i)                                                                                                    \
     acc->of[g][i][0] *= scale;                                                                                         \
@@ -265,8 +265,8 @@ INLINE void finish(const int segments, const int rows, const bool wide, sums *ac
     acc->of[g][i][0] += bias0;                                                                                         \
     RIGHT(acc->of[g][i][1] += bias1)
 #define ADD(g, i)                                                                                                      \
-    acc->of[g][i][0] += get(call->add[g] + i * call->ld_add, left);                                                    \
-    RIGHT(acc->of[g][i][1] += get(call->add[g] + i * call->ld_add + VL, right))
+    acc->of[g][i][0] += get(call->add[g] + (done + i) * call->ld_add, left);                                                    \
+    RIGHT(acc->of[g][i][1] += get(call->add[g] + (done + i) * call->ld_add + VL, right))
 #define LOW(g, i)                                                                                                      \
     acc->of[g][i][0] = no_less(low, acc->of[g][i][0]);                                                                 \
     RIGHT(acc->of[g][i][1] = no_less(low, acc->of[g][i][1]))
@@ -274,8 +274,8 @@ INLINE void finish(const int segments, const int rows, const bool wide, sums *ac
     acc->of[g][i][0] = no_more(high, acc->of[g][i][0]);                                                                \
     RIGHT(acc->of[g][i][1] = no_more(high, acc->of[g][i][1]))
 #define STORE(g, i)                                                                                                    \
-    put(call->c[g] + i * call->ldc, left, acc->of[g][i][0]);                                                           \
-    RIGHT(put(call->c[g] + i * call->ldc + VL, right, acc->of[g][i][1]))
+    put(call->c[g] + (done + i) * call->ldc, left, acc->of[g][i][0]);                                                           \
+    RIGHT(put(call->c[g] + (done + i) * call->ldc + VL, right, acc->of[g][i][1]))
     if (call->scale != 1.0f) {
         vf scale = splat(call->scale);
         ALL_ROWS(SCALE)
@@ -299,45 +299,56 @@ INLINE void finish(const int segments, const int rows, const bool wide, sums *ac
 }
 
 /* Addends are brought nearer while the sums are made: their rows lie far apart, and no processor foresees them. */
-INLINE void foresee(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
+INLINE void foresee(const int segments, const int rows, const bool wide, const lt_brgemm_call *call, ptrdiff_t done)
 {
 #define ADDEND(g, i)                                                                                                   \
-    __builtin_prefetch(call->add[g] + i * call->ld_add);                                                               \
+    __builtin_prefetch(call->add[g] + (done + i) * call->ld_add);                                                               \
     if (wide && LT_VECTOR_BYTES == 64) {                                                                               \
-        __builtin_prefetch(call->add[g] + i * call->ld_add + VL);                                                      \
+        __builtin_prefetch(call->add[g] + (done + i) * call->ld_add + VL);                                                      \
     }
     ALL_ROWS(ADDEND)
 }
 
-INLINE void product(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
+/* One block of rows, `done` rows behind the call's. */
+INLINE void one_block(const int segments, const int rows, const bool wide, const lt_brgemm_call *call, strides s,
+                      ptrdiff_t done)
 {
 #define CLEAR(g, i) acc.of[g][i][0] = acc.of[g][i][1] = (vf){ 0 };
     sums acc;
-    ptrdiff_t lda = (ptrdiff_t)(call->lda * (int64_t)sizeof(float));
-    strides s = { lda, 3 * lda, 5 * lda };
     const float *b = call->b;
     /* Fetching takes its part of the instructions, so it is for panels that come from far away: new ones, and those that no first-level cache holds. */
     const char *next = (const char *)(call->next || call->taps * call->k < LONG ? call->next : call->b);
-    OPAQUE(s.three);
-    OPAQUE(s.five);
     if (call->add[0]) {
-        foresee(segments, rows, wide, call);
+        foresee(segments, rows, wide, call, done);
     }
     ALL_ROWS(CLEAR)
     if (call->accumulate) {
-        resume(segments, rows, wide, &acc, call, wide ? ALL : first_lanes(call->cols), first_lanes(call->cols - VL));
+        resume(segments, rows, wide, &acc, call, done, wide ? ALL : first_lanes(call->cols),
+               first_lanes(call->cols - VL));
     }
     for (int64_t t = 0; t < call->taps; t++) {
-        int64_t at = call->tap ? call->tap[t] : 0;
+        int64_t at = (call->tap ? call->tap[t] : 0) + done * call->lda;
         const char *a0 = (const char *)(call->a[0] + at), *a1 = (const char *)(call->a[segments - 1] + at);
         b = next ? one_tap(segments, rows, wide, true, &acc, a0, a1, s, b, call->k, &next)
                  : one_tap(segments, rows, wide, false, &acc, a0, a1, s, b, call->k, &next);
     }
     /* Masks only where they are needed: some processors take a long time over each masked store. */
     if (call->cols == (wide ? GEMM_NR : VL)) {
-        finish(segments, rows, wide, &acc, call, ALL, ALL);
+        finish(segments, rows, wide, &acc, call, done, ALL, ALL);
     } else {
-        finish(segments, rows, wide, &acc, call, wide ? ALL : first_lanes(call->cols), first_lanes(call->cols - VL));
+        finish(segments, rows, wide, &acc, call, done, wide ? ALL : first_lanes(call->cols),
+               first_lanes(call->cols - VL));
+    }
+}
+
+INLINE void product(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
+{
+    ptrdiff_t lda = (ptrdiff_t)(call->lda * (int64_t)sizeof(float)), done = 0;
+    strides s = { lda, 3 * lda, 5 * lda };
+    OPAQUE(s.three);
+    OPAQUE(s.five);
+    for (int64_t i = 0; i <= call->again; i++, done += segments * rows) {
+        one_block(segments, rows, wide, call, s, done);
     }
 }
 

@@ -18,14 +18,12 @@ const lt_brgemm *lt_brgemm_of(const lt_cpu_isa *isa)
 }
 
 /*
- * The next rows of the call, in one segment (apart 0) or in two of `half` rows whose starts are `apart` rows from each other; then the call is moved on
- * by `done` rows. One call serves a whole run: where the inner extent is short, setting it up would take a good part of the time.
+ * The next rows of the call, in one segment (apart 0) or in two of `half` rows whose starts are `apart` rows from each other, and `again` times those behind
+ * them; then the call is moved on by `done` rows.
  */
-static void block(const lt_brgemm *kernels, lt_brgemm_call *call, const float *next, int number, int half,
-                  int64_t apart, int64_t done)
+static void block(const lt_brgemm *kernels, lt_brgemm_call *call, int half, int64_t apart, int64_t again, int64_t done)
 {
-    /* The first four blocks bring in a quarter of the next panel each. */
-    call->next = next && number < 4 ? next + number * (call->taps * call->k / 4) * kernels->nr : NULL;
+    call->again = again;
     if (apart == 0) {
         kernels->one[half](call);
     } else {
@@ -41,29 +39,35 @@ static void block(const lt_brgemm *kernels, lt_brgemm_call *call, const float *n
 
 /*
  * An odd row is left to one segment where that comes out even; otherwise the two segments of the last block share a row, which both compute: a
- * kernel reads all of its addends before it stores.
+ * kernel reads all of its addends before it stores. The first four blocks bring in a quarter of the next panel each; the others, as far as they are alike,
+ * are one call: where the inner extent is short, setting calls up would take a good part of the time.
  */
 void lt_brgemm_run(const lt_brgemm *kernels, const lt_brgemm_call *run, int64_t rows)
 {
     lt_brgemm_call call = *run;
-    int64_t segment = run->cols <= kernels->nr / 2 ? kernels->narrow : kernels->segment;
-    int number = 0;
+    int64_t segment = run->cols <= kernels->nr / 2 ? kernels->narrow : kernels->segment,
+            quarter = run->next ? run->taps * run->k / 4 * kernels->nr : 0;
+    int fetched = 0;
     if (rows <= segment) {
         if (rows > 0) {
-            block(kernels, &call, run->next, 0, (int)rows, 0, 0);
+            block(kernels, &call, (int)rows, 0, 0, 0);
         }
         return;
     }
     if (rows % 2 && rows % (2 * segment) == segment) {
-        block(kernels, &call, run->next, number++, (int)segment, 0, segment);
+        block(kernels, &call, (int)segment, 0, 0, segment);
         rows -= segment;
+        fetched = 1;
     }
     int64_t pairs = (rows + 1) / 2, blocks = (pairs + segment - 1) / segment, short_one = pairs / blocks,
             long_ones = pairs % blocks;
-    for (int64_t i = 0; i < blocks; i++, number += number < 4) {
-        int64_t half = short_one + (i < long_ones);
+    for (int64_t i = 0; i < blocks;) {
+        int64_t half = short_one + (i < long_ones), alike = (i < long_ones ? long_ones : blocks) - i;
         bool shared = 2 * half > rows;
-        block(kernels, &call, run->next, number, (int)half, half - shared, 2 * half);
-        rows -= 2 * half;
+        call.next = run->next && fetched < 4 ? run->next + fetched++ * quarter : NULL;
+        alike = call.next ? 1 : alike > 1 && 2 * half * alike > rows ? alike - 1 : alike;
+        block(kernels, &call, (int)half, half - shared, alike - 1, 2 * half * alike);
+        rows -= 2 * half * alike;
+        i += alike;
     }
 }
