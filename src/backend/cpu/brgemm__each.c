@@ -12,7 +12,7 @@
 
 enum { NEXT = GEMM_NR * 4 };   /* bytes of the next panel that four steps bring nearer */
 enum { AHEAD = 16 * GEMM_NR }; /* floats of the panel that are fetched before they are needed */
-enum { LONG = 14336 / GEMM_NR }; /* rows of a panel that is larger than the first-level cache */
+enum { LONG = 10240 / GEMM_NR }; /* rows of a panel that the first-level cache does not hold beside the rest */
 #if LT_VECTOR_BYTES == 64
 enum { SEGMENT = 7, NARROW = 7 };
 #elif LT_VECTOR_BYTES == 32
