@@ -87,6 +87,7 @@ static void vary(world *w, lt_brgemm_call *call, int nr, int round)
                               .tap = round % 2 ? w->tap : NULL,
                               .k = 1 + round % K,
                               .b = w->b,
+                              .next = round % 9 > 4 ? w->b : NULL,
                               .ldc = LDC,
                               .scale = round % 3 ? 1.0f : 0.5f,
                               .bias = round % 4 ? w->bias : NULL,
@@ -104,9 +105,10 @@ static void one_level(const lt_brgemm *kernels)
 {
     static world w;
     lt_brgemm_call call;
-    assert_true(kernels->segment >= 1 && kernels->segment <= LT_BRGEMM_SEGMENT);
+    assert_true(kernels->segment >= 1 && kernels->segment <= kernels->narrow && kernels->narrow <= LT_BRGEMM_SEGMENT);
     for (int round = 0; round < 90; round++) {
-        for (int r = 1; r <= kernels->segment; r++) {
+        vary(&w, &call, kernels->nr, round);
+        for (int r = 1; r <= (call.cols <= kernels->nr / 2 ? kernels->narrow : kernels->segment); r++) {
             fill(&w);
             vary(&w, &call, kernels->nr, round);
             kernels->one[r](&call);

@@ -31,7 +31,8 @@ typedef struct lt_brgemm_call {
     int64_t ld_add;
     float low, high; /* -INFINITY, INFINITY: no limit */
     int cols;        /* columns that are stored, and whose addends are read: 1 .. nr */
-    /* The addend may be the result's own memory: all of it is read before anything is stored. */
+    int64_t again;   /* times that all this is done once more, each time behind the rows done so far: segments times rows further on in a, c and add */
+    /* The addend may be the result's own memory: that of all rows of the segments is read before any of them is stored. */
 } lt_brgemm_call;
 
 typedef void (*lt_brgemm_fn)(const lt_brgemm_call *call);
@@ -39,7 +40,9 @@ typedef void (*lt_brgemm_fn)(const lt_brgemm_call *call);
 enum { LT_BRGEMM_SEGMENT = 7 }; /* most rows of a segment at any level */
 
 typedef struct lt_brgemm {
-    int segment, nr; /* most rows of a segment; columns of a panel, that of lt_cpu_isa */
+    int segment; /* most rows of a segment */
+    int narrow;  /* the same for calls of at most nr / 2 columns */
+    int nr;      /* columns of a panel, that of lt_cpu_isa */
     lt_brgemm_fn one[LT_BRGEMM_SEGMENT + 1],
         two[LT_BRGEMM_SEGMENT + 1]; /* by rows of a segment, for one and two segments; [0] is NULL */
 } lt_brgemm;

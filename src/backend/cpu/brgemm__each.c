@@ -12,12 +12,13 @@
 
 enum { NEXT = GEMM_NR * 4 };   /* bytes of the next panel that four steps bring nearer */
 enum { AHEAD = 16 * GEMM_NR }; /* floats of the panel that are fetched before they are needed */
+enum { LONG = 10240 / GEMM_NR }; /* rows of a panel that the first-level cache does not hold beside the rest */
 #if LT_VECTOR_BYTES == 64
-enum { SEGMENT = 7 };
+enum { SEGMENT = 7, NARROW = 7 };
 #elif LT_VECTOR_BYTES == 32
-enum { SEGMENT = 3 };
+enum { SEGMENT = 3, NARROW = 6 }; /* six sums would have to wait for each other */
 #else
-enum { SEGMENT = 2 };
+enum { SEGMENT = 2, NARROW = 2 };
 #endif
 
 typedef float vf_any
@@ -218,17 +219,19 @@ INLINE void step(const int segments, const int rows, const bool wide, sums *acc,
     *a1 += sizeof(float);
 }
 
-/* All of one tap; returns the panel's next row. */
-INLINE const float *one_tap(const int segments, const int rows, const bool wide, sums *acc, const char *a0,
-                            const char *a1, strides s, const float *b, int64_t k, const char **next)
+/* All of one tap; returns the panel's next row. fetch: the panel may be far away, and *next is wanted soon. */
+INLINE const float *one_tap(const int segments, const int rows, const bool wide, const bool fetch, sums *acc,
+                            const char *a0, const char *a1, strides s, const float *b, int64_t k, const char **next)
 {
     for (; k >= 4; k -= 4, b += 4 * GEMM_NR) {
-        for (int line = 0; line < 4 * GEMM_NR; line += wide || GEMM_NR < 32 ? 16 : 32) {
+        for (int line = 0; fetch && line < 4 * GEMM_NR; line += wide || GEMM_NR < 32 ? 16 : 32) {
             __builtin_prefetch(b + AHEAD + line);
         }
-        __builtin_prefetch(*next, 0, 2);
-        __builtin_prefetch(*next + NEXT / 2, 0, 2);
-        *next += NEXT;
+        if (fetch) {
+            __builtin_prefetch(*next, 0, 2);
+            __builtin_prefetch(*next + NEXT / 2, 0, 2);
+            *next += NEXT;
+        }
         step(segments, rows, wide, acc, &a0, &a1, s, b);
         step(segments, rows, wide, acc, &a0, &a1, s, b + GEMM_NR);
         step(segments, rows, wide, acc, &a0, &a1, s, b + 2 * GEMM_NR);
@@ -243,17 +246,17 @@ INLINE const float *one_tap(const int segments, const int rows, const bool wide,
 /* ---- Start and epilogue ---- */
 
 INLINE void resume(const int segments, const int rows, const bool wide, sums *acc, const lt_brgemm_call *call,
-                   lanes left, lanes right)
+                   ptrdiff_t done, lanes left, lanes right)
 {
 #define RESUME(g, i)                                                                                                   \
-    acc->of[g][i][0] = get(call->c[g] + i * call->ldc, left);                                                          \
-    RIGHT(acc->of[g][i][1] = get(call->c[g] + i * call->ldc + VL, right))
+    acc->of[g][i][0] = get(call->c[g] + (done + i) * call->ldc, left);                                                 \
+    RIGHT(acc->of[g][i][1] = get(call->c[g] + (done + i) * call->ldc + VL, right))
     ALL_ROWS(RESUME)
 }
 
 /* Everything is read before anything is stored: the addend may be the result's memory, and segments may share rows. */
 INLINE void finish(const int segments, const int rows, const bool wide, sums *acc, const lt_brgemm_call *call,
-                   lanes left, lanes right)
+                   ptrdiff_t done, lanes left, lanes right)
 {
 #define SCALE(g, i)                                                                                                    \
     acc->of[g][i][0] *= scale;                                                                                         \
@@ -262,8 +265,8 @@ INLINE void finish(const int segments, const int rows, const bool wide, sums *ac
     acc->of[g][i][0] += bias0;                                                                                         \
     RIGHT(acc->of[g][i][1] += bias1)
 #define ADD(g, i)                                                                                                      \
-    acc->of[g][i][0] += get(call->add[g] + i * call->ld_add, left);                                                    \
-    RIGHT(acc->of[g][i][1] += get(call->add[g] + i * call->ld_add + VL, right))
+    acc->of[g][i][0] += get(call->add[g] + (done + i) * call->ld_add, left);                                                    \
+    RIGHT(acc->of[g][i][1] += get(call->add[g] + (done + i) * call->ld_add + VL, right))
 #define LOW(g, i)                                                                                                      \
     acc->of[g][i][0] = no_less(low, acc->of[g][i][0]);                                                                 \
     RIGHT(acc->of[g][i][1] = no_less(low, acc->of[g][i][1]))
@@ -271,8 +274,8 @@ INLINE void finish(const int segments, const int rows, const bool wide, sums *ac
     acc->of[g][i][0] = no_more(high, acc->of[g][i][0]);                                                                \
     RIGHT(acc->of[g][i][1] = no_more(high, acc->of[g][i][1]))
 #define STORE(g, i)                                                                                                    \
-    put(call->c[g] + i * call->ldc, left, acc->of[g][i][0]);                                                           \
-    RIGHT(put(call->c[g] + i * call->ldc + VL, right, acc->of[g][i][1]))
+    put(call->c[g] + (done + i) * call->ldc, left, acc->of[g][i][0]);                                                           \
+    RIGHT(put(call->c[g] + (done + i) * call->ldc + VL, right, acc->of[g][i][1]))
     if (call->scale != 1.0f) {
         vf scale = splat(call->scale);
         ALL_ROWS(SCALE)
@@ -295,30 +298,57 @@ INLINE void finish(const int segments, const int rows, const bool wide, sums *ac
     ALL_ROWS(STORE)
 }
 
-INLINE void product(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
+/* Addends are brought nearer while the sums are made: their rows lie far apart, and no processor foresees them. */
+INLINE void foresee(const int segments, const int rows, const bool wide, const lt_brgemm_call *call, ptrdiff_t done)
+{
+#define ADDEND(g, i)                                                                                                   \
+    __builtin_prefetch(call->add[g] + (done + i) * call->ld_add);                                                               \
+    if (wide && LT_VECTOR_BYTES == 64) {                                                                               \
+        __builtin_prefetch(call->add[g] + (done + i) * call->ld_add + VL);                                                      \
+    }
+    ALL_ROWS(ADDEND)
+}
+
+/* One block of rows, `done` rows behind the call's. */
+INLINE void one_block(const int segments, const int rows, const bool wide, const lt_brgemm_call *call, strides s,
+                      ptrdiff_t done)
 {
 #define CLEAR(g, i) acc.of[g][i][0] = acc.of[g][i][1] = (vf){ 0 };
     sums acc;
-    lanes left = first_lanes(call->cols), right = first_lanes(call->cols - VL);
-    ptrdiff_t lda = (ptrdiff_t)(call->lda * (int64_t)sizeof(float));
-    strides s = { lda, 3 * lda, 5 * lda };
     const float *b = call->b;
-    const char *next = (const char *)(call->next ? call->next : call->b);
-    OPAQUE(s.three);
-    OPAQUE(s.five);
+    /* Fetching takes its part of the instructions, so it is for panels that come from far away: new ones, and those that no first-level cache holds. */
+    const char *next = (const char *)(call->next || call->taps * call->k < LONG ? call->next : call->b);
+    if (call->add[0]) {
+        foresee(segments, rows, wide, call, done);
+    }
     ALL_ROWS(CLEAR)
     if (call->accumulate) {
-        resume(segments, rows, wide, &acc, call, left, right);
+        resume(segments, rows, wide, &acc, call, done, wide ? ALL : first_lanes(call->cols),
+               first_lanes(call->cols - VL));
     }
     for (int64_t t = 0; t < call->taps; t++) {
-        int64_t at = call->tap ? call->tap[t] : 0;
-        b = one_tap(segments, rows, wide, &acc, (const char *)(call->a[0] + at),
-                    (const char *)(call->a[segments - 1] + at), s, b, call->k, &next);
+        int64_t at = (call->tap ? call->tap[t] : 0) + done * call->lda;
+        const char *a0 = (const char *)(call->a[0] + at), *a1 = (const char *)(call->a[segments - 1] + at);
+        b = next ? one_tap(segments, rows, wide, true, &acc, a0, a1, s, b, call->k, &next)
+                 : one_tap(segments, rows, wide, false, &acc, a0, a1, s, b, call->k, &next);
     }
-    if (call->cols == GEMM_NR) {
-        finish(segments, rows, wide, &acc, call, ALL, ALL);
+    /* Masks only where they are needed: some processors take a long time over each masked store. */
+    if (call->cols == (wide ? GEMM_NR : VL)) {
+        finish(segments, rows, wide, &acc, call, done, ALL, ALL);
     } else {
-        finish(segments, rows, wide, &acc, call, left, right);
+        finish(segments, rows, wide, &acc, call, done, wide ? ALL : first_lanes(call->cols),
+               first_lanes(call->cols - VL));
+    }
+}
+
+INLINE void product(const int segments, const int rows, const bool wide, const lt_brgemm_call *call)
+{
+    ptrdiff_t lda = (ptrdiff_t)(call->lda * (int64_t)sizeof(float)), done = 0;
+    strides s = { lda, 3 * lda, 5 * lda };
+    OPAQUE(s.three);
+    OPAQUE(s.five);
+    for (int64_t i = 0; i <= call->again; i++, done += segments * rows) {
+        one_block(segments, rows, wide, call, s, done);
     }
 }
 
@@ -337,6 +367,13 @@ INLINE void product(const int segments, const int rows, const bool wide, const l
         product(segments, rows, true, call);                                                                           \
     }
 #define KERNELS(rows) KERNEL(one, 1, rows) KERNEL(two, 2, rows)
+/* Only for panels with columns in the left vector. */
+#define NARROW_KERNEL(name, segments, rows)                                                                            \
+    static void name##_##rows(const lt_brgemm_call *call)                                                              \
+    {                                                                                                                  \
+        product(segments, rows, false, call);                                                                          \
+    }
+#define NARROW_KERNELS(rows) NARROW_KERNEL(one, 1, rows) NARROW_KERNEL(two, 2, rows)
 
 KERNELS(1)
 KERNELS(2)
@@ -353,9 +390,12 @@ KERNELS(7)
         NULL, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7                                     \
     }
 #elif LT_VECTOR_BYTES >= 32
+NARROW_KERNELS(4)
+NARROW_KERNELS(5)
+NARROW_KERNELS(6)
 #define TABLE(name)                                                                                                    \
     {                                                                                                                  \
-        NULL, name##_1, name##_2, name##_3                                                                             \
+        NULL, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6                                               \
     }
 #else
 #define TABLE(name)                                                                                                    \
@@ -364,4 +404,6 @@ KERNELS(7)
     }
 #endif
 
-const lt_brgemm LT_EACH(lt_brgemm) = { .segment = SEGMENT, .nr = GEMM_NR, .one = TABLE(one), .two = TABLE(two) };
+const lt_brgemm LT_EACH(lt_brgemm) = {
+    .segment = SEGMENT, .narrow = NARROW, .nr = GEMM_NR, .one = TABLE(one), .two = TABLE(two)
+};

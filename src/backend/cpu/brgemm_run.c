@@ -17,49 +17,57 @@ const lt_brgemm *lt_brgemm_of(const lt_cpu_isa *isa)
     return &lt_brgemm_base;
 }
 
-/* The call's rows from `row` on, in one segment or two of `half` rows whose starts are `apart` rows from each other. */
-static void block(const lt_brgemm *kernels, const lt_brgemm_call *run, int number, int64_t row, int half,
-                  int64_t apart)
+/*
+ * The next rows of the call, in one segment (apart 0) or in two of `half` rows whose starts are `apart` rows from each other, and `again` times those behind
+ * them; then the call is moved on by `done` rows.
+ */
+static void block(const lt_brgemm *kernels, lt_brgemm_call *call, int half, int64_t apart, int64_t again, int64_t done)
 {
-    lt_brgemm_call call = *run;
-    if (call.next) { /* the first four blocks bring in a quarter each */
-        call.next = number < 4 ? call.next + number * (call.taps * call.k / 4) * kernels->nr : NULL;
-    }
-    call.a[0] += row * call.lda;
-    call.c[0] += row * call.ldc;
-    call.add[0] = run->add[0] ? run->add[0] + row * call.ld_add : NULL;
+    call->again = again;
     if (apart == 0) {
-        kernels->one[half](&call);
-        return;
+        kernels->one[half](call);
+    } else {
+        call->a[1] = call->a[0] + apart * call->lda;
+        call->c[1] = call->c[0] + apart * call->ldc;
+        call->add[1] = call->add[0] ? call->add[0] + apart * call->ld_add : NULL;
+        kernels->two[half](call);
     }
-    call.a[1] = call.a[0] + apart * call.lda;
-    call.c[1] = call.c[0] + apart * call.ldc;
-    call.add[1] = run->add[0] ? call.add[0] + apart * call.ld_add : NULL;
-    kernels->two[half](&call);
+    call->a[0] += done * call->lda;
+    call->c[0] += done * call->ldc;
+    call->add[0] = call->add[0] ? call->add[0] + done * call->ld_add : NULL;
 }
 
 /*
  * An odd row is left to one segment where that comes out even; otherwise the two segments of the last block share a row, which both compute: a
- * kernel reads all of its addends before it stores.
+ * kernel reads all of its addends before it stores. The first four blocks bring in a quarter of the next panel each; the others, as far as they are alike,
+ * are one call: where the inner extent is short, setting calls up would take a good part of the time.
  */
-void lt_brgemm_run(const lt_brgemm *kernels, const lt_brgemm_call *call, int64_t rows)
+void lt_brgemm_run(const lt_brgemm *kernels, const lt_brgemm_call *run, int64_t rows)
 {
-    int64_t segment = kernels->segment, row = 0;
+    lt_brgemm_call call = *run;
+    int64_t segment = run->cols <= kernels->nr / 2 ? kernels->narrow : kernels->segment,
+            quarter = run->next ? run->taps * run->k / 4 * kernels->nr : 0;
+    int fetched = 0;
     if (rows <= segment) {
         if (rows > 0) {
-            block(kernels, call, 0, 0, (int)rows, 0);
+            block(kernels, &call, (int)rows, 0, 0, 0);
         }
         return;
     }
     if (rows % 2 && rows % (2 * segment) == segment) {
-        block(kernels, call, 0, 0, (int)segment, 0);
-        row = segment;
+        block(kernels, &call, (int)segment, 0, 0, segment);
+        rows -= segment;
+        fetched = 1;
     }
-    int64_t row0 = row, pairs = (rows - row + 1) / 2, blocks = (pairs + segment - 1) / segment;
-    for (int64_t i = 0; i < blocks; i++) {
-        int64_t half = pairs * (i + 1) / blocks - pairs * i / blocks;
-        bool shared = row + 2 * half > rows;
-        block(kernels, call, (int)(i < 4 ? i : 4) + (row0 > 0), row, (int)half, half - shared);
-        row += 2 * half - shared;
+    int64_t pairs = (rows + 1) / 2, blocks = (pairs + segment - 1) / segment, short_one = pairs / blocks,
+            long_ones = pairs % blocks;
+    for (int64_t i = 0; i < blocks;) {
+        int64_t half = short_one + (i < long_ones), alike = (i < long_ones ? long_ones : blocks) - i;
+        bool shared = 2 * half > rows;
+        call.next = run->next && fetched < 4 ? run->next + fetched++ * quarter : NULL;
+        alike = call.next ? 1 : alike > 1 && 2 * half * alike > rows ? alike - 1 : alike;
+        block(kernels, &call, (int)half, half - shared, alike - 1, 2 * half * alike);
+        rows -= 2 * half * alike;
+        i += alike;
     }
 }

@@ -8,6 +8,9 @@
 #include "backend/cpu/conv_more.h"
 #include "backend/cpu/product.h"
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 enum {
     STRIP_BYTES = 256 * 1024,
@@ -103,10 +106,23 @@ static void interleave(const float *src, int64_t plane, int64_t channels, int64_
     }
     if (channels == 3) {
         const float *a = src, *b = src + plane, *c = b + plane;
-        for (int64_t i = 0; i < count; i++) {
-            dst[3 * i] = a[i];
-            dst[3 * i + 1] = b[i];
-            dst[3 * i + 2] = c[i];
+        int64_t i = 0;
+#if defined(__SSE2__)
+        for (; i + 4 <= count; i += 4, dst += 12) {
+            __m128 x = _mm_loadu_ps(a + i), y = _mm_loadu_ps(b + i), z = _mm_loadu_ps(c + i);
+            __m128 low = _mm_unpacklo_ps(x, y), high = _mm_unpackhi_ps(x, y); /* x0 y0 x1 y1, x2 y2 x3 y3 */
+            __m128 zx = _mm_shuffle_ps(z, x, _MM_SHUFFLE(1, 1, 0, 0)), yz = _mm_shuffle_ps(y, z, _MM_SHUFFLE(1, 1, 1, 1));
+            __m128 zx3 = _mm_shuffle_ps(z, x, _MM_SHUFFLE(3, 3, 2, 2)),
+                   yz3 = _mm_shuffle_ps(y, z, _MM_SHUFFLE(3, 3, 3, 3));
+            _mm_storeu_ps(dst, _mm_shuffle_ps(low, zx, _MM_SHUFFLE(2, 0, 1, 0)));
+            _mm_storeu_ps(dst + 4, _mm_shuffle_ps(yz, high, _MM_SHUFFLE(1, 0, 2, 0)));
+            _mm_storeu_ps(dst + 8, _mm_shuffle_ps(zx3, yz3, _MM_SHUFFLE(2, 0, 2, 0)));
+        }
+#endif
+        for (; i < count; i++, dst += 3) {
+            dst[0] = a[i];
+            dst[1] = b[i];
+            dst[2] = c[i];
         }
         return;
     }

@@ -4,7 +4,7 @@
  *
  * A block is a few neighbouring pixels of an output row. Kernels compute one vector of channels of it after the other; each input pixel that they load
  * serves all the outputs that it belongs to. They know no borders: at those a table says where the input pixels lie, and pixels outside the image
- * are a line of zeros.
+ * are a line of zeros. Blocks inside the image follow each other in one call.
  */
 #include "backend/cpu/conv_shape.h"
 #include "backend/cpu/product.h"
@@ -15,12 +15,14 @@
 #include "backend/cpu/vector_parts.inc"
 
 enum {
-    MOST = 8,         /* pixels of a block */
-    STRETCH = 64,     /* channels that are taken together at least, if there are so many */
-    NEAR = 24 * 1024, /* bytes of input that stay in the first-level cache beside everything else */
+    MOST = 8,          /* pixels of a block */
+    STRETCH = 64,      /* channels that are taken together at least, if there are so many */
+    LINE = 16,         /* floats of a line of the cache */
+    FAR = 1024 * 1024, /* bytes of an image that comes from farther away than the second-level cache */
+    NEAR = 24 * 1024,  /* bytes of input that stay in the first-level cache beside everything else */
 };
 
-/* What a kernel computes: pixels 0 .. n of a block for channels begin .. end. */
+/* What a kernel computes: pixels 0 .. n of `blocks` blocks, one behind the other, for channels begin .. end. */
 typedef struct block {
     const float *const
         *table; /* for each row of taps: one entry for each input pixel (fixed kernels), or for each tap and pixel */
@@ -30,18 +32,116 @@ typedef struct block {
     const float *w, *bias;         /* first tap in use; bias may be NULL */
     int64_t channels, width;       /* channels between taps; taps of a row */
     int rows, n;
+    bool far; /* the image comes from far away */
+    int64_t blocks; /* more than 1: without a table, and n is a whole block */
     float *out;
     int64_t out_step;
     lt_finish finish;
 } block;
 typedef void (*kernel)(const block *b, int64_t begin, int64_t end);
 
-/*
- * One vector of channels from `channel` on; part: its elements, 0 for all. K taps of a row, S their stride, P pixels; direct: without the table. K 0: any
- * taps and stride, each tap by itself.
- */
-INLINE void one_vector(const block *b, int64_t channel, int64_t at, int part, const bool direct, const int K,
-                       const int S, const int P)
+/* Walks along equally spaced places; three registers reach all of them. */
+typedef struct walk {
+    const float *at;
+    int64_t one, three;
+} walk;
+
+#if defined(__x86_64__)
+#define OPAQUE(x) __asm__("" : "+r"(x)) /* or else compilers keep a pointer for each place */
+#else
+#define OPAQUE(x) ((void)0)
+#endif
+
+/* Place i; asked for in order, from 0. */
+INLINE const float *place(walk *w, const int i)
+{
+    if (i > 0 && i % 4 == 0) {
+        w->at += 4 * w->one;
+        OPAQUE(w->at);
+    }
+    return i % 4 == 3 ? w->at + w->three : w->at + i % 4 * w->one;
+}
+
+/* The sums of one row of taps: K of them, stride S, P pixels. */
+INLINE void fixed_row(vf *acc, walk x, const float *const *in, walk w, int64_t channel, int part, const bool direct,
+                      const int K, const int S, const int P)
+{
+    vf weight[8];
+#pragma GCC unroll 8
+    for (int k = 0; k < K; k++) {
+        weight[k] = load_part(place(&w, k), part);
+    }
+#pragma GCC unroll 32
+    for (int i = 0; i < (P - 1) * S + K; i++) {
+        vf v = load_part(direct ? place(&x, i) : in[i] + channel, part);
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) {
+            if (i >= k && (i - k) % S == 0 && (i - k) / S < P) {
+                acc[(i - k) / S] = MULTIPLY_ADD(v, weight[k], acc[(i - k) / S]);
+            }
+        }
+    }
+}
+
+/* The same for any taps and stride, each tap by itself. */
+INLINE void any_row(const block *b, vf *acc, const float *x, const float *const *in, const float *w, int64_t channel,
+                    int part, const bool direct, const int P)
+{
+    for (int64_t k = 0; k < b->width; k++, w += b->channels) {
+        vf weight = load_part(w, part);
+#pragma GCC unroll 8
+        for (int p = 0; p < P; p++) {
+            const float *at = direct ? x + k * b->x_tap + p * b->x_pixel : in[k * P + p] + channel;
+            acc[p] = MULTIPLY_ADD(load_part(at, part), weight, acc[p]);
+        }
+    }
+}
+
+/* The sums of a block that is whole, as constants tell how they end; or one pixel after the other. */
+INLINE void finish_whole(const block *b, const vf *acc, float *out, int part, const lt_finish_kind kind, const int P)
+{
+    vf low = splat(b->finish.low), high = splat(b->finish.high);
+#pragma GCC unroll 8
+    for (int p = 0; p < P; p++) {
+        store_part(out, finish_one(acc[p], kind, low, high), part);
+        out += b->out_step;
+    }
+}
+
+INLINE void finish_block(const block *b, const vf *acc, float *out, int part, const int P)
+{
+    vf low = splat(b->finish.low), high = splat(b->finish.high), sums[MOST];
+    if (b->n == P && b->finish.kind <= LT_FINISH_LIMIT) {
+        finish_whole(b, acc, out, part, LT_FINISH_LIMIT, P); /* or none: then the limits are infinite */
+        return;
+    }
+    if (b->n == P && b->finish.kind == LT_FINISH_HARD_SWISH) {
+        finish_whole(b, acc, out, part, LT_FINISH_HARD_SWISH, P);
+        return;
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < P; p++) {
+        sums[p] = acc[p];
+    }
+#pragma GCC unroll 1
+    for (int p = 0; p < b->n; p++) {
+        store_part(out, finish_one(sums[p], b->finish.kind, low, high), part);
+        out += b->out_step;
+    }
+}
+
+/* Brings nearer what the next block reads and the row of blocks before did not. */
+INLINE void fetch_row(const float *x, int64_t cell, const int pixels)
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++, x += cell) {
+        __builtin_prefetch(x);
+    }
+}
+
+/* One vector of channels from `channel` on; part: its elements, 0 for all; direct: without the table. K 0: any taps and stride. */
+INLINE void one_vector(const block *b, const float *x, int64_t channel, float *out, int part, const bool direct,
+                       const int K, const int S, const int P)
 {
     vf acc[MOST], start = b->bias ? load_part(b->bias + channel, part) : splat(0.0f);
     const float *const *in = b->table;
@@ -51,54 +151,39 @@ INLINE void one_vector(const block *b, int64_t channel, int64_t at, int part, co
         acc[p] = start;
     }
     for (int j = 0; j < b->rows; j++) {
-        const float *row = direct ? b->x + j * b->x_row + channel : NULL;
+        const float *row = direct ? x + j * b->x_row + channel : NULL;
         if (K == 0) {
-            for (int64_t k = 0; k < b->width; k++, w += b->channels) {
-                vf weight = load_part(w, part);
-#pragma GCC unroll 8
-                for (int p = 0; p < P; p++) {
-                    const float *x = direct ? row + k * b->x_tap + p * b->x_pixel : in[p] + channel;
-                    acc[p] = MULTIPLY_ADD(load_part(x, part), weight, acc[p]);
-                }
-                in += direct ? 0 : P;
-            }
-            continue;
+            any_row(b, acc, row, in, w, channel, part, direct, P);
+            in += direct ? 0 : b->width * P;
+        } else {
+            fixed_row(acc, (walk){ row, b->cell, 3 * b->cell }, in, (walk){ w, b->channels, 3 * b->channels }, channel,
+                      part, direct, K, S, P);
+            in += direct ? 0 : (P - 1) * S + K;
         }
-        vf weight[8];
-#pragma GCC unroll 8
-        for (int k = 0; k < K; k++, w += b->channels) {
-            weight[k] = load_part(w, part);
-        }
-#pragma GCC unroll 32
-        for (int i = 0; i < (P - 1) * S + K; i++) {
-            vf x = load_part(direct ? row + i * b->cell : in[i] + channel, part);
-#pragma GCC unroll 8
-            for (int k = 0; k < K; k++) {
-                if (i >= k && (i - k) % S == 0 && (i - k) / S < P) {
-                    acc[(i - k) / S] = MULTIPLY_ADD(x, weight[k], acc[(i - k) / S]);
-                }
-            }
-        }
-        in += direct ? 0 : (P - 1) * S + K;
+        w += b->width * b->channels;
     }
-    vf low = splat(b->finish.low), high = splat(b->finish.high);
-#pragma GCC unroll 8
-    for (int p = 0; p < P; p++) {
-        if (p < b->n) {
-            store_part(b->out + p * b->out_step + at, finish_one(acc[p], b->finish.kind, low, high), part);
+    if (direct && K > 0 && b->far && channel % LINE == 0) {
+        for (int j = b->rows < S ? 0 : b->rows - S; j < b->rows; j++) {
+            fetch_row(x + j * b->x_row + channel + P * S * b->cell, b->cell, P * S);
         }
     }
+    finish_block(b, acc, out, part, P);
 }
 
-INLINE void all_vectors(const block *b, int64_t begin, int64_t end, const bool direct, const int K, const int S,
+INLINE void all_vectors(const block *where, int64_t begin, int64_t end, const bool direct, const int K, const int S,
                         const int P)
 {
-    int64_t c = begin;
-    for (; c + VL <= end; c += VL) {
-        one_vector(b, c, c - begin, 0, direct, K, S, P);
-    }
-    if (c < end) {
-        one_vector(b, c, c - begin, (int)(end - c), direct, K, S, P);
+    const block b = *where; /* results are not stored here: so nothing of it is read again */
+    const float *x = b.x;
+    float *out = b.out;
+    for (int64_t i = 0; i < b.blocks; i++, x += P * b.x_pixel, out += P * b.out_step) {
+        int64_t c = begin;
+        for (; c + VL <= end; c += VL) {
+            one_vector(&b, x, c, out + (c - begin), 0, direct, K, S, P);
+        }
+        if (c < end) {
+            one_vector(&b, x, c, out + (c - begin), (int)(end - c), direct, K, S, P);
+        }
     }
 }
 
@@ -161,8 +246,25 @@ ASKED static size_t scratch_parts(const lathe_problem *p, int64_t taps, int64_t 
     return at[3];
 }
 
-/* Finds the input of a block: pixels from x0 on of output row `y` of an image. */
-static void find_input(const worker *w, block *b, int64_t image, int64_t y, int64_t x0)
+/* Where the input pixels x, x + step, ... of a row lie. */
+static void fill_places(const worker *w, const float **to, int pixels, const float *row, int64_t cell, int64_t x,
+                        int64_t step)
+{
+    int i = 0;
+    for (; i < pixels && x < 0; i++, x += step) {
+        to[i] = w->zeros;
+    }
+    const float *at = row + x * cell;
+    for (; i < pixels && x < w->c.in[2]; i++, x += step, at += step * cell) {
+        to[i] = at;
+    }
+    for (; i < pixels; i++) {
+        to[i] = w->zeros;
+    }
+}
+
+/* Finds the input of a block: pixels from x0 on of output row `y` of an image. Where it needs no table, up to `most` blocks follow. */
+static void find_input(const worker *w, block *b, int64_t image, int64_t y, int64_t x0, int64_t most)
 {
     const lt_conv *c = &w->c;
     int64_t top = y * c->stride[1] - c->begin[1], left = x0 * c->stride[2] - c->begin[2], first = 0;
@@ -177,18 +279,18 @@ static void find_input(const worker *w, block *b, int64_t image, int64_t y, int6
     }
     const float *row = w->x + (image * c->plane + (b->rows > 0 ? top : 0) * c->in[2]) * b->cell;
     if (left >= 0 && right < c->in[2]) {
+        int64_t more = (c->in[2] - 1 - right) / (w->pixels * c->stride[2]), whole = (c->out[2] - x0) / w->pixels;
+        most = most < whole ? most : whole;
         b->x = row + left * b->cell;
+        b->blocks = more + 1 < most ? more + 1 : most > 0 ? most : 1;
         return;
     }
     const float **to = w->table;
     int64_t taps = w->is_fixed ? 1 : c->kernel[2], step = w->is_fixed ? 1 : c->stride[2];
     int pixels = w->is_fixed ? w->entries : w->pixels;
     for (int j = 0; j < b->rows; j++, row += b->x_row) {
-        for (int64_t k = 0; k < taps; k++) {
-            int64_t x = left + k * c->dilation[2];
-            for (int i = 0; i < pixels; i++, x += step) {
-                *to++ = x >= 0 && x < c->in[2] ? row + x * b->cell : w->zeros;
-            }
+        for (int64_t k = 0; k < taps; k++, to += pixels) {
+            fill_places(w, to, pixels, row, b->cell, left + k * c->dilation[2], step);
         }
     }
 }
@@ -221,20 +323,22 @@ static void run_blocks(const worker *w, int64_t begin, int64_t end)
     int64_t inner = w->columns ? c->out[1] : w->blocks, outer = w->columns ? w->blocks : c->out[1], a = begin % inner,
             left = begin / inner, b0 = left % outer, image = left / outer % c->batch,
             channel = left / outer / c->batch * w->stretch;
-    for (int64_t u = begin; u < end; u++) {
+    for (int64_t u = begin; u < end;) {
         int64_t y = w->columns ? a : b0, x0 = (w->columns ? b0 : a) * w->pixels,
                 pixel = (image * c->out[1] + y) * c->out[2] + x0,
                 last = channel + w->stretch < c->channels ? channel + w->stretch : c->channels;
         block b = w->model;
         b.n = c->out[2] - x0 < w->pixels ? (int)(c->out[2] - x0) : w->pixels;
-        find_input(w, &b, image, y, x0);
+        find_input(w, &b, image, y, x0, w->columns || b.finish.kind == LT_FINISH_TILE ? 1 : end - u);
         if (b.finish.kind == LT_FINISH_TILE) {
             run_tiles(w, &b, pixel, channel, last);
         } else {
             b.out = w->y + pixel * b.out_step + channel;
             w->kernel(&b, channel, last);
         }
-        if (++a == inner) {
+        u += b.blocks;
+        a += b.blocks;
+        if (a == inner) {
             a = 0;
             if (++b0 == outer) {
                 b0 = 0;
@@ -262,6 +366,8 @@ static void choose_kernel(worker *w)
     }
     w->blocks = (c->out[2] + w->pixels - 1) / w->pixels;
     w->model.table = w->table;
+    w->model.blocks = 1;
+    w->model.far = c->plane * w->model.cell * (int64_t)sizeof(float) > FAR;
     w->model.x_row = c->dilation[1] * c->in[2] * w->model.cell;
     w->model.x_tap = c->dilation[2] * w->model.cell;
     w->model.x_pixel = c->stride[2] * w->model.cell;
