@@ -27,6 +27,14 @@ void lt_expand_fail(lt_expand *x, lathe_status status, const char *what_to_do, c
     x->status = LT_FAIL(x->import->diag, status, x->where, what_to_do, "%s", text);
 }
 
+void lt_expand_spend(lt_expand *x, uint64_t nodes)
+{
+    x->import->expanded += nodes;
+    if (x->import->expanded > LT_IMPORT_MAX_NODES) {
+        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "the model unfolds to more than %d nodes", LT_IMPORT_MAX_NODES);
+    }
+}
+
 lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs)
 {
     lt_value_id out = none;
@@ -41,6 +49,7 @@ lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs
         .origins = &x->origin,
         .n_origins = 1,
     };
+    lt_expand_spend(x, 1);
     if (lt_expand_ok(x)) {
         x->status = lt_graph_add_node(x->graph, x->region, &spec, NULL, &out, x->import->diag);
     }

@@ -22,6 +22,8 @@ typedef struct lt_expand {
 bool lt_expand_ok(const lt_expand *x);
 /* LATHE_BAD_MODEL or LATHE_UNSUPPORTED, unless something failed before. */
 void lt_expand_fail(lt_expand *x, lathe_status status, const char *what_to_do, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Counts nodes that an expansion makes; LATHE_BAD_MODEL when they are too many. A walk over nodes costs, too. */
+void lt_expand_spend(lt_expand *x, uint64_t nodes);
 /* A node with one output. */
 lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs);
 lt_value_id lt_expand_1(lt_expand *x, const char *op, lt_value_id a);

@@ -138,6 +138,7 @@ static lt_node_id *collect(gradient *g, size_t *count)
     lt_node_id *nodes = LT_ARENA_ARRAY(&x->import->arena, lt_node_id, most + 1);
     lt_imap needed;
     *count = 0;
+    lt_expand_spend(x, most / 64);
     if (nodes == NULL) {
         x->status = LT_OOM(x->import->diag);
         return NULL;
@@ -202,7 +203,10 @@ static void recompute(gradient *g, const lt_node *node)
         .origins = &x->origin,
         .n_origins = 1,
     };
-    x->status = lt_graph_add_node(x->graph, x->region, &spec, NULL, outputs, x->import->diag);
+    lt_expand_spend(x, 1);
+    if (lt_expand_ok(x)) {
+        x->status = lt_graph_add_node(x->graph, x->region, &spec, NULL, outputs, x->import->diag);
+    }
     const lt_node *old = lt_node_get(x->graph, from);
     for (uint32_t i = 0; i < old->n_outputs && lt_expand_ok(x); i++) {
         if (!lt_value_none(old->outputs[i])) {
