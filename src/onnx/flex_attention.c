@@ -1,10 +1,10 @@
 /*
  * flex_attention.c - FlexAttention of ai.onnx.preview becomes Attention, or, where subgraphs change its scores or its
- * probabilities, the nodes that it is made of with these subgraphs between them. Called through expand.c.
+ * probabilities, the nodes that it is made of with these subgraphs between them. Called through import_expand.c.
  */
 #include <math.h>
 
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 static const lt_value_id none = { 0, 0 };
 

@@ -1,11 +1,11 @@
 /*
  * gradient.c - Gradient of ai.onnx.preview.training becomes the nodes that compute it: the nodes between the tensors that
- * it names are walked backwards, each by the row of its operator. Called through expand.c; the rows are in gradient_*.c.
+ * it names are walked backwards, each by the row of its operator. Called through import_expand.c; the rows are in gradient_*.c.
  *
  * Where Gradient is given other values than the tensors that it names, what lies between is computed anew from them.
  * A tensor that is not a scalar counts as the sum of its elements. What has no derivative is refused by name.
  */
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * Where no other operator is the way back, the operator is applied to the elements' numbers, and the derivatives are added
  * up under these.
  */
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 static const lt_value_id none = { 0, 0 };
 

@@ -7,7 +7,7 @@
  */
 #include <math.h>
 
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 static const lt_value_id none = { 0, 0 };
 

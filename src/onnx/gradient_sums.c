@@ -1,7 +1,7 @@
 /*
  * gradient_sums.c - derivatives of products of matrices, convolutions, reductions, softmax. Rows of gradient.c.
  */
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 static const lt_value_id none = { 0, 0 };
 

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 static const lathe_bytes nothing = { "", 0 };
 

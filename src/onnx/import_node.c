@@ -5,7 +5,7 @@
  * A node that cannot be handled is recorded and its outputs become "dead"; whatever reads a dead value is passed over
  * without a record. So one run names every node that is a problem by itself.
  */
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 typedef struct work { /* on one node */
     const lt_pb_node *node;

@@ -40,7 +40,7 @@ static void good_models_compute(void **state)
 {
     tally t = { 0 };
     (void)state;
-    assert_true(onnx_cases_each(GOOD, run_case, &t) >= 116);
+    assert_true(onnx_cases_each(GOOD, run_case, &t) >= 117);
     assert_int_equal(t.failed, 0);
     assert_int_equal(t.missing, 0);
 }
@@ -201,6 +201,17 @@ static void blobs_keep_their_file(void **state)
     lt_blob_release(largest);
 }
 
+/* What Gradient names in attributes is needed as well. */
+static void chosen_gradients_keep_their_nodes(void **state)
+{
+    const char *outputs[] = { "y" };
+    lt_import_options options = lt_import_defaults;
+    (void)state;
+    options.outputs = outputs;
+    options.n_outputs = 1;
+    lt_graph_destroy(import_file(GOOD "/gradient_unsorted/model.onnx", &options));
+}
+
 static void chosen_outputs_prune(void **state)
 {
     const char *outputs[] = { "r" };
@@ -342,6 +353,7 @@ int main(void)
         cmocka_unit_test(stripped_models_import),
         cmocka_unit_test(memory_and_file_agree),
         cmocka_unit_test(blobs_keep_their_file),
+        cmocka_unit_test(chosen_gradients_keep_their_nodes),
         cmocka_unit_test(chosen_outputs_prune),
         cmocka_unit_test(reports_every_node),
         cmocka_unit_test(reports_nested_nodes),

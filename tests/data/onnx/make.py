@@ -440,6 +440,9 @@ def gradients():
     again = [node("Mul", "a a", "p"), node("Mul", "p b", "q"), node("ReduceSum", "q", "s", keepdims=0), gradient_node(["a", "b"], "s", ["da", "db"]),
              node("ReduceSum", "da", "t", keepdims=0), gradient_node(["a", "b"], "t", ["y0", "y1"])]
     op("gradient_second", 24, again, {"a": a, "b": b}, [2 * b, 2 * a], n_out=2, out_types=[T.DOUBLE] * 2, extra=TRAINING, ir=10)
+    # In any order.
+    back = [gradient_node(["a"], "s", ["y"]), node("ReduceSum", "q", "s", keepdims=0), node("Mul", "a a", "q")]
+    op("gradient_unsorted", 24, back, {"a": a}, [2 * a], out_types=[T.DOUBLE], extra=TRAINING, ir=10)
     # At another point, by an intermediate tensor, with a name that nothing depends on, with an output that nobody wants.
     other = [node("Exp", "a", "p"), node("Mul", "p b", "q"), gradient_node(["p", "b"], "q", ["y0", ""], ins=["c", "d"]), gradient_node(["c", "a"], "q", ["y1", "y2"], ins=["c", "d"], zs=["b"])]
     other[-1].input.append("b")

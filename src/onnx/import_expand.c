@@ -1,11 +1,11 @@
 /*
- * expand.c - the builder that writes expansions of operators into others, and the list of those that are expanded. Called
+ * import_expand.c - the builder that writes expansions of operators into others, and the list of those that are expanded. Called
  * by import_node.c; knows no operator's meaning.
  */
 #include <stdarg.h>
 #include <string.h>
 
-#include "onnx/expand.h"
+#include "onnx/import_expand.h"
 
 static const lt_value_id none = { 0, 0 };
 

@@ -1,9 +1,9 @@
 /*
- * expand.h - operators that the importer expands into others instead of giving them a meaning of their own: FlexAttention
+ * import_expand.h - operators that the importer expands into others instead of giving them a meaning of their own: FlexAttention
  * and Gradient; and the builder that writes such expansions. Private to src/onnx.
  */
-#ifndef LT_EXPAND_H
-#define LT_EXPAND_H
+#ifndef LT_IMPORT_EXPAND_H
+#define LT_IMPORT_EXPAND_H
 
 #include "onnx/onnx_internal.h"
 
@@ -17,7 +17,7 @@ typedef struct lt_expand {
     lathe_status status;
 } lt_expand;
 
-/* ---- The builder (expand.c) ---- */
+/* ---- The builder (import_expand.c) ---- */
 
 bool lt_expand_ok(const lt_expand *x);
 /* LATHE_BAD_MODEL or LATHE_UNSUPPORTED, unless something failed before. */
