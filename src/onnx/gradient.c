@@ -230,9 +230,17 @@ static void walk_forward(gradient *g, const lt_node_id *nodes, size_t count)
 
 /* ---- Backwards ---- */
 
+void lt_backward_refuse(lt_backward *b, bool asked, const char *what)
+{
+    if (asked) {
+        lt_expand_fail(b->x, LATHE_UNSUPPORTED, "take the gradient of a part of the network without it", "Gradient: %s has no derivative %s in this build",
+                       b->node->op->name, what);
+    }
+}
+
 static const lt_derivative *find_row(const lt_node *node)
 {
-    const lt_derivative *const tables[] = { lt_derivatives_pointwise, lt_derivatives_sums, lt_derivatives_moves };
+    const lt_derivative *const tables[] = { lt_derivatives_pointwise, lt_derivatives_sums, lt_derivatives_moves, lt_derivatives_layers };
     for (size_t t = 0; t < LT_COUNT(tables) && lt_op_domain(node->op)[0] == '\0'; t++) {
         for (const lt_derivative *row = tables[t]; row->op != NULL; row++) {
             if (strcmp(row->op, node->op->name) == 0) {

@@ -89,8 +89,7 @@ static lt_value_id flat(lt_backward *b, lt_value_id value)
     return lt_expand_2(b->x, "Reshape", value, lt_expand_ints(b->x, &all, 1));
 }
 
-/* dx from dy and the number of the element of x that each element of y is; `dump` numbers beyond the last one are given to nobody. */
-static lt_value_id scatter(lt_backward *b, lt_value_id numbers, bool dump)
+lt_value_id lt_backward_scatter(lt_backward *b, lt_value_id numbers, bool dump)
 {
     lathe_attr attrs[2] = {
         { .name = "reduction", .kind = LATHE_ATTR_STRING, .s = { "add", 3 } },
@@ -141,17 +140,15 @@ static lt_value_id move_numbers(lt_backward *b, lt_value_id fill)
 
 static void move(lt_backward *b)
 {
-    b->dx[0] = scatter(b, move_numbers(b, none), false);
+    b->dx[0] = lt_backward_scatter(b, move_numbers(b, none), false);
 }
 
 /* What a constant fills in is nobody's element. */
 static void pad(lt_backward *b)
 {
     bool constant = lt_attr_is(b->node->attrs, b->node->n_attrs, "mode", "constant", "constant");
-    if (b->node->n_inputs > 2 && b->wanted[2]) {
-        lt_expand_fail(b->x, LATHE_UNSUPPORTED, NULL, "Gradient: Pad has no derivative by its fill in this build");
-    }
-    b->dx[0] = scatter(b, move_numbers(b, constant ? lt_expand_1(b->x, "Size", b->in[0]) : none), constant);
+    lt_backward_refuse(b, b->node->n_inputs > 2 && b->wanted[2], "by its fill");
+    b->dx[0] = lt_backward_scatter(b, move_numbers(b, constant ? lt_expand_1(b->x, "Size", b->in[0]) : none), constant);
 }
 
 const lt_derivative lt_derivatives_moves[] = {

@@ -314,9 +314,7 @@ static void clip(lt_backward *b)
 {
     b->dx[0] = choose(b, "Equal", b->in[0], b->out[0], b->dy[0], num(b, 0));
     for (uint32_t i = 1; i < b->node->n_inputs; i++) {
-        if (b->wanted[i]) {
-            lt_expand_fail(b->x, LATHE_UNSUPPORTED, NULL, "Gradient: Clip has no derivative by its borders in this build");
-        }
+        lt_backward_refuse(b, b->wanted[i], "by its borders");
     }
 }
 

@@ -141,33 +141,51 @@ static lt_value_id conv_input(lt_backward *b, const window *w)
     return lt_expand_node(b->x, "ConvTranspose", attrs, n, inputs, 2);
 }
 
-static lt_value_id swapped(lt_backward *b, lt_value_id value, int axes)
+/*
+ * (N, G c, ...) as (c, G N, ...), or, for what stands as the weight, as (G c, N, ...): the batch becomes the channels that a
+ * convolution with G groups sums over.
+ */
+static lt_value_id turn_batch(lt_backward *b, const window *w, lt_value_id value, const int64_t *extent, bool weight)
 {
-    int64_t perm[LATHE_MAX_RANK];
-    for (int d = 0; d < axes + 2; d++) {
-        perm[d] = d < 2 ? 1 - d : d;
+    int64_t apart[LATHE_MAX_RANK + 1], perm[LATHE_MAX_RANK + 1], joint[LATHE_MAX_RANK];
+    int rank = w->axes + 3;
+    apart[0] = -1;
+    apart[1] = w->groups;
+    apart[2] = extent[1] / w->groups;
+    joint[0] = weight ? extent[1] : apart[2];
+    joint[1] = -1;
+    for (int d = 3; d < rank; d++) {
+        apart[d] = joint[d - 1] = extent[d - 1];
+        perm[d] = d;
     }
-    return lt_expand_transpose(b->x, value, perm, axes + 2);
+    perm[0] = weight ? 1 : 2;
+    perm[1] = weight ? 2 : 1;
+    perm[2] = 0;
+    lt_value_id parts = lt_expand_2(b->x, "Reshape", value, lt_expand_ints(b->x, apart, (size_t)rank));
+    return lt_expand_2(b->x, "Reshape", lt_expand_transpose(b->x, parts, perm, rank), lt_expand_ints(b->x, joint, (size_t)rank - 1));
 }
 
 /* x convolved with dy, channels standing for the batch; what lies behind the kernel is cut off. */
 static lt_value_id conv_weight(lt_backward *b, const window *w)
 {
-    int64_t pads[2 * LATHE_MAX_RANK], starts[LATHE_MAX_RANK] = { 0 }, axes[LATHE_MAX_RANK];
+    int64_t pads[2 * LATHE_MAX_RANK], starts[LATHE_MAX_RANK] = { 0 }, axes[LATHE_MAX_RANK], back[LATHE_MAX_RANK];
     lathe_attr attrs[4];
-    if (w->groups != 1) {
-        lt_expand_fail(b->x, LATHE_UNSUPPORTED, NULL, "Gradient: a Conv with groups has no derivative by its weight in this build");
+    lt_backward_refuse(b, w->axes + 3 > LATHE_MAX_RANK, "with so many axes");
+    if (!lt_expand_ok(b->x)) {
         return none;
     }
-    lt_value_id inputs[2] = { swapped(b, b->in[0], w->axes), swapped(b, b->dy[0], w->axes) };
-    size_t n = window_attrs(w, w->win.dilation, w->win.stride, 1, pads, attrs);
+    lt_value_id inputs[2] = { turn_batch(b, w, b->in[0], w->x, false), turn_batch(b, w, b->dy[0], w->y, true) };
+    size_t n = window_attrs(w, w->win.dilation, w->win.stride, w->groups, pads, attrs);
     lt_value_id wide = lt_expand_node(b->x, "Conv", attrs, n, inputs, 2);
     for (int d = 0; d < w->axes; d++) {
         axes[d] = d + 2;
     }
+    for (int d = 0; d < w->axes + 2; d++) {
+        back[d] = d < 2 ? 1 - d : d;
+    }
     lt_value_id cut[4] = { wide, lt_expand_ints(b->x, starts, (size_t)w->axes), lt_expand_ints(b->x, &w->w[2], (size_t)w->axes),
                            lt_expand_ints(b->x, axes, (size_t)w->axes) };
-    return swapped(b, lt_expand_node(b->x, "Slice", NULL, 0, cut, 4), w->axes);
+    return lt_expand_transpose(b->x, lt_expand_node(b->x, "Slice", NULL, 0, cut, 4), back, w->axes + 2);
 }
 
 static void conv(lt_backward *b)

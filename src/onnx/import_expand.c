@@ -38,6 +38,13 @@ void lt_expand_spend(lt_expand *x, uint64_t nodes)
 lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs)
 {
     lt_value_id out = none;
+    lt_expand_outputs(x, op, attrs, n_attrs, inputs, n_inputs, &out, 1);
+    return out;
+}
+
+void lt_expand_outputs(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs, lt_value_id *out,
+                       size_t n_out)
+{
     lt_node_spec spec = {
         .op = op,
         .domain = "",
@@ -45,15 +52,17 @@ lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs
         .n_attrs = n_attrs,
         .inputs = inputs,
         .n_inputs = n_inputs,
-        .n_outputs = 1,
+        .n_outputs = n_out,
         .origins = &x->origin,
         .n_origins = 1,
     };
     lt_expand_spend(x, 1);
     if (lt_expand_ok(x)) {
-        x->status = lt_graph_add_node(x->graph, x->region, &spec, NULL, &out, x->import->diag);
+        x->status = lt_graph_add_node(x->graph, x->region, &spec, NULL, out, x->import->diag);
     }
-    return lt_expand_ok(x) ? out : none;
+    for (size_t i = 0; i < n_out && !lt_expand_ok(x); i++) {
+        out[i] = none;
+    }
 }
 
 lt_value_id lt_expand_1(lt_expand *x, const char *op, lt_value_id a)

@@ -26,6 +26,8 @@ void lt_expand_fail(lt_expand *x, lathe_status status, const char *what_to_do, c
 void lt_expand_spend(lt_expand *x, uint64_t nodes);
 /* A node with one output. */
 lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs);
+void lt_expand_outputs(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs, lt_value_id *out,
+                       size_t n_out);
 lt_value_id lt_expand_1(lt_expand *x, const char *op, lt_value_id a);
 lt_value_id lt_expand_2(lt_expand *x, const char *op, lt_value_id a, lt_value_id b);
 lt_value_id lt_expand_3(lt_expand *x, const char *op, lt_value_id a, lt_value_id b, lt_value_id c);
@@ -70,9 +72,13 @@ typedef struct lt_derivative {
     const char *op; /* NULL ends a table */
     void (*backward)(lt_backward *b);
 } lt_derivative;
-extern const lt_derivative lt_derivatives_pointwise[], lt_derivatives_sums[], lt_derivatives_moves[];
+extern const lt_derivative lt_derivatives_pointwise[], lt_derivatives_sums[], lt_derivatives_moves[], lt_derivatives_layers[];
 
 /* Adds up what broadcasting repeated: `value` under the shape of `like`. */
 lt_value_id lt_backward_sum_to(lt_backward *b, lt_value_id value, lt_value_id like);
+/* Gradient of input 0 from dy and the number of the element of it that each element of y is; `dump`: numbers one beyond the last are given to nobody. */
+lt_value_id lt_backward_scatter(lt_backward *b, lt_value_id numbers, bool dump);
+/* Refuses, once, when a derivative that this build does not have is asked for. */
+void lt_backward_refuse(lt_backward *b, bool asked, const char *what);
 
 #endif

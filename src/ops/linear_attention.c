@@ -155,6 +155,19 @@ static void decay_state(const job *j, int64_t token, int64_t head)
     }
 }
 
+/* What the state holds for a key or a query: into j->write. */
+static void read_state(const job *j, const double *key)
+{
+    for (int64_t m = 0; m < j->values; m++) {
+        j->write[m] = 0.0;
+    }
+    for (int64_t d = 0; d < j->keys; d++) {
+        for (int64_t m = 0; m < j->values; m++) {
+            j->write[m] += j->state[d * j->values + m] * key[d];
+        }
+    }
+}
+
 /* One token of one kv head: batch element and time in `token`. */
 static void step(const job *j, int64_t token, int64_t head)
 {
@@ -162,15 +175,9 @@ static void step(const job *j, int64_t token, int64_t head)
     if (j->r.decays) {
         decay_state(j, token, head);
     }
+    read_state(j, k);
     for (int64_t m = 0; m < j->values; m++) {
-        j->write[m] = v[m];
-        if (j->r.corrects) {
-            double found = 0;
-            for (int64_t d = 0; d < j->keys; d++) {
-                found += j->state[d * j->values + m] * k[d];
-            }
-            j->write[m] = j->beta[token * j->beta_width + (j->beta_width == 1 ? 0 : head)] * (v[m] - found);
-        }
+        j->write[m] = j->r.corrects ? j->beta[token * j->beta_width + (j->beta_width == 1 ? 0 : head)] * (v[m] - j->write[m]) : v[m];
     }
     for (int64_t d = 0; d < j->keys; d++) {
         for (int64_t m = 0; m < j->values; m++) {
@@ -184,13 +191,9 @@ static void read_out(const job *j, int64_t token, int64_t head, lt_tensor *y)
 {
     int64_t group = j->r.q_heads / j->r.heads;
     for (int64_t h = head * group; y != NULL && h < (head + 1) * group; h++) {
-        const double *q = j->q + (token * j->r.q_heads + h) * j->keys;
+        read_state(j, j->q + (token * j->r.q_heads + h) * j->keys);
         for (int64_t m = 0; m < j->values; m++) {
-            double sum = 0;
-            for (int64_t d = 0; d < j->keys; d++) {
-                sum += q[d] * j->state[d * j->values + m];
-            }
-            j->write[m] = j->scale * sum;
+            j->write[m] *= j->scale;
         }
         lt_nn_write(y, (token * j->r.q_heads + h) * j->values, j->values, j->write);
     }

@@ -413,7 +413,8 @@ def gradients():
     gradient("gemm", [node("Gemm", "a b c", "p", alpha=0.5, beta=2.0), node("Gemm", "a p", "q", transA=1), node("Gemm", "q b", "r", transA=1), node("Gemm", "r p d", transB=1)],
              {"a": f64(3, 4), "b": f64(4, 5), "c": f64(5), "d": f64(3)})
     gradient("conv", [node("Conv", "x w b", "p", pads=[1, 0, 1, 2], strides=[2, 1]), node("Conv", "p v", "q", auto_pad="SAME_UPPER", dilations=[1, 2]), node("Conv", "q g", group=2)],
-             {"x": f64(2, 2, 5, 6), "w": f64(4, 2, 2, 3), "b": f64(4), "v": f64(4, 4, 2, 2)}, {"g": f64(2, 2, 1, 1)})
+             {"x": f64(2, 2, 5, 6), "w": f64(4, 2, 2, 3), "b": f64(4), "v": f64(4, 4, 2, 2), "g": f64(2, 2, 1, 1)})
+    gradient("depthwise", [node("Conv", "x w", "p", group=3, pads=[1, 1]), node("Conv", "p v", group=3, strides=[2])], {"x": f64(2, 3, 6), "w": f64(6, 1, 3), "v": f64(3, 2, 2)})
     sums = "ReduceSum ReduceMean ReduceSumSquare ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin".split()
     nodes = [node(kind, "x axes", "p%d" % i, keepdims=i % 2) for i, kind in enumerate(sums)]
     nodes += [node("Reshape", "p%d shape" % i, "r%d" % i) for i in range(len(sums))] + [node("Sum", ["r%d" % i for i in range(len(sums))], "part")]
@@ -435,6 +436,18 @@ def gradients():
              {"s": ints(3, 1), "e": ints(0, 5), "a": ints(0, 1), "t": ints(-1, 2), "i": ints(1, 1, -1), "j": np.array([[0, 0], [4, -1], [2, 1], [3, 3]]),
               "k": np.array([[0], [3], [0]]), "twice": ints(2, 1), "around": ints(1, 2, 0, 1)})
     gradient("blocks", [node("DepthToSpace", "x", "p", blocksize=2), node("Mul", "p p", "q"), node("SpaceToDepth", "q", blocksize=2)], {"x": f64(1, 4, 2, 3)})
+
+    nll, sce = "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"
+    gradient("losses", [node(sce, "x t", "p q"), node(sce, "x t w", "r", reduction="none", ignore_index=-1), node(sce, "x t w", "s", ignore_index=-1), node(nll, "x t", "u", reduction="sum"),
+                        node(nll, "x t w", "v"), node("ReduceSumSquare", "r", "r1", keepdims=0), node("Sum", "p r1 s u v q")], {"x": f64(4, 3, 4)}, {"t": np.array([[0, 2, 1, 1]] * 4), "w": positive(3)})
+    ignored = np.array([[0, 7, 1, 2], [7, 2, 2, 0]], np.int32)
+    gradient("ignored", [node(sce, "x t", "p", ignore_index=7), node(sce, "x t w", "q", ignore_index=7, reduction="sum"), node("Sum", "p q")], {"x": f64(2, 3, 4)},
+             {"t": ignored, "w": positive(3)})
+    gradient("normalizations", [node("LayerNormalization", "x s b", "p", axis=1, epsilon=1e-3), node("RMSNormalization", "x r", "q", epsilon=1e-3),
+                                node("BatchNormalization", "x c d m v", "u", epsilon=1e-3), node("Sum", "p q u")],
+             {"x": f64(2, 3, 4), "s": f64(3, 4), "b": f64(4), "r": f64(4), "c": f64(3), "d": f64(3)}, {"m": f64(3), "v": positive(3)})
+    gradient("pools", [node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[1, 2], pads=[1, 0, 0, 1]), node("GlobalAveragePool", "p", "q"), node("Sum", "p q")], {"x": f64(2, 3, 4, 5)})
+    gradient("dropout", [node("Dropout", "x r t", "p mask", seed=3), node("Dropout", "p", "q"), node("Mul", "p q")], {"x": f64(5, 4)}, {"r": np.float64(0.25), "t": np.array(True)})
 
     a, b = positive(3), positive(3)
     again = [node("Mul", "a a", "p"), node("Mul", "p b", "q"), node("ReduceSum", "q", "s", keepdims=0), gradient_node(["a", "b"], "s", ["da", "db"]),
