@@ -25,11 +25,14 @@ lathe_status lt_signal_half(lt_infer *c, lt_dim n, lt_dim *out);
 /* The tables of transforms of n points and the room that one of them works in; O(n log n) for each n. */
 typedef struct lt_fft {
     int64_t n;
-    int64_t wide;   /* power of two: n itself, or at least 2 n - 1 where n is none */
-    double *turn;   /* wide / 2 complex numbers exp(-2 pi i k / wide) */
-    double *chirp;  /* n numbers exp(-pi i k^2 / n); NULL where n is a power of two */
-    double *filter; /* the transform of the chirp's conjugate, wide numbers, divided by wide */
-    double *work;   /* wide numbers */
+    int64_t wide;       /* of the transform by factors: n itself, or a power of two of at least 2 n - 1 */
+    int n_factors;
+    int8_t factors[48]; /* of wide */
+    double *turn;       /* wide complex numbers exp(-2 pi i k / wide) */
+    double *spare;      /* room for wide numbers */
+    double *chirp;      /* n numbers exp(-pi i k^2 / n); NULL where n has small factors only */
+    double *filter;     /* the transform of the chirp's conjugate, wide numbers, divided by wide */
+    double *work;       /* room for wide numbers */
 } lt_fft;
 
 /* n >= 1; memory of c->scratch. */
