@@ -130,6 +130,16 @@ static bool takes_part(const lt_graph *graph, lt_value_id id)
     return value != NULL && value->type.cls == LT_TENSOR && lt_dtype_is_float(value->type.dtype);
 }
 
+/* What the graph around computes is out of reach, unless it is named. */
+static void check_reach(gradient *g, lt_value_id id)
+{
+    const lt_value *value = lt_value_get(g->x->graph, id);
+    if (value != NULL && value->kind == LT_VALUE_RESULT && value->region != g->x->region && value->region != LT_INIT && lt_value_none(get(&g->given, id))) {
+        lt_expand_fail(g->x, LATHE_UNSUPPORTED, "name it in xs or zs, or move Gradient to where it is computed",
+                       "Gradient: '%s' is computed by the graph around this one, and not named", value->name);
+    }
+}
+
 /* The region's nodes that the target needs, behind the named tensors, in order. */
 static lt_node_id *collect(gradient *g, size_t *count)
 {
@@ -145,6 +155,7 @@ static lt_node_id *collect(gradient *g, size_t *count)
     }
     lt_imap_init(&needed, x->import->allocator);
     put(g, &needed, g->target, g->target);
+    check_reach(g, g->target);
     const lt_region *region = lt_region_get(x->graph, x->region);
     for (const lt_node *node = lt_node_get(x->graph, region->last); node != NULL && lt_expand_ok(x); node = lt_node_get(x->graph, node->prev)) {
         bool used = false;
@@ -154,6 +165,7 @@ static lt_node_id *collect(gradient *g, size_t *count)
         for (uint32_t i = 0; used && i < node->n_inputs; i++) {
             if (!lt_value_none(node->inputs[i])) {
                 put(g, &needed, node->inputs[i], node->inputs[i]);
+                check_reach(g, node->inputs[i]);
             }
         }
         if (used) {

@@ -671,6 +671,10 @@ def refusals():
             ("attribute", [node("Neg", "x", "c"), slope(xs=["x"], y="c", at=1)], "bad-model", "Gradient has no attribute 'at'"),
             ("integers", [node("Cast", "x", "c", to=T.INT64), slope(xs=["x"], y="c")], "bad-model", "y is no tensor of floats")):
         bad_graph("gradient_" + name, nodes, status, text, extra=TRAINING, opset=24, inits=[nh.from_array(np.int64(0), "zero")])
+    inner = h.make_graph([node("Mul", "x x", "p"), node("Add", "p c", "q"), h.make_node("Gradient", ["x"], ["t"], domain=TRAINING[0][0], xs=["x"], y="q")], "then", [], [vi("t")])
+    other = h.make_graph([node("Neg", "x", "t")], "else", [], [vi("t")])
+    bad_graph("gradient_outside", [node("Exp", "x", "c"), node("If", "k", "y", then_branch=inner, else_branch=other)], "unsupported",
+              "'c' is computed by the graph around this one, and not named", ins=[vi("x"), vi("k", (), T.BOOL)], extra=TRAINING, opset=24)
     chain = [node("Mul", "x x", "d0")]  # each derivative of the one before: three times as many nodes with each
     for i in range(40):
         chain.append(h.make_node("Gradient", ["x"], ["d%d" % (i + 1)], domain=TRAINING[0][0], xs=["x"], y="d%d" % i))
