@@ -29,7 +29,8 @@ static void read_attribute(lt_expand *x, const lt_pb_attribute *attr, flex *f)
     } else if (lt_pb_is(attr->name, "softmax_precision")) {
         f->precision = attr->i > 0 && attr->i < LATHE_DTYPE_COUNT ? (lathe_dtype)attr->i : LATHE_DTYPE_STRING;
     } else {
-        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention has no attribute '%.*s'", (int)(attr->name.length < 100 ? attr->name.length : 100),
+        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention has no attribute '%.*s'",
+                       (int)(attr->name.length < 100 ? attr->name.length : 100),
                        attr->name.length > 0 ? attr->name.data : "");
     }
 }
@@ -51,7 +52,8 @@ static void read_inputs(lt_expand *x, const lt_scope *scope, const lt_pb_node *n
     lt_value_id *to[3] = { &f->q, &f->k, &f->v };
     lathe_dtype dtype = LATHE_DTYPE_UNDEFINED;
     if (node->input.count != 3) {
-        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention has %zu inputs; Q, K and V are needed", node->input.count);
+        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention has %zu inputs; Q, K and V are needed",
+                       node->input.count);
         return;
     }
     for (int i = 0; i < 3 && lt_expand_ok(x); i++) {
@@ -59,7 +61,9 @@ static void read_inputs(lt_expand *x, const lt_scope *scope, const lt_pb_node *n
         const lt_type *type = lt_expand_type(x, value.value, true);
         *to[i] = value.value;
         if (type != NULL && (type->rank != 4 || !lt_dtype_is_float(type->dtype) || (i > 0 && type->dtype != dtype))) {
-            lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention: %s must be a tensor of four axes (batch, heads, length, size) and of one float type for all",
+            lt_expand_fail(x, LATHE_BAD_MODEL, NULL,
+                           "FlexAttention: %s must be a tensor of four axes (batch, heads, length, size) and of one "
+                           "float type for all",
                            names[i]);
         }
         dtype = type != NULL ? type->dtype : dtype;
@@ -80,7 +84,8 @@ static bool check_heads(lt_expand *x, const flex *f)
     }
     lt_dim a = q->dims[1], b = k->dims[1];
     if (lt_dim_is_const(a) && lt_dim_is_const(b) && (b.k == 0 || a.k % b.k != 0)) {
-        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention: %lld query heads are no multiple of %lld key heads", (long long)a.k, (long long)b.k);
+        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention: %lld query heads are no multiple of %lld key heads",
+                       (long long)a.k, (long long)b.k);
     }
     return lt_dim_same(a, b);
 }
@@ -116,9 +121,11 @@ static lt_value_id repeat_heads(lt_expand *x, lt_value_id q, lt_value_id value)
 {
     static const int64_t two[1] = { 2 };
     lt_value_id q_heads = extent(x, q, 1), heads = extent(x, value, 1);
-    lt_value_id wide[5] = { extent(x, value, 0), heads, lt_expand_2(x, "Div", q_heads, heads), extent(x, value, 2), extent(x, value, 3) };
+    lt_value_id wide[5] = { extent(x, value, 0), heads, lt_expand_2(x, "Div", q_heads, heads), extent(x, value, 2),
+                            extent(x, value, 3) };
     lt_value_id flat[4] = { wide[0], q_heads, wide[3], wide[4] };
-    lt_value_id spread = lt_expand_2(x, "Expand", lt_expand_2(x, "Unsqueeze", value, lt_expand_ints(x, two, 1)), concat(x, wide, 5));
+    lt_value_id spread =
+        lt_expand_2(x, "Expand", lt_expand_2(x, "Unsqueeze", value, lt_expand_ints(x, two, 1)), concat(x, wide, 5));
     return lt_expand_reshape(x, spread, concat(x, flat, 4));
 }
 
@@ -134,10 +141,12 @@ static lt_value_id root_of_scale(lt_expand *x, const flex *f)
         return lt_expand_scalar(x, f->q, sqrt(scale));
     }
     lt_value_id size = lt_expand_cast(x, extent(x, f->q, 3), LATHE_DTYPE_F32);
-    return lt_expand_cast(x, lt_expand_1(x, "Sqrt", lt_expand_1(x, "Reciprocal", lt_expand_1(x, "Sqrt", size))), q->dtype);
+    return lt_expand_cast(x, lt_expand_1(x, "Sqrt", lt_expand_1(x, "Reciprocal", lt_expand_1(x, "Sqrt", size))),
+                          q->dtype);
 }
 
-static lt_value_id modify(lt_expand *x, lt_scope *scope, const lt_pb_node *node, const lt_pb_graph *body, const char *attr, lt_value_id value)
+static lt_value_id modify(lt_expand *x, lt_scope *scope, const lt_pb_node *node, const lt_pb_graph *body,
+                          const char *attr, lt_value_id value)
 {
     lt_value_id out = none;
     bool dead = false;
@@ -149,12 +158,15 @@ static lt_value_id modify(lt_expand *x, lt_scope *scope, const lt_pb_node *node,
         lt_expand_fail(x, LATHE_UNSUPPORTED, NULL, "FlexAttention: its %s cannot be handled", attr);
     }
     const lt_type *before = lt_expand_type(x, value, false), *after = lt_expand_type(x, out, false);
-    bool same = before == NULL || after == NULL || (before->dtype == after->dtype && (after->rank == 4 || after->rank < 0));
+    bool same =
+        before == NULL || after == NULL || (before->dtype == after->dtype && (after->rank == 4 || after->rank < 0));
     for (int d = 0; before != NULL && after != NULL && same && d < 4 && before->rank == 4 && after->rank == 4; d++) {
-        same = !lt_dim_is_const(before->dims[d]) || !lt_dim_is_const(after->dims[d]) || before->dims[d].k == after->dims[d].k;
+        same = !lt_dim_is_const(before->dims[d]) || !lt_dim_is_const(after->dims[d]) ||
+               before->dims[d].k == after->dims[d].k;
     }
     if (!same) {
-        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "FlexAttention: %s must give a tensor of the type and shape that it is given", attr);
+        lt_expand_fail(x, LATHE_BAD_MODEL, NULL,
+                       "FlexAttention: %s must give a tensor of the type and shape that it is given", attr);
     }
     return out;
 }
@@ -167,10 +179,12 @@ static lt_value_id modified_attention(lt_expand *x, lt_scope *scope, const lt_pb
     lt_value_id k = shared ? f->k : repeat_heads(x, f->q, f->k), v = shared ? f->v : repeat_heads(x, f->q, f->v);
     lt_value_id scores;
     if (f->scaled && f->scale < 0) {
-        scores = lt_expand_2(x, "Mul", lt_expand_2(x, "MatMul", f->q, lt_expand_transpose(x, k, turn, 4)), lt_expand_scalar(x, f->q, f->scale));
+        scores = lt_expand_2(x, "Mul", lt_expand_2(x, "MatMul", f->q, lt_expand_transpose(x, k, turn, 4)),
+                             lt_expand_scalar(x, f->q, f->scale));
     } else {
         lt_value_id root = root_of_scale(x, f);
-        scores = lt_expand_2(x, "MatMul", lt_expand_2(x, "Mul", f->q, root), lt_expand_transpose(x, lt_expand_2(x, "Mul", k, root), turn, 4));
+        scores = lt_expand_2(x, "MatMul", lt_expand_2(x, "Mul", f->q, root),
+                             lt_expand_transpose(x, lt_expand_2(x, "Mul", k, root), turn, 4));
     }
     scores = modify(x, scope, node, f->score_mod, "score_mod", lt_expand_cast(x, scores, f->precision));
     lt_value_id probs = lt_expand_int(x, "Softmax", "axis", 3, scores, none);
@@ -185,6 +199,7 @@ void lt_expand_flex_attention(lt_expand *x, lt_scope *scope, const lt_pb_node *n
     read_inputs(x, scope, node, &f);
     bool same_heads = check_heads(x, &f);
     if (lt_expand_ok(x)) {
-        out[0] = f.score_mod == NULL && f.prob_mod == NULL ? plain_attention(x, &f) : modified_attention(x, scope, node, &f, same_heads);
+        out[0] = f.score_mod == NULL && f.prob_mod == NULL ? plain_attention(x, &f)
+                                                           : modified_attention(x, scope, node, &f, same_heads);
     }
 }

@@ -1,6 +1,7 @@
 /*
- * gradient.c - Gradient of ai.onnx.preview.training becomes the nodes that compute it: the nodes between the tensors that
- * it names are walked backwards, each by the row of its operator. Called through import_expand.c; the rows are in gradient_*.c.
+ * gradient.c - Gradient of ai.onnx.preview.training becomes the nodes that compute it: the nodes between the tensors
+ * that it names are walked backwards, each by the row of its operator. Called through import_expand.c; the rows are in
+ * gradient_*.c.
  *
  * Where Gradient is given other values than the tensors that it names, what lies between is computed anew from them.
  * A tensor that is not a scalar counts as the sum of its elements. What has no derivative is refused by name.
@@ -60,9 +61,13 @@ static void read_attributes(gradient *g, const lt_pb_node *node)
         if (!lt_expand_ok(x) || attr == NULL) {
             continue;
         }
-        const lt_pb_attribute **to = lt_pb_is(attr->name, "xs") ? &g->xs : lt_pb_is(attr->name, "zs") ? &g->zs : lt_pb_is(attr->name, "y") ? &g->y : NULL;
+        const lt_pb_attribute **to = lt_pb_is(attr->name, "xs")   ? &g->xs
+                                     : lt_pb_is(attr->name, "zs") ? &g->zs
+                                     : lt_pb_is(attr->name, "y")  ? &g->y
+                                                                  : NULL;
         if (to == NULL) {
-            lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "Gradient has no attribute '%.*s'", shown(attr->name), attr->name.length > 0 ? attr->name.data : "");
+            lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "Gradient has no attribute '%.*s'", shown(attr->name),
+                           attr->name.length > 0 ? attr->name.data : "");
             return;
         }
         *to = attr;
@@ -71,7 +76,8 @@ static void read_attributes(gradient *g, const lt_pb_node *node)
     if (lt_expand_ok(x) && (g->xs == NULL || g->y == NULL || g->xs->strings.count == 0)) {
         lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "Gradient needs the attributes xs and y");
     } else if (lt_expand_ok(x) && (node->input.count != count || node->output.count > g->xs->strings.count)) {
-        lt_expand_fail(x, LATHE_BAD_MODEL, NULL, "Gradient has %zu inputs and %zu outputs; xs and zs name %zu tensors, xs %zu", node->input.count,
+        lt_expand_fail(x, LATHE_BAD_MODEL, NULL,
+                       "Gradient has %zu inputs and %zu outputs; xs and zs name %zu tensors, xs %zu", node->input.count,
                        node->output.count, count, g->xs->strings.count);
     }
 }
@@ -80,10 +86,11 @@ static lt_value_id find(gradient *g, lathe_bytes name)
 {
     lt_named found = lt_scope_find(g->scope, name);
     if (!found.found || (!found.dead && lt_value_none(found.value))) {
-        lt_expand_fail(g->x, LATHE_BAD_MODEL, "the nodes between the tensors that Gradient names must stand before it", "Gradient names '%.*s', which nothing gives",
-                       shown(name), name.length > 0 ? name.data : "");
+        lt_expand_fail(g->x, LATHE_BAD_MODEL, "the nodes between the tensors that Gradient names must stand before it",
+                       "Gradient names '%.*s', which nothing gives", shown(name), name.length > 0 ? name.data : "");
     } else if (found.dead) {
-        lt_expand_fail(g->x, LATHE_UNSUPPORTED, NULL, "Gradient names '%.*s', which something unsupported gives", shown(name), name.data);
+        lt_expand_fail(g->x, LATHE_UNSUPPORTED, NULL, "Gradient names '%.*s', which something unsupported gives",
+                       shown(name), name.data);
     }
     return found.value;
 }
@@ -91,7 +98,8 @@ static lt_value_id find(gradient *g, lathe_bytes name)
 /* Which value stands for each named one, and what is to be differentiated. */
 static void read_names(gradient *g, const lt_pb_node *node)
 {
-    size_t n_x = lt_expand_ok(g->x) ? g->xs->strings.count : 0, n_z = lt_expand_ok(g->x) && g->zs != NULL ? g->zs->strings.count : 0;
+    size_t n_x = lt_expand_ok(g->x) ? g->xs->strings.count : 0,
+           n_z = lt_expand_ok(g->x) && g->zs != NULL ? g->zs->strings.count : 0;
     for (size_t i = 0; i < n_x + n_z && lt_expand_ok(g->x); i++) {
         lt_value_id named = find(g, i < n_x ? g->xs->strings.at[i] : g->zs->strings.at[i - n_x]);
         lt_named value = lt_scope_find(g->scope, node->input.at[i]);
@@ -134,7 +142,8 @@ static bool takes_part(const lt_graph *graph, lt_value_id id)
 static void check_reach(gradient *g, lt_value_id id)
 {
     const lt_value *value = lt_value_get(g->x->graph, id);
-    if (value != NULL && value->kind == LT_VALUE_RESULT && value->region != g->x->region && value->region != LT_INIT && lt_value_none(get(&g->given, id))) {
+    if (value != NULL && value->kind == LT_VALUE_RESULT && value->region != g->x->region && value->region != LT_INIT &&
+        lt_value_none(get(&g->given, id))) {
         lt_expand_fail(g->x, LATHE_UNSUPPORTED, "name it in xs or zs, or move Gradient to where it is computed",
                        "Gradient: '%s' is computed by the graph around this one, and not named", value->name);
     }
@@ -157,10 +166,12 @@ static lt_node_id *collect(gradient *g, size_t *count)
     put(g, &needed, g->target, g->target);
     check_reach(g, g->target);
     const lt_region *region = lt_region_get(x->graph, x->region);
-    for (const lt_node *node = lt_node_get(x->graph, region->last); node != NULL && lt_expand_ok(x); node = lt_node_get(x->graph, node->prev)) {
+    for (const lt_node *node = lt_node_get(x->graph, region->last); node != NULL && lt_expand_ok(x);
+         node = lt_node_get(x->graph, node->prev)) {
         bool used = false;
         for (uint32_t i = 0; i < node->n_outputs; i++) {
-            used = used || (!lt_value_none(get(&needed, node->outputs[i])) && lt_value_none(get(&g->given, node->outputs[i])));
+            used = used ||
+                   (!lt_value_none(get(&needed, node->outputs[i])) && lt_value_none(get(&g->given, node->outputs[i])));
         }
         for (uint32_t i = 0; used && i < node->n_inputs; i++) {
             if (!lt_value_none(node->inputs[i])) {
@@ -196,7 +207,8 @@ static void recompute(gradient *g, const lt_node *node)
         other = other || !lt_value_same(inputs[i], node->inputs[i]);
     }
     if (other && (node->op->traits & LT_OP_REGIONS)) {
-        lt_expand_fail(x, LATHE_UNSUPPORTED, NULL, "Gradient: %s cannot be computed anew for other inputs", node->op->name);
+        lt_expand_fail(x, LATHE_UNSUPPORTED, NULL, "Gradient: %s cannot be computed anew for other inputs",
+                       node->op->name);
     }
     if (!other || !lt_expand_ok(x)) {
         return;
@@ -245,14 +257,15 @@ static void walk_forward(gradient *g, const lt_node_id *nodes, size_t count)
 void lt_backward_refuse(lt_backward *b, bool asked, const char *what)
 {
     if (asked) {
-        lt_expand_fail(b->x, LATHE_UNSUPPORTED, "take the gradient of a part of the network without it", "Gradient: %s has no derivative %s in this build",
-                       b->node->op->name, what);
+        lt_expand_fail(b->x, LATHE_UNSUPPORTED, "take the gradient of a part of the network without it",
+                       "Gradient: %s has no derivative %s in this build", b->node->op->name, what);
     }
 }
 
 static const lt_derivative *find_row(const lt_node *node)
 {
-    const lt_derivative *const tables[] = { lt_derivatives_pointwise, lt_derivatives_sums, lt_derivatives_moves, lt_derivatives_layers };
+    const lt_derivative *const tables[] = { lt_derivatives_pointwise, lt_derivatives_sums, lt_derivatives_moves,
+                                            lt_derivatives_layers };
     for (size_t t = 0; t < LT_COUNT(tables) && lt_op_domain(node->op)[0] == '\0'; t++) {
         for (const lt_derivative *row = tables[t]; row->op != NULL; row++) {
             if (strcmp(row->op, node->op->name) == 0) {
@@ -281,8 +294,10 @@ static void add_up(gradient *g, lt_value_id value, lt_value_id part)
 static void step_back(gradient *g, lt_node node)
 {
     lt_arena *arena = &g->x->import->arena;
-    lt_value_id *in = LT_ARENA_ARRAY(arena, lt_value_id, node.n_inputs + 1), *out = LT_ARENA_ARRAY(arena, lt_value_id, node.n_outputs + 1);
-    lt_value_id *dx = LT_ARENA_ARRAY(arena, lt_value_id, node.n_inputs + 1), *dy = LT_ARENA_ARRAY(arena, lt_value_id, node.n_outputs + 1);
+    lt_value_id *in = LT_ARENA_ARRAY(arena, lt_value_id, node.n_inputs + 1),
+                *out = LT_ARENA_ARRAY(arena, lt_value_id, node.n_outputs + 1);
+    lt_value_id *dx = LT_ARENA_ARRAY(arena, lt_value_id, node.n_inputs + 1),
+                *dy = LT_ARENA_ARRAY(arena, lt_value_id, node.n_outputs + 1);
     bool *wanted = LT_ARENA_ARRAY(arena, bool, node.n_inputs + 1), any = false;
     if (in == NULL || out == NULL || dx == NULL || dy == NULL || wanted == NULL) {
         g->x->status = LT_OOM(g->x->import->diag);
@@ -302,7 +317,8 @@ static void step_back(gradient *g, lt_node node)
     }
     const lt_derivative *row = find_row(&node);
     if (row == NULL) {
-        lt_expand_fail(g->x, LATHE_UNSUPPORTED, "take the gradient of a part of the network without it", "Gradient: %s has no derivative in this build", node.op->name);
+        lt_expand_fail(g->x, LATHE_UNSUPPORTED, "take the gradient of a part of the network without it",
+                       "Gradient: %s has no derivative in this build", node.op->name);
         return;
     }
     lt_backward b = { .x = g->x, .node = &node, .in = in, .out = out, .dy = dy, .dx = dx, .wanted = wanted };

@@ -51,7 +51,8 @@ static lt_value_id place_weights(lt_backward *b, lt_value_id labels)
 {
     const lathe_attr *ignore = find_attr(b, "ignore_index");
     bool weighted = b->node->n_inputs > 2 && !lt_value_none(b->in[2]);
-    lt_value_id one = lt_expand_scalar(b->x, b->in[0], 1), zero = lt_expand_scalar(b->x, b->in[0], 0), safe = labels, ignored = none;
+    lt_value_id one = lt_expand_scalar(b->x, b->in[0], 1), zero = lt_expand_scalar(b->x, b->in[0], 0), safe = labels,
+                ignored = none;
     if (ignore != NULL) {
         ignored = lt_expand_2(b->x, "Equal", labels, int_scalar(b, ignore->i));
         safe = lt_expand_3(b->x, "Where", ignored, int_scalar(b, 0), labels);
@@ -142,7 +143,8 @@ static void layer_norm(lt_backward *b)
     lt_value_id axes = lt_expand_ints(b->x, list, (size_t)(type->rank - axis)), x = b->in[0];
     lt_value_id apart = centred ? sub(b, x, mean_over(b, x, axes)) : x;
     lt_value_id variance = add(b, mean_over(b, mul(b, apart, apart), axes), lt_expand_scalar(b->x, x, epsilon));
-    lt_value_id inverse = lt_expand_1(b->x, "Reciprocal", lt_expand_1(b->x, "Sqrt", variance)), normal = mul(b, apart, inverse);
+    lt_value_id inverse = lt_expand_1(b->x, "Reciprocal", lt_expand_1(b->x, "Sqrt", variance)),
+                normal = mul(b, apart, inverse);
     if (b->wanted[0]) {
         lt_value_id g = mul(b, b->dy[0], b->in[1]), rest = mul(b, normal, mean_over(b, mul(b, g, normal), axes));
         b->dx[0] = mul(b, inverse, sub(b, centred ? sub(b, g, mean_over(b, g, axes)) : g, rest));
@@ -227,7 +229,8 @@ static void dropout(lt_backward *b)
         return;
     }
     const lt_type *type = lt_expand_type(b->x, b->in[0], false);
-    lt_backward_refuse(b, b->node->n_outputs < 2 || lt_value_none(b->out[1]), "in training mode without the output mask");
+    lt_backward_refuse(b, b->node->n_outputs < 2 || lt_value_none(b->out[1]),
+                       "in training mode without the output mask");
     lt_backward_refuse(b, value == NULL, "unless training_mode is a constant");
     if (type != NULL && lt_expand_ok(b->x)) {
         bool has_ratio = b->node->n_inputs > 1 && !lt_value_none(b->in[1]);

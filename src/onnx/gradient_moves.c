@@ -1,8 +1,8 @@
 /*
  * gradient_moves.c - derivatives of operators that move elements. Rows of gradient.c.
  *
- * Where no other operator is the way back, the operator is applied to the elements' numbers, and the derivatives are added
- * up under these.
+ * Where no other operator is the way back, the operator is applied to the elements' numbers, and the derivatives are
+ * added up under these.
  */
 #include "onnx/import_expand.h"
 
@@ -38,7 +38,8 @@ static void expand(lt_backward *b)
 static void trilu(lt_backward *b)
 {
     lt_value_id inputs[2] = { b->dy[0], b->node->n_inputs > 1 ? b->in[1] : none };
-    b->dx[0] = lt_expand_node(b->x, "Trilu", b->node->attrs, b->node->n_attrs, inputs, lt_value_none(inputs[1]) ? 1 : 2);
+    b->dx[0] =
+        lt_expand_node(b->x, "Trilu", b->node->attrs, b->node->n_attrs, inputs, lt_value_none(inputs[1]) ? 1 : 2);
 }
 
 /* The part of dy that input i was put into: from the sum of the extents before it on. */
@@ -65,7 +66,9 @@ static void concat(lt_backward *b)
 
 static void split(lt_backward *b)
 {
-    lathe_attr axis = { .name = "axis", .kind = LATHE_ATTR_INT, .i = lt_attr_i(b->node->attrs, b->node->n_attrs, "axis", 0) };
+    lathe_attr axis = { .name = "axis",
+                        .kind = LATHE_ATTR_INT,
+                        .i = lt_attr_i(b->node->attrs, b->node->n_attrs, "axis", 0) };
     lt_value_id *parts = LT_ARENA_ARRAY(&b->x->import->arena, lt_value_id, b->node->n_outputs);
     if (parts == NULL) {
         b->x->status = LT_OOM(b->x->import->diag);
@@ -73,10 +76,13 @@ static void split(lt_backward *b)
     }
     for (uint32_t i = 0; i < b->node->n_outputs; i++) {
         if (lt_value_none(b->dy[i]) && lt_value_none(b->out[i])) {
-            lt_expand_fail(b->x, LATHE_UNSUPPORTED, NULL, "Gradient: a Split with an output that has no name has no derivative in this build");
+            lt_expand_fail(b->x, LATHE_UNSUPPORTED, NULL,
+                           "Gradient: a Split with an output that has no name has no derivative in this build");
             return;
         }
-        parts[i] = !lt_value_none(b->dy[i]) ? b->dy[i] : lt_expand_2(b->x, "Expand", lt_expand_scalar(b->x, b->out[i], 0), shape_of(b, b->out[i]));
+        parts[i] = !lt_value_none(b->dy[i])
+                       ? b->dy[i]
+                       : lt_expand_2(b->x, "Expand", lt_expand_scalar(b->x, b->out[i], 0), shape_of(b, b->out[i]));
     }
     b->dx[0] = lt_expand_node(b->x, "Concat", &axis, 1, parts, b->node->n_outputs);
 }
@@ -99,7 +105,8 @@ lt_value_id lt_backward_scatter(lt_backward *b, lt_value_id numbers, bool dump)
     lt_value_id at = lt_expand_ints(b->x, &zero, 1), ones = lt_expand_ints(b->x, &one, 1);
     lt_value_id size = lt_expand_2(b->x, "Reshape", lt_expand_1(b->x, "Size", b->in[0]), ones);
     lt_value_id room = dump ? lt_expand_2(b->x, "Add", size, ones) : size;
-    lt_value_id inputs[3] = { lt_expand_2(b->x, "Expand", lt_expand_scalar(b->x, b->dy[0], 0), room), flat(b, numbers), flat(b, b->dy[0]) };
+    lt_value_id inputs[3] = { lt_expand_2(b->x, "Expand", lt_expand_scalar(b->x, b->dy[0], 0), room), flat(b, numbers),
+                              flat(b, b->dy[0]) };
     lt_value_id sums = lt_expand_node(b->x, "ScatterElements", attrs, 2, inputs, 3);
     lt_value_id cut[4] = { sums, at, size, at };
     sums = dump ? lt_expand_node(b->x, "Slice", NULL, 0, cut, 4) : sums;
@@ -152,9 +159,24 @@ static void pad(lt_backward *b)
 }
 
 const lt_derivative lt_derivatives_moves[] = {
-    { "Reshape", reshape }, { "Flatten", reshape },  { "Squeeze", reshape },        { "Unsqueeze", reshape },
-    { "Transpose", transpose }, { "Expand", expand }, { "Trilu", trilu },           { "Concat", concat },
-    { "Split", split },     { "Slice", move },       { "Gather", move },            { "GatherElements", move },
-    { "GatherND", move },   { "Tile", move },        { "DepthToSpace", move },      { "SpaceToDepth", move },
-    { "Compress", move },   { "ReverseSequence", move }, { "Pad", pad },            { NULL, NULL },
+    { "Reshape", reshape },
+    { "Flatten", reshape },
+    { "Squeeze", reshape },
+    { "Unsqueeze", reshape },
+    { "Transpose", transpose },
+    { "Expand", expand },
+    { "Trilu", trilu },
+    { "Concat", concat },
+    { "Split", split },
+    { "Slice", move },
+    { "Gather", move },
+    { "GatherElements", move },
+    { "GatherND", move },
+    { "Tile", move },
+    { "DepthToSpace", move },
+    { "SpaceToDepth", move },
+    { "Compress", move },
+    { "ReverseSequence", move },
+    { "Pad", pad },
+    { NULL, NULL },
 };

@@ -1,6 +1,6 @@
 /*
- * gradient_pointwise.c - derivatives of operators that work element by element, and of what adds up what they broadcast.
- * Rows of gradient.c.
+ * gradient_pointwise.c - derivatives of operators that work element by element, and of what adds up what they
+ * broadcast. Rows of gradient.c.
  *
  * At a kink the derivative is that of the side that the operator's definition names; where several arguments of Max or
  * Min are equal they share it.
@@ -32,8 +32,8 @@ lt_value_id lt_backward_sum_to(lt_backward *b, lt_value_id value, lt_value_id li
         }
     }
     if (!same) {
-        lt_expand_fail(b->x, LATHE_UNSUPPORTED, "give the inputs of the model extents", "Gradient: %s may repeat an input along an axis of unknown extent",
-                       b->node->op->name);
+        lt_expand_fail(b->x, LATHE_UNSUPPORTED, "give the inputs of the model extents",
+                       "Gradient: %s may repeat an input along an axis of unknown extent", b->node->op->name);
         return none;
     }
     if (count == 0) {
@@ -76,7 +76,8 @@ static lt_value_id num(lt_backward *b, double value)
     return lt_expand_scalar(b->x, b->dy[0], value);
 }
 
-static lt_value_id choose(lt_backward *b, const char *compare, lt_value_id p, lt_value_id q, lt_value_id yes, lt_value_id no)
+static lt_value_id choose(lt_backward *b, const char *compare, lt_value_id p, lt_value_id q, lt_value_id yes,
+                          lt_value_id no)
 {
     return lt_expand_3(b->x, "Where", lt_expand_2(b->x, compare, p, q), yes, no);
 }
@@ -305,7 +306,8 @@ static void gelu(lt_backward *b)
         return;
     }
     lt_value_id phi = mul(b, num(b, 0.5), add(b, num(b, 1), apply(b, "Erf", mul(b, x, num(b, 0.7071067811865476)))));
-    lt_value_id bell = mul(b, num(b, 0.3989422804014327), apply(b, "Exp", mul(b, num(b, -0.5), square(b)))); /* 1 / sqrt(2 pi) */
+    lt_value_id bell =
+        mul(b, num(b, 0.3989422804014327), apply(b, "Exp", mul(b, num(b, -0.5), square(b)))); /* 1 / sqrt(2 pi) */
     b->dx[0] = mul(b, b->dy[0], add(b, phi, mul(b, x, bell)));
 }
 
@@ -421,22 +423,57 @@ static void prelu(lt_backward *b)
 }
 
 const lt_derivative lt_derivatives_pointwise[] = {
-    { "Identity", keep },         { "Neg", negate },           { "Abs", absolute },
-    { "Exp", exponential },       { "Log", logarithm },        { "Sqrt", root },
-    { "Reciprocal", reciprocal }, { "Sin", sine },             { "Cos", cosine },
-    { "Tan", tangent },           { "Sinh", hyperbolic_sine }, { "Cosh", hyperbolic_cosine },
-    { "Tanh", hyperbolic_tangent }, { "Asin", arc_sine },      { "Acos", arc_cosine },
-    { "Atan", arc_tangent },      { "Asinh", area_sine },      { "Acosh", area_cosine },
-    { "Atanh", area_tangent },    { "Erf", error_function },   { "Sigmoid", sigmoid },
-    { "Relu", relu },             { "LeakyRelu", leaky_relu }, { "Elu", elu },
-    { "Selu", selu },             { "Celu", celu },            { "Softplus", softplus },
-    { "Softsign", softsign },     { "HardSigmoid", hard_sigmoid }, { "HardSwish", hard_swish },
-    { "ThresholdedRelu", thresholded_relu }, { "Swish", swish }, { "Mish", mish },
-    { "Gelu", gelu },             { "Clip", clip },            { "Cast", cast },
-    { "CastLike", cast },         { "Floor", flat },           { "Ceil", flat },
-    { "Round", flat },            { "Sign", flat },            { "Sum", sum },
-    { "Add", sum },               { "Mean", mean },            { "Sub", difference },
-    { "Mul", product },           { "Div", quotient },         { "Pow", power },
-    { "Max", extreme },           { "Min", extreme },          { "Where", where },
-    { "PRelu", prelu },           { NULL, NULL },
+    { "Identity", keep },
+    { "Neg", negate },
+    { "Abs", absolute },
+    { "Exp", exponential },
+    { "Log", logarithm },
+    { "Sqrt", root },
+    { "Reciprocal", reciprocal },
+    { "Sin", sine },
+    { "Cos", cosine },
+    { "Tan", tangent },
+    { "Sinh", hyperbolic_sine },
+    { "Cosh", hyperbolic_cosine },
+    { "Tanh", hyperbolic_tangent },
+    { "Asin", arc_sine },
+    { "Acos", arc_cosine },
+    { "Atan", arc_tangent },
+    { "Asinh", area_sine },
+    { "Acosh", area_cosine },
+    { "Atanh", area_tangent },
+    { "Erf", error_function },
+    { "Sigmoid", sigmoid },
+    { "Relu", relu },
+    { "LeakyRelu", leaky_relu },
+    { "Elu", elu },
+    { "Selu", selu },
+    { "Celu", celu },
+    { "Softplus", softplus },
+    { "Softsign", softsign },
+    { "HardSigmoid", hard_sigmoid },
+    { "HardSwish", hard_swish },
+    { "ThresholdedRelu", thresholded_relu },
+    { "Swish", swish },
+    { "Mish", mish },
+    { "Gelu", gelu },
+    { "Clip", clip },
+    { "Cast", cast },
+    { "CastLike", cast },
+    { "Floor", flat },
+    { "Ceil", flat },
+    { "Round", flat },
+    { "Sign", flat },
+    { "Sum", sum },
+    { "Add", sum },
+    { "Mean", mean },
+    { "Sub", difference },
+    { "Mul", product },
+    { "Div", quotient },
+    { "Pow", power },
+    { "Max", extreme },
+    { "Min", extreme },
+    { "Where", where },
+    { "PRelu", prelu },
+    { NULL, NULL },
 };

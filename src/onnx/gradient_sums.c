@@ -38,15 +38,18 @@ static void matmul(lt_backward *b)
         return;
     }
     bool row = p->rank == 1, column = q->rank == 1;
-    lt_value_id left = row ? with_axis(b, b->in[0], 0) : b->in[0], right = column ? with_axis(b, b->in[1], 1) : b->in[1], dy = b->dy[0];
+    lt_value_id left = row ? with_axis(b, b->in[0], 0) : b->in[0],
+                right = column ? with_axis(b, b->in[1], 1) : b->in[1], dy = b->dy[0];
     dy = column ? with_axis(b, dy, -1) : dy;
     dy = row ? with_axis(b, dy, -2) : dy;
     for (int i = 0; i < 2; i++) {
         if (b->wanted[i]) {
             lt_value_id side = i == 0 ? left : right;
-            lt_value_id part = i == 0 ? lt_expand_2(b->x, "MatMul", dy, turned(b, right)) : lt_expand_2(b->x, "MatMul", turned(b, left), dy);
+            lt_value_id part = i == 0 ? lt_expand_2(b->x, "MatMul", dy, turned(b, right))
+                                      : lt_expand_2(b->x, "MatMul", turned(b, left), dy);
             part = lt_backward_sum_to(b, part, side);
-            b->dx[i] = (i == 0 ? row : column) ? lt_expand_reshape(b->x, part, lt_expand_1(b->x, "Shape", b->in[i])) : part;
+            b->dx[i] =
+                (i == 0 ? row : column) ? lt_expand_reshape(b->x, part, lt_expand_1(b->x, "Shape", b->in[i])) : part;
         }
     }
 }
@@ -65,15 +68,19 @@ static lt_value_id gemm_node(lt_backward *b, lt_value_id p, lt_value_id q, bool 
 static void gemm(lt_backward *b)
 {
     bool turn_a = attr_i(b, "transA", 0) != 0, turn_b = attr_i(b, "transB", 0) != 0;
-    float alpha = lt_attr_f(b->node->attrs, b->node->n_attrs, "alpha", 1.0f), beta = lt_attr_f(b->node->attrs, b->node->n_attrs, "beta", 1.0f);
+    float alpha = lt_attr_f(b->node->attrs, b->node->n_attrs, "alpha", 1.0f),
+          beta = lt_attr_f(b->node->attrs, b->node->n_attrs, "beta", 1.0f);
     if (b->wanted[0]) {
-        b->dx[0] = turn_a ? gemm_node(b, b->in[1], b->dy[0], turn_b, true, alpha) : gemm_node(b, b->dy[0], b->in[1], false, !turn_b, alpha);
+        b->dx[0] = turn_a ? gemm_node(b, b->in[1], b->dy[0], turn_b, true, alpha)
+                          : gemm_node(b, b->dy[0], b->in[1], false, !turn_b, alpha);
     }
     if (b->wanted[1]) {
-        b->dx[1] = turn_b ? gemm_node(b, b->dy[0], b->in[0], true, turn_a, alpha) : gemm_node(b, b->in[0], b->dy[0], !turn_a, false, alpha);
+        b->dx[1] = turn_b ? gemm_node(b, b->dy[0], b->in[0], true, turn_a, alpha)
+                          : gemm_node(b, b->in[0], b->dy[0], !turn_a, false, alpha);
     }
     if (b->node->n_inputs > 2 && b->wanted[2]) {
-        lt_value_id part = beta == 1.0f ? b->dy[0] : lt_expand_2(b->x, "Mul", b->dy[0], lt_expand_scalar(b->x, b->dy[0], beta));
+        lt_value_id part =
+            beta == 1.0f ? b->dy[0] : lt_expand_2(b->x, "Mul", b->dy[0], lt_expand_scalar(b->x, b->dy[0], beta));
         b->dx[2] = lt_backward_sum_to(b, part, b->in[2]);
     }
 }
@@ -91,7 +98,8 @@ static bool extents(lt_backward *b, lt_value_id value, int64_t *out)
     const lt_type *type = lt_expand_type(b->x, value, true);
     for (int d = 0; type != NULL && d < type->rank; d++) {
         if (!lt_dim_is_const(type->dims[d]) && d != 0) {
-            lt_expand_fail(b->x, LATHE_UNSUPPORTED, "give the inputs of the model extents", "Gradient: Conv needs known extents, all but the batch");
+            lt_expand_fail(b->x, LATHE_UNSUPPORTED, "give the inputs of the model extents",
+                           "Gradient: Conv needs known extents, all but the batch");
             return false;
         }
         out[d] = lt_dim_is_const(type->dims[d]) ? type->dims[d].k : -1;
@@ -107,12 +115,14 @@ static bool read_window(lt_backward *b, window *w)
     }
     w->axes = type->rank - 2;
     w->groups = attr_i(b, "group", 1);
-    b->x->status = lt_window_read(b->node->attrs, b->node->n_attrs, w->axes, &w->w[2], &w->x[2], &w->win, b->x->where, b->x->import->diag);
+    b->x->status = lt_window_read(b->node->attrs, b->node->n_attrs, w->axes, &w->w[2], &w->x[2], &w->win, b->x->where,
+                                  b->x->import->diag);
     return lt_expand_ok(b->x);
 }
 
 /* Strides, dilations, pads and group as attributes. */
-static size_t window_attrs(const window *w, const int64_t *strides, const int64_t *dilations, int64_t groups, int64_t pads[2 * LATHE_MAX_RANK], lathe_attr out[4])
+static size_t window_attrs(const window *w, const int64_t *strides, const int64_t *dilations, int64_t groups,
+                           int64_t pads[2 * LATHE_MAX_RANK], lathe_attr out[4])
 {
     size_t n = (size_t)w->axes;
     for (int d = 0; d < w->axes; d++) {
@@ -137,13 +147,14 @@ static lt_value_id conv_input(lt_backward *b, const window *w)
         int64_t reach = (w->w[d + 2] - 1) * w->win.dilation[d] + 1;
         rest[d] = w->x[d + 2] + pads[d] + pads[w->axes + d] - reach - (w->y[d + 2] - 1) * w->win.stride[d];
     }
-    attrs[n++] = (lathe_attr){ .name = "output_padding", .kind = LATHE_ATTR_INTS, .ints = rest, .count = (size_t)w->axes };
+    attrs[n++] =
+        (lathe_attr){ .name = "output_padding", .kind = LATHE_ATTR_INTS, .ints = rest, .count = (size_t)w->axes };
     return lt_expand_node(b->x, "ConvTranspose", attrs, n, inputs, 2);
 }
 
 /*
- * (N, G c, ...) as (c, G N, ...), or, for what stands as the weight, as (G c, N, ...): the batch becomes the channels that a
- * convolution with G groups sums over.
+ * (N, G c, ...) as (c, G N, ...), or, for what stands as the weight, as (G c, N, ...): the batch becomes the channels
+ * that a convolution with G groups sums over.
  */
 static lt_value_id turn_batch(lt_backward *b, const window *w, lt_value_id value, const int64_t *extent, bool weight)
 {
@@ -162,7 +173,8 @@ static lt_value_id turn_batch(lt_backward *b, const window *w, lt_value_id value
     perm[1] = weight ? 2 : 1;
     perm[2] = 0;
     lt_value_id parts = lt_expand_2(b->x, "Reshape", value, lt_expand_ints(b->x, apart, (size_t)rank));
-    return lt_expand_2(b->x, "Reshape", lt_expand_transpose(b->x, parts, perm, rank), lt_expand_ints(b->x, joint, (size_t)rank - 1));
+    return lt_expand_2(b->x, "Reshape", lt_expand_transpose(b->x, parts, perm, rank),
+                       lt_expand_ints(b->x, joint, (size_t)rank - 1));
 }
 
 /* x convolved with dy, channels standing for the batch; what lies behind the kernel is cut off. */
@@ -183,7 +195,8 @@ static lt_value_id conv_weight(lt_backward *b, const window *w)
     for (int d = 0; d < w->axes + 2; d++) {
         back[d] = d < 2 ? 1 - d : d;
     }
-    lt_value_id cut[4] = { wide, lt_expand_ints(b->x, starts, (size_t)w->axes), lt_expand_ints(b->x, &w->w[2], (size_t)w->axes),
+    lt_value_id cut[4] = { wide, lt_expand_ints(b->x, starts, (size_t)w->axes),
+                           lt_expand_ints(b->x, &w->w[2], (size_t)w->axes),
                            lt_expand_ints(b->x, axes, (size_t)w->axes) };
     return lt_expand_transpose(b->x, lt_expand_node(b->x, "Slice", NULL, 0, cut, 4), back, w->axes + 2);
 }
@@ -201,7 +214,8 @@ static void conv(lt_backward *b)
         for (int d = 0; d < w.axes + 1; d++) {
             axes[d] = d == 0 ? 0 : d + 1;
         }
-        b->dx[2] = lt_expand_int(b->x, "ReduceSum", "keepdims", 0, b->dy[0], lt_expand_ints(b->x, axes, (size_t)w.axes + 1));
+        b->dx[2] =
+            lt_expand_int(b->x, "ReduceSum", "keepdims", 0, b->dy[0], lt_expand_ints(b->x, axes, (size_t)w.axes + 1));
     }
 }
 
@@ -250,7 +264,8 @@ static void reduce_mean(lt_backward *b)
     lt_value_id all = lt_expand_1(b->x, "Size", b->in[0]), results = lt_expand_1(b->x, "Size", b->dy[0]);
     if (type != NULL) {
         lathe_dtype dtype = type->dtype;
-        lt_value_id share = lt_expand_2(b->x, "Div", lt_expand_cast(b->x, results, dtype), lt_expand_cast(b->x, all, dtype));
+        lt_value_id share =
+            lt_expand_2(b->x, "Div", lt_expand_cast(b->x, results, dtype), lt_expand_cast(b->x, all, dtype));
         b->dx[0] = spread(b, times(b, kept(b, b->dy[0]), share));
     }
 }
@@ -311,7 +326,8 @@ static void softmax(lt_backward *b)
 
 static void log_softmax(lt_backward *b)
 {
-    b->dx[0] = lt_expand_2(b->x, "Sub", b->dy[0], times(b, lt_expand_1(b->x, "Exp", b->out[0]), along_axis(b, b->dy[0])));
+    b->dx[0] =
+        lt_expand_2(b->x, "Sub", b->dy[0], times(b, lt_expand_1(b->x, "Exp", b->out[0]), along_axis(b, b->dy[0])));
 }
 
 const lt_derivative lt_derivatives_sums[] = {

@@ -1,6 +1,6 @@
 /*
- * import_expand.c - the builder that writes expansions of operators into others, and the list of those that are expanded. Called
- * by import_node.c; knows no operator's meaning.
+ * import_expand.c - the builder that writes expansions of operators into others, and the list of those that are
+ * expanded. Called by import_node.c; knows no operator's meaning.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -35,15 +35,16 @@ void lt_expand_spend(lt_expand *x, uint64_t nodes)
     }
 }
 
-lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs)
+lt_value_id lt_expand_node(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs,
+                           const lt_value_id *inputs, size_t n_inputs)
 {
     lt_value_id out = none;
     lt_expand_outputs(x, op, attrs, n_attrs, inputs, n_inputs, &out, 1);
     return out;
 }
 
-void lt_expand_outputs(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs, size_t n_inputs, lt_value_id *out,
-                       size_t n_out)
+void lt_expand_outputs(lt_expand *x, const char *op, const lathe_attr *attrs, size_t n_attrs, const lt_value_id *inputs,
+                       size_t n_inputs, lt_value_id *out, size_t n_out)
 {
     lt_node_spec spec = {
         .op = op,
@@ -147,11 +148,13 @@ const lt_type *lt_expand_type(lt_expand *x, lt_value_id a, bool ranked)
         return NULL;
     }
     if (value == NULL || value->type.cls != LT_TENSOR || value->type.dtype == LATHE_DTYPE_UNDEFINED) {
-        lt_expand_fail(x, LATHE_UNSUPPORTED, NULL, "'%s' is no tensor of a known type", value != NULL ? value->name : "an absent value");
+        lt_expand_fail(x, LATHE_UNSUPPORTED, NULL, "'%s' is no tensor of a known type",
+                       value != NULL ? value->name : "an absent value");
         return NULL;
     }
     if (ranked && value->type.rank < 0) {
-        lt_expand_fail(x, LATHE_UNSUPPORTED, "give the inputs of the model shapes", "the rank of '%s' is unknown", value->name);
+        lt_expand_fail(x, LATHE_UNSUPPORTED, "give the inputs of the model shapes", "the rank of '%s' is unknown",
+                       value->name);
         return NULL;
     }
     return &value->type;
@@ -165,9 +168,14 @@ lathe_status lt_expand_result(lt_expand *x, lt_scope *scope, const lt_pb_node *n
         return LATHE_OK;
     }
     LT_TRY(lt_import_value_name(x->import, scope, span, &name));
-    lt_node_spec spec = {
-        .op = "Identity", .domain = "", .inputs = &value, .n_inputs = 1, .n_outputs = 1, .output_names = &name, .origins = &x->origin, .n_origins = 1
-    };
+    lt_node_spec spec = { .op = "Identity",
+                          .domain = "",
+                          .inputs = &value,
+                          .n_inputs = 1,
+                          .n_outputs = 1,
+                          .output_names = &name,
+                          .origins = &x->origin,
+                          .n_origins = 1 };
     LT_TRY(lt_graph_add_node(x->graph, x->region, &spec, NULL, &value, x->import->diag));
     return lt_scope_bind(x->import, scope, span, (lt_named){ .found = true, .value = value }, x->where);
 }
@@ -206,7 +214,8 @@ static lathe_status bind_dead(lt_import *in, lt_scope *scope, const lt_pb_node *
 }
 
 /* Is something that the node reads beyond what this build can do? */
-static lathe_status reads_dead(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const char *where, bool *dead)
+static lathe_status reads_dead(lt_import *in, const lt_scope *scope, const lt_pb_node *node, const char *where,
+                               bool *dead)
 {
     *dead = scope->dead;
     for (size_t i = 0; i < node->input.count; i++) {
@@ -241,7 +250,8 @@ lathe_status lt_import_expand(lt_import *in, lt_scope *scope, const lt_pb_node *
     }
     LT_TRY(reads_dead(in, scope, node, where, &dead));
     if (version != 1 && !scope->dead) {
-        const char *reason = version < 1 ? "the model imports no opset for the operator's domain" : "the opset is newer than 1, the newest that this build knows";
+        const char *reason = version < 1 ? "the model imports no opset for the operator's domain"
+                                         : "the opset is newer than 1, the newest that this build knows";
         LT_TRY(lt_import_refuse(in, scope, node, version, reason));
         dead = true;
     }

@@ -115,7 +115,8 @@ static const char *const samples_causal[] = {
     "f32[2,3,5] x = rand(1), f32[3,1,4] w = rand(2) | y, s = CausalConvWithState (x, w)",
     "f32[2,3,5] x = rand(1), f32[3,1,4] w = rand(2), f32[3] b = rand(3), f32[2,3,3] p = rand(4) | "
     "y, s = CausalConvWithState <activation = \"silu\"> (x, w, b, p)",
-    "f32[1,2,1] x = rand(1), f32[2,1,3] w = rand(2), f32[1,2,2] p = rand(4) | y, s = CausalConvWithState <activation = \"swish\"> (x, w, \"\", p)",
+    "f32[1,2,1] x = rand(1), f32[2,1,3] w = rand(2), f32[1,2,2] p = rand(4) | y, s = CausalConvWithState <activation = "
+    "\"swish\"> (x, w, \"\", p)",
     "f32[1,2,4] x = rand(1), f32[2,1,1] w = rand(2) | y, s = CausalConvWithState <activation = \"none\"> (x, w)",
     "f16[1,2,2] x = rand(1), f16[2,1,4] w = rand(2) | y, s = CausalConvWithState (x, w)",
     "bf16[1,2,4] x = rand(1), bf16[2,1,2] w = rand(2) | y, s = CausalConvWithState (x, w)",

@@ -25,10 +25,15 @@ static lathe_status check_map(lt_infer *c, int i, int64_t per_tap, const lt_type
     for (int d = 2; d < w->rank; d++) {
         LT_TRY(lt_dim_mul(c->dims, channels, w->dims[d], &channels, c->diag));
     }
-    LT_TRY(lt_move_equal(c, map->dims[0], y->dims[0], i == 2 ? "batches of offset and input" : "batches of mask and input", &ignored));
-    LT_TRY(lt_move_equal(c, map->dims[1], channels, i == 2 ? "channels of offset and numbers that the taps need" : "channels of mask and taps", &ignored));
+    LT_TRY(lt_move_equal(c, map->dims[0], y->dims[0],
+                         i == 2 ? "batches of offset and input" : "batches of mask and input", &ignored));
+    LT_TRY(lt_move_equal(c, map->dims[1], channels,
+                         i == 2 ? "channels of offset and numbers that the taps need" : "channels of mask and taps",
+                         &ignored));
     for (int d = 2; d < y->rank; d++) {
-        LT_TRY(lt_move_equal(c, map->dims[d], y->dims[d], i == 2 ? "spatial extents of offset and output" : "spatial extents of mask and output", &ignored));
+        LT_TRY(lt_move_equal(c, map->dims[d], y->dims[d],
+                             i == 2 ? "spatial extents of offset and output" : "spatial extents of mask and output",
+                             &ignored));
     }
     return LATHE_OK;
 }
@@ -50,7 +55,8 @@ static lathe_status infer_deform(lt_infer *c)
         return LATHE_OK;
     }
     if (lt_dim_is_const(x->dims[1]) && x->dims[1].k % groups != 0) {
-        return lt_infer_fail(c, "%lld channels do not divide into %lld offset groups", (long long)x->dims[1].k, (long long)groups);
+        return lt_infer_fail(c, "%lld channels do not divide into %lld offset groups", (long long)x->dims[1].k,
+                             (long long)groups);
     }
     LT_TRY(check_map(c, 2, x->rank - 2, &y));
     return check_map(c, 4, 1, &y);
@@ -63,8 +69,8 @@ typedef struct job {
     const lt_tensor *x, *offset, *mask;
     int axes;
     int64_t batch, channels, filters, groups, offset_groups;
-    double *image;      /* one image */
-    double *columns;    /* channels x taps, for one point */
+    double *image;   /* one image */
+    double *columns; /* channels x taps, for one point */
     const double *weights, *bias;
     int64_t *corner_at; /* 2^axes neighbours of a tap; -1: outside */
     double *corner_weight;
@@ -101,7 +107,8 @@ static int64_t find_corners(const job *j, int64_t n, int64_t group, int64_t tap,
         for (int64_t k = count - 1; k >= 0; k--) { /* each neighbour so far becomes two */
             for (int side = 1; side >= 0; side--) {
                 int64_t next = low + side, base = j->corner_at[k];
-                double part = side == 1 ? place - (double)low : 1.0 - (place - (double)low), weight = j->corner_weight[k];
+                double part = side == 1 ? place - (double)low : 1.0 - (place - (double)low),
+                       weight = j->corner_weight[k];
                 bool inside = next >= 0 && next < g->in[d] && base >= 0;
                 if (side == 1) {
                     j->corner_at[count + k] = inside ? base * g->in[d] + next : -1;
@@ -130,7 +137,8 @@ static void gather(const job *j, int64_t n, int64_t group, int64_t point)
             const double *plane = &j->image[channel * j->grid.plane];
             double sum = broken ? NAN : 0.0;
             for (int64_t k = 0; k < count; k++) {
-                sum += j->corner_at[k] >= 0 && j->corner_weight[k] != 0 ? plane[j->corner_at[k]] * j->corner_weight[k] : 0.0;
+                sum += j->corner_at[k] >= 0 && j->corner_weight[k] != 0 ? plane[j->corner_at[k]] * j->corner_weight[k]
+                                                                        : 0.0;
             }
             j->columns[channel * taps + tap] = sum * factor;
         }
@@ -163,7 +171,8 @@ static lathe_status make_job(lt_eval *c, job *j)
     j->columns = lt_nn_scratch(c, columns);
     j->corner_at = lt_eval_scratch(c, INT64_C(1) << j->axes, sizeof(int64_t));
     j->corner_weight = lt_nn_scratch(c, INT64_C(1) << j->axes);
-    bool ok = weights_ok && bias_ok && j->image != NULL && j->columns != NULL && j->corner_at != NULL && j->corner_weight != NULL;
+    bool ok = weights_ok && bias_ok && j->image != NULL && j->columns != NULL && j->corner_at != NULL &&
+              j->corner_weight != NULL;
     return ok ? LATHE_OK : LT_OOM(c->diag);
 }
 
@@ -174,7 +183,13 @@ static lathe_status eval_deform(lt_eval *c)
     if (y == NULL || lt_tensor_count(y) == 0) {
         return LATHE_OK;
     }
-    job j = { .x = x, .offset = lt_in(c, 2), .mask = lt_in(c, 4), .axes = x->rank - 2, .batch = x->dims[0], .channels = x->dims[1], .filters = w->dims[0] };
+    job j = { .x = x,
+              .offset = lt_in(c, 2),
+              .mask = lt_in(c, 4),
+              .axes = x->rank - 2,
+              .batch = x->dims[0],
+              .channels = x->dims[1],
+              .filters = w->dims[0] };
     j.groups = lt_attr_i(c->attrs, c->n_attrs, "group", 1);
     j.offset_groups = lt_attr_i(c->attrs, c->n_attrs, "offset_group", 1);
     LT_TRY(lt_nn_grid_make(c, x, y, &w->dims[2], &j.grid));
@@ -203,11 +218,15 @@ static const lt_attr_spec attrs_deform[] = {
 };
 
 static const char *const samples_deform[] = {
-    "f32[1,1,3,3] x = rand(1), f32[1,1,2,2] w = rand(2), f32[1,8,4,4] o = rand(3) | y = DeformConv <kernel_shape = [2, 2], pads = [1, 1, 1, 1]> (x, w, o)",
-    "f32[1,1,3,3] x = rand(1), f32[1,1,2,2] w = rand(2), f32[1,8,2,2] o = rand(3), f32[1] b = rand(4), f32[1,4,2,2] m = rand(5) | "
+    "f32[1,1,3,3] x = rand(1), f32[1,1,2,2] w = rand(2), f32[1,8,4,4] o = rand(3) | y = DeformConv <kernel_shape = [2, "
+    "2], pads = [1, 1, 1, 1]> (x, w, o)",
+    "f32[1,1,3,3] x = rand(1), f32[1,1,2,2] w = rand(2), f32[1,8,2,2] o = rand(3), f32[1] b = rand(4), f32[1,4,2,2] m "
+    "= rand(5) | "
     "y = DeformConv <kernel_shape = [2, 2], pads = [0, 0, 0, 0]> (x, w, o, b, m)",
-    "f32[2,4,5,6] x = rand(1), f32[6,2,3,2] w = rand(2), f32[2,24,3,2] o = rand(3), f32[6] b = rand(4), f32[2,12,3,2] m = rand(5) | "
-    "y = DeformConv <group = 2, offset_group = 2, strides = [2, 2], dilations = [1, 2], pads = [1, 0, 1, 0]> (x, w, o, b, m)",
+    "f32[2,4,5,6] x = rand(1), f32[6,2,3,2] w = rand(2), f32[2,24,3,2] o = rand(3), f32[6] b = rand(4), f32[2,12,3,2] "
+    "m = rand(5) | "
+    "y = DeformConv <group = 2, offset_group = 2, strides = [2, 2], dilations = [1, 2], pads = [1, 0, 1, 0]> (x, w, o, "
+    "b, m)",
     "f64[1,2,3,3] x = rand(1), f64[2,2,1,1] w = rand(2), f64[1,2,3,3] o = rand(3) | y = DeformConv (x, w, o)",
     "f32[1,2,6] x = rand(1), f32[2,2,3] w = rand(2), f32[1,3,4] o = rand(3) | y = DeformConv (x, w, o)",
     "f32[1,1,3,3,3] x = rand(1), f32[1,1,2,2,2] w = rand(2), f32[1,24,2,2,2] o = rand(3) | y = DeformConv (x, w, o)",

@@ -34,8 +34,9 @@ static lathe_status read_axis(lt_infer *c, int *out)
     }
     LT_TRY(lt_infer_axis(c, axis, rank, out));
     if (*out == rank - 1) {
-        return lt_infer_fail(c, "axis %lld is the one of real and imaginary parts; a signal axis is needed, -%d to -2 or 0 to %d", (long long)axis,
-                             rank, rank - 2);
+        return lt_infer_fail(
+            c, "axis %lld is the one of real and imaginary parts; a signal axis is needed, -%d to -2 or 0 to %d",
+            (long long)axis, rank, rank - 2);
     }
     return LATHE_OK;
 }
@@ -46,7 +47,8 @@ static lathe_status check_parts(lt_infer *c, mode m, lt_dim parts)
         return LATHE_OK;
     }
     if (parts.k != 1 && parts.k != 2) {
-        return lt_infer_fail(c, "the last extent is %lld; it must be 1 for real and 2 for complex signals", (long long)parts.k);
+        return lt_infer_fail(c, "the last extent is %lld; it must be 1 for real and 2 for complex signals",
+                             (long long)parts.k);
     }
     if (m.onesided && parts.k != (m.inverse ? 2 : 1)) {
         return lt_infer_fail(c, "a one-sided %s needs a %s input", m.inverse ? "inverse transform" : "transform",
@@ -67,7 +69,8 @@ static lathe_status read_length(lt_infer *c, mode m, lt_dim extent, lt_dim *out)
         LT_TRY(lt_dim_mul(c->dims, *out, lt_dim_const(2), out, c->diag));
     }
     if (lt_dim_is_const(*out) && !lt_dim_is(extent, -1) && out->k < 1) {
-        return lt_infer_fail(c, "an axis of extent %lld makes a transform of %lld points; give dft_length", (long long)extent.k, (long long)out->k);
+        return lt_infer_fail(c, "an axis of extent %lld makes a transform of %lld points; give dft_length",
+                             (long long)extent.k, (long long)out->k);
     }
     return LATHE_OK;
 }
@@ -82,7 +85,8 @@ static lathe_status infer_dft(lt_infer *c)
         return lt_infer_out(c, 0, x->dtype, -1, NULL);
     }
     if (x->rank < 2) {
-        return lt_infer_fail(c, "the input has rank %d; a signal axis and one of real and imaginary parts are needed", x->rank);
+        return lt_infer_fail(c, "the input has rank %d; a signal axis and one of real and imaginary parts are needed",
+                             x->rank);
     }
     LT_TRY(read_axis(c, &axis));
     LT_TRY(check_parts(c, m, x->dims[x->rank - 1]));
@@ -120,7 +124,10 @@ static void read_row(const job *j, int64_t first)
     }
 }
 
-/* The half that a one-sided spectrum leaves out; the imaginary parts of points that are their own mirror images do not count. */
+/*
+ * The half that a one-sided spectrum leaves out; the imaginary parts of points that are their own mirror images do not
+ * count.
+ */
 static void mirror_row(const job *j)
 {
     int64_t n = j->fft.n;
@@ -182,7 +189,9 @@ static lathe_status eval_dft(lt_eval *c)
     int64_t axis = n_axis > 0 ? axis_in[0] : -2;
     axis += axis < 0 ? x->rank : 0;
     LT_CHECK(c->diag, axis >= 0 && axis < x->rank - 1, c->where);
-    int64_t extent = x->dims[axis], points = n_length > 0 ? length_in[0] : j.m.inverse && j.m.onesided ? 2 * (extent - 1) : extent;
+    int64_t extent = x->dims[axis], points = n_length > 0                  ? length_in[0]
+                                             : j.m.inverse && j.m.onesided ? 2 * (extent - 1)
+                                                                           : extent;
     j.parts = x->dims[x->rank - 1];
     LT_CHECK(c->diag, points >= 1, c->where);
     LT_TRY(lt_fft_make(c, points, &j.fft));

@@ -52,8 +52,8 @@ lathe_status lt_draw_dtype(lt_infer *c, int64_t otherwise, bool (*allowed)(lathe
     int64_t dtype = lt_attr_i(c->attrs, c->n_attrs, "dtype", otherwise);
     if (dtype <= 0 || dtype >= LATHE_DTYPE_COUNT || !allowed((lathe_dtype)dtype)) {
         const char *name = dtype > 0 && dtype < LATHE_DTYPE_COUNT ? lathe_dtype_name((lathe_dtype)dtype) : "no type";
-        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, "set attribute dtype to a type that the operator makes", "%s cannot make %s; its signature is %s",
-                       c->op->name, name, c->op->sig);
+        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, "set attribute dtype to a type that the operator makes",
+                       "%s cannot make %s; its signature is %s", c->op->name, name, c->op->sig);
     }
     *out = (lathe_dtype)dtype;
     return LATHE_OK;

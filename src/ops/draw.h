@@ -16,8 +16,8 @@ typedef struct lt_draw {
 
 /*
  * An attribute `seed` (float or int) alone decides: the numbers are those of the Mersenne Twister with its whole part,
- * modulo 2^32, the same in each evaluation. Without one, or where it is NaN, they are Philox's by seed of the run, name of
- * the node and number of its evaluation in this run.
+ * modulo 2^32, the same in each evaluation. Without one, or where it is NaN, they are Philox's by seed of the run,
+ * name of the node and number of its evaluation in this run.
  */
 void lt_draw_open(const lt_eval *c, lt_draw *out);
 double lt_draw_unit(lt_draw *draw); /* [0, 1) */

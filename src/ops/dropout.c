@@ -14,7 +14,8 @@ static lathe_status check_scalar(lt_infer *c, int i, const char *what)
     const lt_type *type = i < c->n_in ? c->in[i] : NULL;
     for (int d = 0; type != NULL && d < type->rank; d++) {
         if (lt_dim_is_const(type->dims[d]) && type->dims[d].k != 1) {
-            return lt_infer_fail(c, "%s has extent %lld on axis %d; one number is needed", what, (long long)type->dims[d].k, d);
+            return lt_infer_fail(c, "%s has extent %lld on axis %d; one number is needed", what,
+                                 (long long)type->dims[d].k, d);
         }
     }
     return LATHE_OK;
@@ -59,7 +60,8 @@ static lathe_status eval_dropout(lt_eval *c)
     for (int64_t i = 0; i < count; i++) {
         bool stays = lt_draw_unit(&draw) >= ratio;
         if (lt_out(c, 0) != NULL) {
-            lt_store_f64(x->dtype, lt_out(c, 0)->data, i, (stays ? 1.0 : 0.0) * lt_load_f64(x->dtype, x->data, i) / (1.0 - ratio));
+            lt_store_f64(x->dtype, lt_out(c, 0)->data, i,
+                         (stays ? 1.0 : 0.0) * lt_load_f64(x->dtype, x->data, i) / (1.0 - ratio));
         }
         if (lt_out(c, 1) != NULL) {
             lt_store_i64(LATHE_DTYPE_BOOL, lt_out(c, 1)->data, i, stays);

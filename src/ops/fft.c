@@ -1,6 +1,6 @@
 /*
- * fft.c - the discrete Fourier transform of any length in O(n log n), in double: by its prime factors where these are small,
- * else Bluestein's chirp transform, a convolution by two transforms of a power of two. Used by DFT and STFT.
+ * fft.c - the discrete Fourier transform of any length in O(n log n), in double: by its prime factors where these are
+ * small, else Bluestein's chirp transform, a convolution by two transforms of a power of two. Used by DFT and STFT.
  *
  * Angles are reduced by whole turns in integers before they become doubles, so that long transforms are as exact as
  * short ones.
@@ -39,7 +39,10 @@ static void multiply(double *x, const double *y)
     x[1] = im;
 }
 
-/* b[r] = sum of a[j] exp(-2 pi i j r / p) for the p numbers of a butterfly; `turn` has `step` numbers for a turn's p-th part. */
+/*
+ * b[r] = sum of a[j] exp(-2 pi i j r / p) for the p numbers of a butterfly; `turn` has `step` numbers for a turn's
+ * p-th part.
+ */
 static void butterfly(int p, const double *a, double *b, const double *turn, int64_t step)
 {
     for (int r = 0; r < p; r++) {
@@ -70,14 +73,18 @@ static void butterfly_4(const double *a, double *b)
         b[k] = even + odd;
         b[4 + k] = even - odd;
     }
-    double re = a[0] - a[4], im = a[1] - a[5], turned_re = a[3] - a[7], turned_im = a[6] - a[2]; /* the difference times -i */
+    double re = a[0] - a[4], im = a[1] - a[5], turned_re = a[3] - a[7],
+           turned_im = a[6] - a[2]; /* the difference times -i */
     b[2] = re + turned_re;
     b[3] = im + turned_im;
     b[6] = re - turned_re;
     b[7] = im - turned_im;
 }
 
-/* One pass of Stockham's transform: `length` points are left in each of `stride` interleaved transforms, `p` divides length. */
+/*
+ * One pass of Stockham's transform: `length` points are left in each of `stride` interleaved transforms, `p` divides
+ * length.
+ */
 static void pass(const lt_fft *fft, int p, int64_t length, int64_t stride, const double *x, double *y)
 {
     int64_t rest = length / p;

@@ -2,8 +2,8 @@
  * linear_attention.c - LinearAttention: a matrix for each head that tokens decay, write to and read from, one after the
  * other. Found through the registry.
  *
- * For each token: S *= exp(decay); v = beta (v - S' k) where the rule says so; S += k v'; output = scale S' q. Heads stand
- * side by side in the last axis; several query heads read one state.
+ * For each token: S *= exp(decay); v = beta (v - S' k) where the rule says so; S += k v'; output = scale S' q. Heads
+ * stand side by side in the last axis; several query heads read one state.
  */
 #include "ops/move.h"
 #include "ops/nn.h"
@@ -18,7 +18,8 @@ typedef struct rule {
 static rule read_rule(const lathe_attr *attrs, size_t n_attrs)
 {
     static const char *const names[] = { "linear", "gated", "delta", "gated_delta" };
-    rule r = { .q_heads = lt_attr_i(attrs, n_attrs, "q_num_heads", 0), .heads = lt_attr_i(attrs, n_attrs, "kv_num_heads", 0) };
+    rule r = { .q_heads = lt_attr_i(attrs, n_attrs, "q_num_heads", 0),
+               .heads = lt_attr_i(attrs, n_attrs, "kv_num_heads", 0) };
     for (int i = 0; i < 4; i++) {
         if (lt_attr_is(attrs, n_attrs, "update_rule", names[i], "gated_delta")) {
             r.known = true;
@@ -41,12 +42,14 @@ static lathe_status check_rule(lt_infer *c, rule r)
         return lt_infer_fail(c, "update_rule must be linear, gated, delta or gated_delta");
     }
     if (r.q_heads < 1 || r.heads < 1 || r.q_heads % r.heads != 0) {
-        return lt_infer_fail(c, "q_num_heads %lld must be a positive multiple of kv_num_heads %lld", (long long)r.q_heads, (long long)r.heads);
+        return lt_infer_fail(c, "q_num_heads %lld must be a positive multiple of kv_num_heads %lld",
+                             (long long)r.q_heads, (long long)r.heads);
     }
     for (int i = 0; i < 2; i++) {
         bool needed = i == 0 ? r.decays : r.corrects;
         if (given(c, 4 + i) != needed) {
-            return lt_infer_fail(c, "input '%s' is %s, but this update_rule %s it", names[i], needed ? "missing" : "given", needed ? "needs" : "does not take");
+            return lt_infer_fail(c, "input '%s' is %s, but this update_rule %s it", names[i],
+                                 needed ? "missing" : "given", needed ? "needs" : "does not take");
         }
     }
     return LATHE_OK;
@@ -68,7 +71,8 @@ static lathe_status check_shapes(lt_infer *c, lt_dim batch_time[2])
         }
         for (int d = 0; d < (i == 3 ? 1 : 2); d++) {
             lt_dim extent = c->in[i]->dims[d];
-            LT_TRY(lt_move_equal(c, lt_dim_is(batch_time[d], -1) ? extent : batch_time[d], extent, d == 0 ? "batches" : "lengths", &batch_time[d]));
+            LT_TRY(lt_move_equal(c, lt_dim_is(batch_time[d], -1) ? extent : batch_time[d], extent,
+                                 d == 0 ? "batches" : "lengths", &batch_time[d]));
         }
     }
     return LATHE_OK;
@@ -92,18 +96,22 @@ static lathe_status head_size(lt_infer *c, int i, int64_t heads, lt_dim *out)
 static lathe_status check_rest(lt_infer *c, rule r, const lt_dim state[4])
 {
     lt_dim ignored;
-    if (given(c, 4) && lt_infer_known_rank(c, 4) && lt_dim_is_const(c->in[4]->dims[2]) && lt_dim_is_const(state[2]) && !lt_dim_is(state[2], -1) &&
-        c->in[4]->dims[2].k != r.heads && c->in[4]->dims[2].k != r.heads * state[2].k) {
-        return lt_infer_fail(c, "the last extent of decay is %lld; one number for each head (%lld) or for each of its keys (%lld) is needed",
+    if (given(c, 4) && lt_infer_known_rank(c, 4) && lt_dim_is_const(c->in[4]->dims[2]) && lt_dim_is_const(state[2]) &&
+        !lt_dim_is(state[2], -1) && c->in[4]->dims[2].k != r.heads && c->in[4]->dims[2].k != r.heads * state[2].k) {
+        return lt_infer_fail(c,
+                             "the last extent of decay is %lld; one number for each head (%lld) or for each of its "
+                             "keys (%lld) is needed",
                              (long long)c->in[4]->dims[2].k, (long long)r.heads, (long long)(r.heads * state[2].k));
     }
-    if (given(c, 5) && lt_infer_known_rank(c, 5) && lt_dim_is_const(c->in[5]->dims[2]) && c->in[5]->dims[2].k != r.heads && c->in[5]->dims[2].k != 1) {
-        return lt_infer_fail(c, "the last extent of beta is %lld; 1 or one number for each head (%lld) is needed", (long long)c->in[5]->dims[2].k,
-                             (long long)r.heads);
+    if (given(c, 5) && lt_infer_known_rank(c, 5) && lt_dim_is_const(c->in[5]->dims[2]) &&
+        c->in[5]->dims[2].k != r.heads && c->in[5]->dims[2].k != 1) {
+        return lt_infer_fail(c, "the last extent of beta is %lld; 1 or one number for each head (%lld) is needed",
+                             (long long)c->in[5]->dims[2].k, (long long)r.heads);
     }
     for (int d = 0; d < 4 && given(c, 3) && lt_infer_known_rank(c, 3); d++) {
         if (!lt_dim_is(state[d], -1)) {
-            LT_TRY(lt_move_equal(c, c->in[3]->dims[d], state[d], "extents of past_state and of the state (batch, kv heads, key, value)", &ignored));
+            LT_TRY(lt_move_equal(c, c->in[3]->dims[d], state[d],
+                                 "extents of past_state and of the state (batch, kv heads, key, value)", &ignored));
         }
     }
     return LATHE_OK;
@@ -119,7 +127,8 @@ static lathe_status infer_linear(lt_infer *c)
     LT_TRY(head_size(c, 1, r.heads, &state[2]));
     LT_TRY(head_size(c, 2, r.heads, &state[3]));
     if (!lt_dim_is(q_size, -1)) {
-        LT_TRY(lt_move_equal(c, lt_dim_is(state[2], -1) ? q_size : state[2], q_size, "the sizes of key and query heads", &state[2]));
+        LT_TRY(lt_move_equal(c, lt_dim_is(state[2], -1) ? q_size : state[2], q_size, "the sizes of key and query heads",
+                             &state[2]));
     }
     state[0] = batch_time[0];
     state[1] = lt_dim_const(r.heads);
@@ -148,7 +157,8 @@ typedef struct job {
 static void decay_state(const job *j, int64_t token, int64_t head)
 {
     for (int64_t d = 0; d < j->keys; d++) {
-        double factor = exp(j->decay[token * j->decay_width + (j->decay_width == j->r.heads ? head : head * j->keys + d)]);
+        double factor =
+            exp(j->decay[token * j->decay_width + (j->decay_width == j->r.heads ? head : head * j->keys + d)]);
         for (int64_t m = 0; m < j->values; m++) {
             j->state[d * j->values + m] *= factor;
         }
@@ -177,7 +187,9 @@ static void step(const job *j, int64_t token, int64_t head)
     }
     read_state(j, k);
     for (int64_t m = 0; m < j->values; m++) {
-        j->write[m] = j->r.corrects ? j->beta[token * j->beta_width + (j->beta_width == 1 ? 0 : head)] * (v[m] - j->write[m]) : v[m];
+        j->write[m] = j->r.corrects
+                          ? j->beta[token * j->beta_width + (j->beta_width == 1 ? 0 : head)] * (v[m] - j->write[m])
+                          : v[m];
     }
     for (int64_t d = 0; d < j->keys; d++) {
         for (int64_t m = 0; m < j->values; m++) {
@@ -225,7 +237,13 @@ static lathe_status eval_linear(lt_eval *c)
             return LT_OOM(c->diag);
         }
     }
-    job j = { .r = read_rule(c->attrs, c->n_attrs), .q = inputs[0], .k = inputs[1], .v = inputs[2], .past = inputs[3], .decay = inputs[4], .beta = inputs[5] };
+    job j = { .r = read_rule(c->attrs, c->n_attrs),
+              .q = inputs[0],
+              .k = inputs[1],
+              .v = inputs[2],
+              .past = inputs[3],
+              .decay = inputs[4],
+              .beta = inputs[5] };
     j.time = q->dims[1];
     j.keys = q->dims[2] / j.r.q_heads;
     j.values = lt_in(c, 2)->dims[2] / j.r.heads;
@@ -249,18 +267,22 @@ static lathe_status eval_linear(lt_eval *c)
 }
 
 static const lt_attr_spec attrs_linear[] = {
-    { "chunk_size", LATHE_ATTR_INT, false }, { "kv_num_heads", LATHE_ATTR_INT, true },   { "q_num_heads", LATHE_ATTR_INT, true },
-    { "scale", LATHE_ATTR_FLOAT, false },    { "update_rule", LATHE_ATTR_STRING, false }, { 0 },
+    { "chunk_size", LATHE_ATTR_INT, false },     { "kv_num_heads", LATHE_ATTR_INT, true },
+    { "q_num_heads", LATHE_ATTR_INT, true },     { "scale", LATHE_ATTR_FLOAT, false },
+    { "update_rule", LATHE_ATTR_STRING, false }, { 0 },
 };
 
 static const char *const samples_linear[] = {
     "f32[2,3,8] q = rand(1), f32[2,3,8] k = rand(2), f32[2,3,6] v = rand(3) | "
     "y, s = LinearAttention <q_num_heads = 2, kv_num_heads = 2, update_rule = \"linear\"> (q, k, v)",
-    "f32[2,3,8] q = rand(1), f32[2,3,4] k = rand(2), f32[2,3,6] v = rand(3), f32[2,2,2,3] p = rand(4), f32[2,3,2] d = rand(5) | "
+    "f32[2,3,8] q = rand(1), f32[2,3,4] k = rand(2), f32[2,3,6] v = rand(3), f32[2,2,2,3] p = rand(4), f32[2,3,2] d = "
+    "rand(5) | "
     "y, s = LinearAttention <q_num_heads = 4, kv_num_heads = 2, update_rule = \"gated\", scale = 0.5> (q, k, v, p, d)",
     "f32[1,3,4] q = rand(1), f32[1,3,4] k = rand(2), f32[1,3,2] v = rand(3), f32[1,3,2] b = rand(4) | "
-    "y, s = LinearAttention <q_num_heads = 2, kv_num_heads = 2, update_rule = \"delta\", chunk_size = 2> (q, k, v, \"\", \"\", b)",
-    "f32[1,3,6] q = rand(1), f32[1,3,3] k = rand(2), f32[1,3,2] v = rand(3), f32[1,1,3,2] p = rand(4), f32[1,3,3] d = rand(5), f32[1,3,1] b = rand(6) | "
+    "y, s = LinearAttention <q_num_heads = 2, kv_num_heads = 2, update_rule = \"delta\", chunk_size = 2> (q, k, v, "
+    "\"\", \"\", b)",
+    "f32[1,3,6] q = rand(1), f32[1,3,3] k = rand(2), f32[1,3,2] v = rand(3), f32[1,1,3,2] p = rand(4), f32[1,3,3] d = "
+    "rand(5), f32[1,3,1] b = rand(6) | "
     "y, s = LinearAttention <q_num_heads = 2, kv_num_heads = 1> (q, k, v, p, d, b)",
     "f16[1,2,4] q = rand(1), f16[1,2,4] k = rand(2), f16[1,2,4] v = rand(3), f32[1,2,2,2] p = rand(4) | "
     "y, s = LinearAttention <q_num_heads = 2, kv_num_heads = 2, update_rule = \"linear\"> (q, k, v, p)",
@@ -274,7 +296,8 @@ static const char *const samples_linear[] = {
 LT_OPS(linear_attention) = {
     { .name = "LinearAttention",
       .since = 27,
-      .sig = "(T query, T key, T value, S? past_state, T? decay, T? beta) -> (T output, S present_state); T: f32 f16 bf16, S: f32 f16 bf16",
+      .sig = "(T query, T key, T value, S? past_state, T? decay, T? beta) -> (T output, S present_state); T: f32 f16 "
+             "bf16, S: f32 f16 bf16",
       .attrs = attrs_linear,
       .infer = infer_linear,
       .eval = eval_linear,

@@ -33,10 +33,12 @@ static lathe_status infer_loss(lt_infer *c)
         return lt_infer_fail(c, "reduction must be none, sum or mean");
     }
     if (x->rank == 0 || x->rank == 1 || labels->rank == 0) {
-        return lt_infer_fail(c, "the scores have rank %d and the labels %d; (N, C, ...) and (N, ...) are needed", x->rank, labels->rank);
+        return lt_infer_fail(c, "the scores have rank %d and the labels %d; (N, C, ...) and (N, ...) are needed",
+                             x->rank, labels->rank);
     }
     if (x->rank > 0 && labels->rank > 0 && x->rank != labels->rank + 1) {
-        return lt_infer_fail(c, "scores of rank %d need labels of rank %d, these have %d", x->rank, x->rank - 1, labels->rank);
+        return lt_infer_fail(c, "scores of rank %d need labels of rank %d, these have %d", x->rank, x->rank - 1,
+                             labels->rank);
     }
     if (x->rank >= 0) {
         LT_TRY(lt_nn_infer_vector(c, 2, x->dims[1], "the number of classes"));
@@ -44,7 +46,8 @@ static lathe_status infer_loss(lt_infer *c)
     int rank = labels->rank >= 0 ? labels->rank : x->rank - 1;
     for (int d = 0; x->rank >= 0 && d < rank; d++) {
         lt_dim own = x->dims[d == 0 ? 0 : d + 1];
-        LT_TRY(lt_move_equal(c, own, labels->rank >= 0 ? labels->dims[d] : own, "extents of scores and labels", &dims[d]));
+        LT_TRY(
+            lt_move_equal(c, own, labels->rank >= 0 ? labels->dims[d] : own, "extents of scores and labels", &dims[d]));
     }
     if (how != REDUCE_NONE) {
         LT_TRY(lt_infer_out(c, 0, x->dtype, 0, NULL));
@@ -73,8 +76,8 @@ static lathe_status read_label(lt_eval *c, const loss *l, int64_t place, int64_t
     *label = lt_load_i64(l->labels->dtype, l->labels->data, place);
     *ignored = l->ignore != NULL && *label == *l->ignore;
     if (!*ignored && (*label < 0 || *label >= l->classes)) {
-        return lt_eval_fail(c, "label %lld at place %lld is neither a class, 0 to %lld, nor ignore_index", (long long)*label, (long long)place,
-                            (long long)l->classes - 1);
+        return lt_eval_fail(c, "label %lld at place %lld is neither a class, 0 to %lld, nor ignore_index",
+                            (long long)*label, (long long)place, (long long)l->classes - 1);
     }
     return LATHE_OK;
 }
@@ -126,7 +129,8 @@ static lathe_status walk_scores(lt_eval *c, loss *l, bool softmax, lt_tensor *lo
             }
             count_place(l, place, label, ignored, ignored ? 0.0 : row[label]);
         } else {
-            count_place(l, place, label, ignored, ignored ? 0.0 : lt_load_f64(l->x->dtype, l->x->data, first + label * l->inner));
+            count_place(l, place, label, ignored,
+                        ignored ? 0.0 : lt_load_f64(l->x->dtype, l->x->data, first + label * l->inner));
         }
     }
     return LATHE_OK;
@@ -171,12 +175,15 @@ static const lt_attr_spec attrs_loss[] = {
 
 static const char *const samples_nll[] = {
     "f32[3,5] x = rand(1), i64[3] t = {1, 4, 0} | y = NegativeLogLikelihoodLoss (x, t)",
-    "f32[2,3,2] x = rand(1), i32[2,2] t = {2, 1, 0, 2}, f32[3] w = {0.25, 0.5, 2.0} | y = NegativeLogLikelihoodLoss (x, t, w)",
-    "f64[2,3,2] x = rand(1), i64[2,2] t = {2, 1, 0, 2}, f64[3] w = {0.25, 0.5, 2.0} | y = NegativeLogLikelihoodLoss <reduction = \"sum\"> (x, t, w)",
+    "f32[2,3,2] x = rand(1), i32[2,2] t = {2, 1, 0, 2}, f32[3] w = {0.25, 0.5, 2.0} | y = NegativeLogLikelihoodLoss "
+    "(x, t, w)",
+    "f64[2,3,2] x = rand(1), i64[2,2] t = {2, 1, 0, 2}, f64[3] w = {0.25, 0.5, 2.0} | y = NegativeLogLikelihoodLoss "
+    "<reduction = \"sum\"> (x, t, w)",
     "f32[2,3,2,2] x = rand(1), i64[2,2,2] t = {2, 1, -1, 2, 0, 0, -1, 1}, f32[3] w = rand(2) | "
     "y = NegativeLogLikelihoodLoss <reduction = \"none\", ignore_index = -1> (x, t, w)",
     "f32[2,3,2] x = rand(1), i64[2,2] t = {2, 10, 0, 2} | y = NegativeLogLikelihoodLoss <ignore_index = 10> (x, t)",
-    "f32[2,3,2] x = rand(1), i64[2,2] t = {2, 1, 0, 2}, f32[3] w = rand(2) | y = NegativeLogLikelihoodLoss <ignore_index = 2> (x, t, w)",
+    "f32[2,3,2] x = rand(1), i64[2,2] t = {2, 1, 0, 2}, f32[3] w = rand(2) | y = NegativeLogLikelihoodLoss "
+    "<ignore_index = 2> (x, t, w)",
     "f16[2,3] x = rand(1), i64[2] t = {2, 1} | y = NegativeLogLikelihoodLoss <reduction = \"none\"> (x, t)",
     "bf16[2,3] x = rand(1), i64[2] t = {2, 1} | y = NegativeLogLikelihoodLoss <reduction = \"sum\"> (x, t)",
     "f32[0,3] x = {}, i64[0] t = {} | y = NegativeLogLikelihoodLoss <reduction = \"sum\"> (x, t)",
@@ -184,12 +191,15 @@ static const char *const samples_nll[] = {
 };
 static const char *const samples_cross_entropy[] = {
     "f32[3,5] x = rand(1), i64[3] t = {1, 4, 0} | y, p = SoftmaxCrossEntropyLoss (x, t)",
-    "f32[2,3,2] x = rand(1), i32[2,2] t = {2, 1, 0, 2}, f32[3] w = {0.25, 0.5, 2.0} | y, p = SoftmaxCrossEntropyLoss (x, t, w)",
-    "f64[2,3,2] x = rand(1), i64[2,2] t = {2, 1, 0, 2}, f64[3] w = {0.25, 0.5, 2.0} | y = SoftmaxCrossEntropyLoss <reduction = \"sum\"> (x, t, w)",
+    "f32[2,3,2] x = rand(1), i32[2,2] t = {2, 1, 0, 2}, f32[3] w = {0.25, 0.5, 2.0} | y, p = SoftmaxCrossEntropyLoss "
+    "(x, t, w)",
+    "f64[2,3,2] x = rand(1), i64[2,2] t = {2, 1, 0, 2}, f64[3] w = {0.25, 0.5, 2.0} | y = SoftmaxCrossEntropyLoss "
+    "<reduction = \"sum\"> (x, t, w)",
     "f32[2,3,2,2] x = rand(1), i64[2,2,2] t = {2, 1, -1, 2, 0, 0, -1, 1}, f32[3] w = rand(2) | "
     "y, p = SoftmaxCrossEntropyLoss <reduction = \"none\", ignore_index = -1> (x, t, w)",
     "f32[2,3,2] x = rand(1), i64[2,2] t = {2, 10, 0, 2} | y = SoftmaxCrossEntropyLoss <ignore_index = 10> (x, t)",
-    "f32[2,3] x = {1000.0, 999.0, -1000.0, -inf, 0.0, 1.0}, i64[2] t = {1, 2} | y, p = SoftmaxCrossEntropyLoss <reduction = \"none\"> (x, t)",
+    "f32[2,3] x = {1000.0, 999.0, -1000.0, -inf, 0.0, 1.0}, i64[2] t = {1, 2} | y, p = SoftmaxCrossEntropyLoss "
+    "<reduction = \"none\"> (x, t)",
     "f16[2,3] x = rand(1), i64[2] t = {2, 1} | y, p = SoftmaxCrossEntropyLoss (x, t)",
     "bf16[2,3] x = rand(1), i64[2] t = {2, 1} | y = SoftmaxCrossEntropyLoss <reduction = \"none\"> (x, t)",
     "f32[2,3,0] x = {}, i64[2,0] t = {} | y = SoftmaxCrossEntropyLoss <reduction = \"none\"> (x, t)",

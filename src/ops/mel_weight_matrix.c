@@ -1,6 +1,6 @@
 /*
- * mel_weight_matrix.c - MelWeightMatrix: triangles over the bins of a one-sided spectrum, evenly spread on the mel scale
- * between two frequencies. Found through the registry.
+ * mel_weight_matrix.c - MelWeightMatrix: triangles over the bins of a one-sided spectrum, evenly spread on the mel
+ * scale between two frequencies. Found through the registry.
  *
  * The bands' edges are whole bins: floor((dft_length + 1) * hertz / sample_rate).
  */
@@ -88,11 +88,16 @@ static lathe_status eval_mel(lt_eval *c)
 static const lt_attr_spec attrs_mel[] = { { "output_datatype", LATHE_ATTR_INT, false }, { 0 } };
 
 static const char *const samples_mel[] = {
-    "i64[] b = {8}, i64[] n = {16}, i64[] r = {8192}, f32[] l = {0.0}, f32[] u = {4096.0} | y = MelWeightMatrix (b, n, r, l, u)",
-    "i32[] b = {5}, i32[] n = {63}, i32[] r = {16000}, f32[] l = {125.0}, f32[] u = {7500.0} | y = MelWeightMatrix <output_datatype = 11> (b, n, r, l, u)",
-    "i64[] b = {3}, i64[] n = {16}, i64[] r = {8000}, f64[] l = {300.0}, f64[] u = {3400.0} | y = MelWeightMatrix <output_datatype = 6> (b, n, r, l, u)",
-    "i64[] b = {4}, i64[] n = {20}, i64[] r = {8000}, f16[] l = {100.0}, f16[] u = {3000.0} | y = MelWeightMatrix <output_datatype = 10> (b, n, r, l, u)",
-    "i64[] b = {0}, i64[] n = {4}, i64[] r = {8000}, f32[] l = {0.0}, f32[] u = {100.0} | y = MelWeightMatrix (b, n, r, l, u)",
+    "i64[] b = {8}, i64[] n = {16}, i64[] r = {8192}, f32[] l = {0.0}, f32[] u = {4096.0} | y = MelWeightMatrix (b, n, "
+    "r, l, u)",
+    "i32[] b = {5}, i32[] n = {63}, i32[] r = {16000}, f32[] l = {125.0}, f32[] u = {7500.0} | y = MelWeightMatrix "
+    "<output_datatype = 11> (b, n, r, l, u)",
+    "i64[] b = {3}, i64[] n = {16}, i64[] r = {8000}, f64[] l = {300.0}, f64[] u = {3400.0} | y = MelWeightMatrix "
+    "<output_datatype = 6> (b, n, r, l, u)",
+    "i64[] b = {4}, i64[] n = {20}, i64[] r = {8000}, f16[] l = {100.0}, f16[] u = {3000.0} | y = MelWeightMatrix "
+    "<output_datatype = 10> (b, n, r, l, u)",
+    "i64[] b = {0}, i64[] n = {4}, i64[] r = {8000}, f32[] l = {0.0}, f32[] u = {100.0} | y = MelWeightMatrix (b, n, "
+    "r, l, u)",
     NULL,
 };
 
@@ -100,8 +105,9 @@ LT_OPS(mel_weight_matrix) = {
     { .name = "MelWeightMatrix",
       .since = 17,
       .host_inputs = 31,
-      .sig = "(T1 num_mel_bins, T1 dft_length, T1 sample_rate, T2 lower_edge_hertz, T2 upper_edge_hertz) -> (T3 output); "
-             "T1: i32 i64, T2: float, T3: numeric",
+      .sig =
+          "(T1 num_mel_bins, T1 dft_length, T1 sample_rate, T2 lower_edge_hertz, T2 upper_edge_hertz) -> (T3 output); "
+          "T1: i32 i64, T2: float, T3: numeric",
       .attrs = attrs_mel,
       .infer = infer_mel,
       .eval = eval_mel,

@@ -16,7 +16,8 @@ static lathe_status infer_step(lt_infer *c, int kinds)
 {
     int count = (c->n_in - 2) / kinds;
     if (count < 1 || (c->n_in - 2) % kinds != 0 || c->n_out != count * (kinds - 1)) {
-        return lt_infer_fail(c, "%d inputs behind R and T and %d outputs; each tensor needs %d and %d", c->n_in - 2, c->n_out, kinds, kinds - 1);
+        return lt_infer_fail(c, "%d inputs behind R and T and %d outputs; each tensor needs %d and %d", c->n_in - 2,
+                             c->n_out, kinds, kinds - 1);
     }
     for (int i = 0; i < 2; i++) {
         for (int d = 0; d < c->in[i]->rank; d++) {
@@ -32,10 +33,12 @@ static lathe_status infer_step(lt_infer *c, int kinds)
         }
         bool same = own->dtype == first->dtype && (own->rank == first->rank || own->rank < 0 || first->rank < 0);
         for (int d = 0; same && own->rank == first->rank && d < own->rank; d++) {
-            same = !lt_dim_is_const(own->dims[d]) || !lt_dim_is_const(first->dims[d]) || own->dims[d].k == first->dims[d].k;
+            same = !lt_dim_is_const(own->dims[d]) || !lt_dim_is_const(first->dims[d]) ||
+                   own->dims[d].k == first->dims[d].k;
         }
         if (!same) {
-            return lt_infer_fail(c, "input %d has another type or shape than the tensor that it belongs to, input %d", i, 2 + (i - 2) % count);
+            return lt_infer_fail(c, "input %d has another type or shape than the tensor that it belongs to, input %d",
+                                 i, 2 + (i - 2) % count);
         }
     }
     for (int i = 0; i < c->n_out; i++) {
@@ -156,7 +159,8 @@ static void update_momentum(const void *user, double *x, double gradient, double
 
 static lathe_status infer_momentum(lt_infer *c)
 {
-    if (!lt_attr_is(c->attrs, c->n_attrs, "mode", "standard", "") && !lt_attr_is(c->attrs, c->n_attrs, "mode", "nesterov", "")) {
+    if (!lt_attr_is(c->attrs, c->n_attrs, "mode", "standard", "") &&
+        !lt_attr_is(c->attrs, c->n_attrs, "mode", "nesterov", "")) {
         return lt_infer_fail(c, "mode must be standard or nesterov");
     }
     return infer_step(c, 3);
@@ -167,7 +171,8 @@ static lathe_status eval_momentum(lt_eval *c)
     momentum m = {
         .rate = number(c, 0),
         .alpha = lt_attr_f(c->attrs, c->n_attrs, "alpha", 0.0f),
-        .beta = number(c, 1) > 0 ? lt_attr_f(c->attrs, c->n_attrs, "beta", 0.0f) : 1.0, /* the first step takes the whole gradient */
+        .beta = number(c, 1) > 0 ? lt_attr_f(c->attrs, c->n_attrs, "beta", 0.0f)
+                                 : 1.0, /* the first step takes the whole gradient */
         .norm = lt_attr_f(c->attrs, c->n_attrs, "norm_coefficient", 0.0f),
         .nesterov = lt_attr_is(c->attrs, c->n_attrs, "mode", "nesterov", ""),
     };
@@ -175,9 +180,12 @@ static lathe_status eval_momentum(lt_eval *c)
 }
 
 static const lt_attr_spec attrs_adam[] = {
-    { "alpha", LATHE_ATTR_FLOAT, false },            { "beta", LATHE_ATTR_FLOAT, false },
-    { "epsilon", LATHE_ATTR_FLOAT, false },          { "norm_coefficient", LATHE_ATTR_FLOAT, false },
-    { "norm_coefficient_post", LATHE_ATTR_FLOAT, false }, { 0 },
+    { "alpha", LATHE_ATTR_FLOAT, false },
+    { "beta", LATHE_ATTR_FLOAT, false },
+    { "epsilon", LATHE_ATTR_FLOAT, false },
+    { "norm_coefficient", LATHE_ATTR_FLOAT, false },
+    { "norm_coefficient_post", LATHE_ATTR_FLOAT, false },
+    { 0 },
 };
 static const lt_attr_spec attrs_adagrad[] = {
     { "decay_factor", LATHE_ATTR_FLOAT, false },
@@ -194,25 +202,35 @@ static const lt_attr_spec attrs_momentum[] = {
 };
 
 static const char *const samples_adam[] = {
-    "f32[] r = {0.1}, i64[] t = {0}, f32[2] x = {1.2, 2.8}, f32[2] g = {-0.94, -2.5}, f32[2] v = {1.7, 3.6}, f32[2] h = {0.1, 0.1} | "
-    "y, v2, h2 = ai.onnx.preview.training.Adam <norm_coefficient = 0.001, alpha = 0.95, beta = 0.1, epsilon = 1e-7> (r, t, x, g, v, h)",
-    "f64[] r = {0.1}, i64[] t = {3}, f64[1] a = {1.0}, f32[2,2] b = rand(1), f64[1] ga = {-1.0}, f32[2,2] gb = rand(2), f64[1] va = {2.0}, "
-    "f32[2,2] vb = rand(3), f64[1] ha = {0.5}, f32[2,2] hb = splat(0.25) | a1, b1, a2, b2, a3, b3 = ai.onnx.preview.training.Adam "
+    "f32[] r = {0.1}, i64[] t = {0}, f32[2] x = {1.2, 2.8}, f32[2] g = {-0.94, -2.5}, f32[2] v = {1.7, 3.6}, f32[2] h "
+    "= {0.1, 0.1} | "
+    "y, v2, h2 = ai.onnx.preview.training.Adam <norm_coefficient = 0.001, alpha = 0.95, beta = 0.1, epsilon = 1e-7> "
+    "(r, t, x, g, v, h)",
+    "f64[] r = {0.1}, i64[] t = {3}, f64[1] a = {1.0}, f32[2,2] b = rand(1), f64[1] ga = {-1.0}, f32[2,2] gb = "
+    "rand(2), f64[1] va = {2.0}, "
+    "f32[2,2] vb = rand(3), f64[1] ha = {0.5}, f32[2,2] hb = splat(0.25) | a1, b1, a2, b2, a3, b3 = "
+    "ai.onnx.preview.training.Adam "
     "<norm_coefficient_post = 0.5> (r, t, a, b, ga, gb, va, vb, ha, hb)",
     NULL,
 };
 static const char *const samples_adagrad[] = {
     "f32[] r = {0.1}, i64[] t = {0}, f32[1] x = {1.0}, f32[1] g = {-1.0}, f32[1] h = {2.0} | "
-    "y, h2 = ai.onnx.preview.training.Adagrad <norm_coefficient = 0.001, epsilon = 1e-5, decay_factor = 0.1> (r, t, x, g, h)",
-    "f32[1] r = {0.1}, i64[1] t = {5}, f64[2] a = rand(1), f64[1] b = rand(2), f64[2] ga = rand(3), f64[1] gb = rand(4), f64[2] ha = splat(1), "
-    "f64[1] hb = splat(2) | a1, b1, a2, b2 = ai.onnx.preview.training.Adagrad <decay_factor = 0.5> (r, t, a, b, ga, gb, ha, hb)",
+    "y, h2 = ai.onnx.preview.training.Adagrad <norm_coefficient = 0.001, epsilon = 1e-5, decay_factor = 0.1> (r, t, x, "
+    "g, h)",
+    "f32[1] r = {0.1}, i64[1] t = {5}, f64[2] a = rand(1), f64[1] b = rand(2), f64[2] ga = rand(3), f64[1] gb = "
+    "rand(4), f64[2] ha = splat(1), "
+    "f64[1] hb = splat(2) | a1, b1, a2, b2 = ai.onnx.preview.training.Adagrad <decay_factor = 0.5> (r, t, a, b, ga, "
+    "gb, ha, hb)",
     NULL,
 };
 static const char *const samples_momentum[] = {
     "f32[] r = {0.1}, i64[] t = {0}, f32[2] x = {1.2, 2.8}, f32[2] g = {-0.94, -2.5}, f32[2] v = {1.7, 3.6} | "
-    "y, v2 = ai.onnx.preview.training.Momentum <norm_coefficient = 0.001, alpha = 0.95, beta = 0.1, mode = \"standard\"> (r, t, x, g, v)",
-    "f32[] r = {0.1}, i64[] t = {1}, f64[1] a = rand(1), f64[2] b = rand(2), f64[1] ga = rand(3), f64[2] gb = rand(4), f64[1] va = rand(5), "
-    "f64[2] vb = rand(6) | a1, b1, a2, b2 = ai.onnx.preview.training.Momentum <norm_coefficient = 0.01, alpha = 0.95, beta = 0.5, mode = \"nesterov\"> "
+    "y, v2 = ai.onnx.preview.training.Momentum <norm_coefficient = 0.001, alpha = 0.95, beta = 0.1, mode = "
+    "\"standard\"> (r, t, x, g, v)",
+    "f32[] r = {0.1}, i64[] t = {1}, f64[1] a = rand(1), f64[2] b = rand(2), f64[1] ga = rand(3), f64[2] gb = rand(4), "
+    "f64[1] va = rand(5), "
+    "f64[2] vb = rand(6) | a1, b1, a2, b2 = ai.onnx.preview.training.Momentum <norm_coefficient = 0.01, alpha = 0.95, "
+    "beta = 0.5, mode = \"nesterov\"> "
     "(r, t, a, b, ga, gb, va, vb)",
     NULL,
 };

@@ -1,5 +1,6 @@
 /*
- * random_tensor.c - RandomNormal, RandomUniform and the two that take the shape of an input. Found through the registry.
+ * random_tensor.c - RandomNormal, RandomUniform and the two that take the shape of an input. Found through the
+ * registry.
  *
  * Numbers are drawn and scaled in double, row by row, and rounded once.
  */
@@ -7,7 +8,8 @@
 
 static bool is_real(lathe_dtype dtype)
 {
-    return dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F16 || dtype == LATHE_DTYPE_F64 || dtype == LATHE_DTYPE_BF16;
+    return dtype == LATHE_DTYPE_F32 || dtype == LATHE_DTYPE_F16 || dtype == LATHE_DTYPE_F64 ||
+           dtype == LATHE_DTYPE_BF16;
 }
 
 static lathe_status infer_random(lt_infer *c)
@@ -63,20 +65,26 @@ static lathe_status eval_uniform(lt_eval *c)
 }
 
 static const lt_attr_spec attrs_normal[] = {
-    { "dtype", LATHE_ATTR_INT, false },   { "mean", LATHE_ATTR_FLOAT, false }, { "scale", LATHE_ATTR_FLOAT, false },
-    { "seed", LATHE_ATTR_FLOAT, false },  { "shape", LATHE_ATTR_INTS, true },  { 0 },
+    { "dtype", LATHE_ATTR_INT, false },  { "mean", LATHE_ATTR_FLOAT, false }, { "scale", LATHE_ATTR_FLOAT, false },
+    { "seed", LATHE_ATTR_FLOAT, false }, { "shape", LATHE_ATTR_INTS, true },  { 0 },
 };
 static const lt_attr_spec attrs_normal_like[] = {
-    { "dtype", LATHE_ATTR_INT, false },   { "mean", LATHE_ATTR_FLOAT, false }, { "scale", LATHE_ATTR_FLOAT, false },
-    { "seed", LATHE_ATTR_FLOAT, false },  { 0 },
+    { "dtype", LATHE_ATTR_INT, false },
+    { "mean", LATHE_ATTR_FLOAT, false },
+    { "scale", LATHE_ATTR_FLOAT, false },
+    { "seed", LATHE_ATTR_FLOAT, false },
+    { 0 },
 };
 static const lt_attr_spec attrs_uniform[] = {
-    { "dtype", LATHE_ATTR_INT, false },   { "high", LATHE_ATTR_FLOAT, false }, { "low", LATHE_ATTR_FLOAT, false },
-    { "seed", LATHE_ATTR_FLOAT, false },  { "shape", LATHE_ATTR_INTS, true },  { 0 },
+    { "dtype", LATHE_ATTR_INT, false },  { "high", LATHE_ATTR_FLOAT, false }, { "low", LATHE_ATTR_FLOAT, false },
+    { "seed", LATHE_ATTR_FLOAT, false }, { "shape", LATHE_ATTR_INTS, true },  { 0 },
 };
 static const lt_attr_spec attrs_uniform_like[] = {
-    { "dtype", LATHE_ATTR_INT, false },   { "high", LATHE_ATTR_FLOAT, false }, { "low", LATHE_ATTR_FLOAT, false },
-    { "seed", LATHE_ATTR_FLOAT, false },  { 0 },
+    { "dtype", LATHE_ATTR_INT, false },
+    { "high", LATHE_ATTR_FLOAT, false },
+    { "low", LATHE_ATTR_FLOAT, false },
+    { "seed", LATHE_ATTR_FLOAT, false },
+    { 0 },
 };
 
 /* Without a seed no two runs agree, and no peer with us: those samples have one possible result. */

@@ -24,8 +24,10 @@ lathe_status lt_signal_scalar(lt_infer *c, int i, const char *what, int64_t leas
 lathe_status lt_signal_dtype(lt_infer *c, lathe_dtype *out)
 {
     int64_t dtype = lt_attr_i(c->attrs, c->n_attrs, "output_datatype", LATHE_DTYPE_F32);
-    const lt_dtype_info *info = lt_dtype_get(dtype > 0 && dtype < LATHE_DTYPE_COUNT ? (lathe_dtype)dtype : LATHE_DTYPE_UNDEFINED);
-    bool real = info->kind == LT_KIND_FLOAT && info->bits >= 16, whole = info->kind == LT_KIND_SIGNED || info->kind == LT_KIND_UNSIGNED;
+    const lt_dtype_info *info =
+        lt_dtype_get(dtype > 0 && dtype < LATHE_DTYPE_COUNT ? (lathe_dtype)dtype : LATHE_DTYPE_UNDEFINED);
+    bool real = info->kind == LT_KIND_FLOAT && info->bits >= 16,
+         whole = info->kind == LT_KIND_SIGNED || info->kind == LT_KIND_UNSIGNED;
     if (!real && !(whole && info->bits >= 8)) {
         return lt_infer_fail(c, "output_datatype %lld is no type of numbers of 8 bits and more", (long long)dtype);
     }

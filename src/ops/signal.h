@@ -25,7 +25,7 @@ lathe_status lt_signal_half(lt_infer *c, lt_dim n, lt_dim *out);
 /* The tables of transforms of n points and the room that one of them works in; O(n log n) for each n. */
 typedef struct lt_fft {
     int64_t n;
-    int64_t wide;       /* of the transform by factors: n itself, or a power of two of at least 2 n - 1 */
+    int64_t wide; /* of the transform by factors: n itself, or a power of two of at least 2 n - 1 */
     int n_factors;
     int8_t factors[48]; /* of wide */
     double *turn;       /* wide complex numbers exp(-2 pi i k / wide) */
@@ -37,7 +37,10 @@ typedef struct lt_fft {
 
 /* n >= 1; memory of c->scratch. */
 lathe_status lt_fft_make(lt_eval *c, int64_t n, lt_fft *out);
-/* x: n complex numbers, real and imaginary parts in turns, replaced by their transform; inverse: the other sign, divided by n. */
+/*
+ * x: n complex numbers, real and imaginary parts in turns, replaced by their transform; inverse: the other sign,
+ * divided by n.
+ */
 void lt_fft_run(const lt_fft *fft, double *x, bool inverse);
 
 #endif

@@ -28,8 +28,10 @@ static lathe_status read_frame(lt_infer *c, lt_dim *out)
             return lt_infer_fail(c, "the window has rank %d; one axis is needed", window->rank);
         }
         lt_dim extent = window->dims[0];
-        if (given(c, 3) && lt_dim_is_const(*out) && lt_dim_is_const(extent) && !lt_dim_is(*out, -1) && extent.k != out->k) {
-            return lt_infer_fail(c, "the window has %lld elements but frame_length is %lld", (long long)extent.k, (long long)out->k);
+        if (given(c, 3) && lt_dim_is_const(*out) && lt_dim_is_const(extent) && !lt_dim_is(*out, -1) &&
+            extent.k != out->k) {
+            return lt_infer_fail(c, "the window has %lld elements but frame_length is %lld", (long long)extent.k,
+                                 (long long)out->k);
         }
         *out = !given(c, 3) || lt_dim_is(*out, -1) ? extent : *out;
     }
@@ -62,7 +64,8 @@ static lathe_status check_signal(lt_infer *c)
         return LATHE_OK;
     }
     if (x->dims[2].k != 1 && x->dims[2].k != 2) {
-        return lt_infer_fail(c, "the last extent is %lld; it must be 1 for real and 2 for complex signals", (long long)x->dims[2].k);
+        return lt_infer_fail(c, "the last extent is %lld; it must be 1 for real and 2 for complex signals",
+                             (long long)x->dims[2].k);
     }
     if (x->dims[2].k == 2 && is_onesided(c->attrs, c->n_attrs)) {
         return lt_infer_fail(c, "a complex signal has no one-sided spectrum: set onesided to 0");
@@ -87,7 +90,8 @@ static lathe_status infer_stft(lt_infer *c)
 }
 
 /* Frame `number` of batch element `batch`, weighted. */
-static void read_frame_at(const lt_tensor *x, const lt_tensor *window, int64_t batch, int64_t first, int64_t n, double *row)
+static void read_frame_at(const lt_tensor *x, const lt_tensor *window, int64_t batch, int64_t first, int64_t n,
+                          double *row)
 {
     int64_t parts = x->dims[2];
     for (int64_t k = 0; k < n; k++) {

@@ -1,6 +1,6 @@
 /*
- * test_ops_fft.c - the fast Fourier transform against the sum that defines it, for all small lengths and some long ones; the
- * inverse gives back what went in.
+ * test_ops_fft.c - the fast Fourier transform against the sum that defines it, for all small lengths and some long
+ * ones; the inverse gives back what went in.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,8 @@ static void check_length(int64_t n, int64_t step)
         double want[2];
         defined(x, n, k, want);
         if (fabs(y[2 * k] - want[0]) > allowed || fabs(y[2 * k + 1] - want[1]) > allowed) {
-            fail_msg("length %d: element %d is off by %g, %g", (int)n, (int)k, y[2 * k] - want[0], y[2 * k + 1] - want[1]);
+            fail_msg("length %d: element %d is off by %g, %g", (int)n, (int)k, y[2 * k] - want[0],
+                     y[2 * k + 1] - want[1]);
         }
     }
     lt_fft_run(&fft, y, true);
@@ -98,6 +99,7 @@ static void quarter_turns_are_exact(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(short_lengths), cmocka_unit_test(long_lengths), cmocka_unit_test(quarter_turns_are_exact) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(short_lengths), cmocka_unit_test(long_lengths),
+                                        cmocka_unit_test(quarter_turns_are_exact) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

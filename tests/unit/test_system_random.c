@@ -1,6 +1,7 @@
 /*
- * test_system_random.c - random operators: the generators give known numbers, results are distributed as promised, depend on
- * seed, name and number of the evaluation alone, and are the same in the reference and in plans, whatever the passes do.
+ * test_system_random.c - random operators: the generators give known numbers, results are distributed as promised,
+ * depend on seed, name and number of the evaluation alone, and are the same in the reference and in plans, whatever
+ * the passes do.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,7 +62,8 @@ static void moments(const lt_run *run, size_t i, double *mean, double *deviation
     int64_t count = lt_tensor_count(t);
     double sum = 0, squares = 0;
     for (int64_t k = 0; k < count; k++) {
-        double v = lt_dtype_is_float(t->dtype) ? lt_load_f64(t->dtype, t->data, k) : (double)lt_load_i64(t->dtype, t->data, k);
+        double v =
+            lt_dtype_is_float(t->dtype) ? lt_load_f64(t->dtype, t->data, k) : (double)lt_load_i64(t->dtype, t->data, k);
         sum += v;
         squares += v * v;
     }
@@ -72,7 +74,8 @@ static void moments(const lt_run *run, size_t i, double *mean, double *deviation
 static void results_are_distributed(void **state)
 {
     (void)state;
-    static const char text[] = "net () => (u, n, us, ns, b, m, d) <f32[20000] p = splat(0.3), f64[1,3] l = {0.0, 0.69314718, -inf}, f32[] r = {0.25}, "
+    static const char text[] = "net () => (u, n, us, ns, b, m, d) <f32[20000] p = splat(0.3), f64[1,3] l = {0.0, "
+                               "0.69314718, -inf}, f32[] r = {0.25}, "
                                "bool[] t = {1}, f32[20000] one = splat(1)> {\n"
                                "u = RandomUniform <shape = [20000], low = -2.0, high = 4.0> ()\n"
                                "n = RandomNormal <shape = [20000], mean = 3.0, scale = 0.5> ()\n"
@@ -81,7 +84,9 @@ static void results_are_distributed(void **state)
                                "b = Bernoulli <dtype = 9> (p)\n"
                                "m = Multinomial <sample_size = 20000> (l)\n"
                                "d = Dropout (one, r, t)\n}";
-    static const double want[7][2] = { { 1, 1.7320508 }, { 3, 0.5 }, { 0.5, 0.28867513 }, { 0, 1 }, { 0.3, 0.45825757 }, { 2.0 / 3, 0.47140452 }, { 1, 0.57735027 } };
+    static const double want[7][2] = { { 1, 1.7320508 }, { 3, 0.5 },          { 0.5, 0.28867513 },
+                                       { 0, 1 },         { 0.3, 0.45825757 }, { 2.0 / 3, 0.47140452 },
+                                       { 1, 0.57735027 } };
     for (uint64_t seed = 0; seed < 3; seed++) {
         lt_run *run = run_text(text, seed);
         for (size_t i = 0; i < 7; i++) {
@@ -105,8 +110,9 @@ static bool same(const lt_run *a, size_t i, const lt_run *b, size_t k)
 static void seeds_decide(void **state)
 {
     (void)state;
-    static const char text[] = "net () => (a, b, s, z) { a = RandomUniform <shape = [8]> () b = RandomUniform <shape = [8]> () "
-                               "s = RandomUniform <shape = [8], seed = 5.0> () z = RandomUniform <shape = [8], seed = 5.0> () }";
+    static const char text[] =
+        "net () => (a, b, s, z) { a = RandomUniform <shape = [8]> () b = RandomUniform <shape = [8]> () "
+        "s = RandomUniform <shape = [8], seed = 5.0> () z = RandomUniform <shape = [8], seed = 5.0> () }";
     lt_run *one = run_text(text, 1), *again = run_text(text, 1), *two = run_text(text, 2);
     for (size_t i = 0; i < 4; i++) {
         assert_true(same(one, i, again, i));
@@ -122,7 +128,8 @@ static void seeds_decide(void **state)
 static void loops_draw_anew(void **state)
 {
     (void)state;
-    lt_run *run = run_text("net () => (all) <i64[] n = {3}, bool[] yes = {true}> { all = Loop <body = graph (i64[] i, bool[] c) => (c2, w) { c2 = Identity (c) "
+    lt_run *run = run_text("net () => (all) <i64[] n = {3}, bool[] yes = {true}> { all = Loop <body = graph (i64[] i, "
+                           "bool[] c) => (c2, w) { c2 = Identity (c) "
                            "w = RandomUniform <shape = [2]> () }> (n, yes) }",
                            1);
     const float *v = lt_run_output(run, 0)->tensor.data;
@@ -137,7 +144,8 @@ static void loops_draw_anew(void **state)
 
 /* ---- Plans ---- */
 
-static const char mixed[] = "net (f32[N,3] x, i64[] n) => (y, mask, z, all, plain) <f32[] r = {0.5}, bool[] t = {true}, f32[3] half = splat(0.5)> {\n"
+static const char mixed[] = "net (f32[N,3] x, i64[] n) => (y, mask, z, all, plain) <f32[] r = {0.5}, bool[] t = "
+                            "{true}, f32[3] half = splat(0.5)> {\n"
                             "y, mask = Dropout (x, r, t)\n"
                             "noise = RandomNormalLike (x)\n"
                             "more = RandomNormal <shape = [3]> ()\n"
@@ -145,7 +153,8 @@ static const char mixed[] = "net (f32[N,3] x, i64[] n) => (y, mask, z, all, plai
                             "w = Add (noise, twice)\n"
                             "z = Relu (w)\n"
                             "plain = Bernoulli (half)\n"
-                            "all = Loop <body = graph (i64[] i, bool[] c) => (c2, s) { c2 = Identity (c) s = RandomUniform <shape = [2]> () }> (n, t)\n}";
+                            "all = Loop <body = graph (i64[] i, bool[] c) => (c2, s) { c2 = Identity (c) s = "
+                            "RandomUniform <shape = [2]> () }> (n, t)\n}";
 
 static void compare_plan(const char *passes, const char *device, uint64_t seed)
 {
@@ -154,7 +163,8 @@ static void compare_plan(const char *passes, const char *device, uint64_t seed)
     lathe_engine *engine = sys_engine(network, &how);
     float data[6] = { 1, -2, 3, -4, 5, -6 };
     int64_t trips = 3;
-    lt_any values[2] = { { .cls = LT_TENSOR, .tensor = { .struct_size = sizeof(lt_tensor) } }, { .cls = LT_TENSOR, .tensor = { .struct_size = sizeof(lt_tensor) } } };
+    lt_any values[2] = { { .cls = LT_TENSOR, .tensor = { .struct_size = sizeof(lt_tensor) } },
+                         { .cls = LT_TENSOR, .tensor = { .struct_size = sizeof(lt_tensor) } } };
     SYS_MUST(lt_tensor_shape(&values[0].tensor, LATHE_DTYPE_F32, 2, (int64_t[]){ 2, 3 }, "x", diag));
     SYS_MUST(lt_tensor_shape(&values[1].tensor, LATHE_DTYPE_I64, 0, NULL, "n", diag));
     values[0].tensor.data = data;
@@ -173,7 +183,8 @@ static void compare_plan(const char *passes, const char *device, uint64_t seed)
     sys_outputs(&first, engine, context);
     for (size_t i = 0; i < 5; i++) {
         if (!lt_tensor_equal(&first.tensors[i], &lt_run_output(run, i)->tensor)) {
-            fail_msg("output %zu (passes %s, device %s) is not the reference's", i, passes ? passes : "all", device ? device : "cpu");
+            fail_msg("output %zu (passes %s, device %s) is not the reference's", i, passes ? passes : "all",
+                     device ? device : "cpu");
         }
     }
     SYS_MUST(lathe_context_run(context, diag)); /* the next run draws anew */
@@ -200,8 +211,11 @@ static void plans_draw_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(twister_gives_known_numbers), cmocka_unit_test(results_are_distributed), cmocka_unit_test(seeds_decide),
-        cmocka_unit_test(loops_draw_anew),             cmocka_unit_test(plans_draw_the_same),
+        cmocka_unit_test(twister_gives_known_numbers),
+        cmocka_unit_test(results_are_distributed),
+        cmocka_unit_test(seeds_decide),
+        cmocka_unit_test(loops_draw_anew),
+        cmocka_unit_test(plans_draw_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
