@@ -4,7 +4,8 @@
  *
  * Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011). The normal deviates use own series for log, sin and cos instead
  * of libm, whose last bit differs
- * between versions and processors: only + - * / and sqrt are used here, which are the same everywhere.
+ * between versions and processors: only + - * / and sqrt are used here, which are the same everywhere. Beside them stands
+ * the Mersenne Twister for seeds that models name.
  */
 #include "base/random.h"
 
@@ -13,6 +14,7 @@
 
 #include "base/diag.h"
 #include "base/dtype.h"
+#include "base/hash.h"
 
 void lt_philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t out[4])
 {
@@ -85,6 +87,64 @@ double lt_random_normal(uint64_t seed, uint64_t stream, uint64_t index)
     lt_philox(seed, stream, index, r);
     double radius = 1 - unit(r[0], r[1]); /* (0, 1] */
     return sqrt(-2 * log_series(radius)) * cos_turns(unit(r[2], r[3]));
+}
+
+/* ---- The Mersenne Twister ---- */
+
+enum { MT_SIZE = 624, MT_SHIFT = 397 };
+
+void lt_mersenne_seed(lt_mersenne *m, uint32_t seed)
+{
+    *m = (lt_mersenne){ .at = MT_SIZE };
+    for (uint32_t i = 0; i < MT_SIZE; i++) {
+        m->state[i] = seed;
+        seed = 1812433253u * (seed ^ (seed >> 30)) + i + 1;
+    }
+}
+
+static uint32_t next_word(lt_mersenne *m)
+{
+    if (m->at == MT_SIZE) {
+        for (int i = 0; i < MT_SIZE; i++) {
+            uint32_t y = (m->state[i] & 0x80000000u) | (m->state[(i + 1) % MT_SIZE] & 0x7fffffffu);
+            m->state[i] = m->state[(i + MT_SHIFT) % MT_SIZE] ^ (y >> 1) ^ ((y & 1) != 0 ? 0x9908b0dfu : 0);
+        }
+        m->at = 0;
+    }
+    uint32_t y = m->state[m->at++];
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c5680u;
+    y ^= (y << 15) & 0xefc60000u;
+    return y ^ (y >> 18);
+}
+
+double lt_mersenne_unit(lt_mersenne *m)
+{
+    uint32_t high = next_word(m) >> 5, low = next_word(m) >> 6;
+    return ((double)high * 67108864.0 + (double)low) * 0x1p-53;
+}
+
+double lt_mersenne_normal(lt_mersenne *m)
+{
+    double x, y, square;
+    if (m->has) {
+        m->has = false;
+        return m->waiting;
+    }
+    do {
+        x = 2 * lt_mersenne_unit(m) - 1;
+        y = 2 * lt_mersenne_unit(m) - 1;
+        square = x * x + y * y;
+    } while (square >= 1 || square == 0);
+    double radius = sqrt(-2 * log_series(square) / square);
+    m->has = true;
+    m->waiting = radius * x;
+    return radius * y;
+}
+
+uint64_t lt_random_key(const char *name, uint64_t count)
+{
+    return lt_hash64(name, strlen(name), count);
 }
 
 /* Streams of lt_random_fill: one for each kind of number, so that types do not mirror each other. */

@@ -308,8 +308,8 @@ typedef struct lt_run lt_run; /* owns the results */
 lathe_status lt_graph_run(const lt_graph *graph, const lt_any *const *inputs, size_t n_inputs, const lt_run_options *options, lt_run **out, lathe_diag *diag);
 const lt_any *lt_run_output(const lt_run *run, size_t index);
 const lt_any *lt_run_value(const lt_run *run, lt_value_id value); /* with keep_all: of LT_MAIN; NULL when it was not computed */
-/* What lt_eval.node is for this node: from the name of its first output, so that it survives passes and files. */
-uint64_t lt_node_random_key(const lt_graph *graph, const lt_node *node);
+/* What lt_eval.node is for this node's evaluation number `count`: from the name of its first output, so that it survives passes and files. */
+uint64_t lt_node_random_key(const lt_graph *graph, const lt_node *node, uint64_t count);
 void lt_run_destroy(lt_run *run);
 
 #endif

@@ -34,6 +34,7 @@ typedef struct runner {
     lt_arena scratch[LT_MAX_DEPTH + 2];
     int depth;
     uint64_t body_runs;
+    lt_imap draws; /* node slot -> evaluations of a random node so far */
     lathe_diag *diag;
 } runner;
 
@@ -272,15 +273,28 @@ static lathe_status run_region(lt_eval *c, const lathe_attr *attr, const lt_any 
 
 /* ---- Nodes ---- */
 
-uint64_t lt_node_random_key(const lt_graph *graph, const lt_node *node)
+uint64_t lt_node_random_key(const lt_graph *graph, const lt_node *node, uint64_t count)
 {
     for (uint32_t i = 0; i < node->n_outputs; i++) {
         const lt_value *value = lt_node_out(graph, node, i);
         if (value != NULL && value->name != NULL) {
-            return lt_hash64(value->name, strlen(value->name), 0);
+            return lt_random_key(value->name, count);
         }
     }
-    return 0;
+    return count;
+}
+
+/* How often a random node was evaluated before in this run: bodies of loops draw anew each time. */
+static lathe_status next_key(runner *r, const lt_node *node, uint64_t *out)
+{
+    uint64_t count = 0;
+    *out = 0;
+    if ((node->op->traits & LT_OP_RANDOM) == 0) {
+        return LATHE_OK;
+    }
+    lt_imap_get(&r->draws, node->id.index, &count);
+    *out = lt_node_random_key(r->graph, node, count);
+    return lt_imap_put(&r->draws, node->id.index, count + 1) ? LATHE_OK : LT_OOM(r->diag);
 }
 
 static lathe_status check_result(const lt_any *any, const char *where, uint32_t index, lathe_diag *diag)
@@ -327,6 +341,8 @@ static lathe_status call_eval(runner *r, const lt_node *node, lt_any *results, e
             preset_type(lt_node_out(r->graph, node, i), out[i]);
         }
     }
+    uint64_t key;
+    LT_TRY(next_key(r, node, &key));
     lt_eval call = {
         .op = node->op,
         .attrs = node->attrs,
@@ -342,7 +358,7 @@ static lathe_status call_eval(runner *r, const lt_node *node, lt_any *results, e
         .run_region = run_region,
         .user = e,
         .seed = r->options.seed,
-        .node = lt_node_random_key(r->graph, node),
+        .node = key,
         .diag = r->diag,
     };
     LT_TRY(lt_op_eval(&call));
@@ -460,6 +476,7 @@ static lathe_status start_runner(runner *r, const lt_graph *graph, lathe_diag *d
     for (size_t i = 0; i < LT_COUNT(r->scratch); i++) {
         lt_arena_init(&r->scratch[i], r->allocator);
     }
+    lt_imap_init(&r->draws, r->allocator);
     r->n_chunks = graph->n_values / CELL_CHUNK + 1;
     r->cells = lt_alloc_array(r->allocator, r->n_chunks, sizeof *r->cells, _Alignof(cell *));
     return r->cells == NULL ? LT_OOM(diag) : LATHE_OK;
@@ -479,6 +496,7 @@ static void release_cells(const lathe_allocator *allocator, cell **chunks, size_
 static void stop_runner(runner *r)
 {
     release_cells(r->allocator, r->cells, r->n_chunks);
+    lt_imap_free(&r->draws);
     lt_release(r->allocator, r->dying, r->graph->n_nodes * sizeof(uint32_t), _Alignof(uint32_t));
     lt_release(r->allocator, r->chain, r->graph->n_values * sizeof(uint32_t), _Alignof(uint32_t));
     for (size_t i = 0; i < LT_COUNT(r->scratch); i++) {

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "onnx/onnx_internal.h"
+#include "onnx/import_expand.h"
 
 static const lathe_bytes nothing = { "", 0 };
 
@@ -430,6 +430,58 @@ lathe_status lt_import_body(lt_import *in, lt_scope *outer, const lt_pb_graph *b
         status = fill_body(in, &scope, body, call);
     }
     call->dead = call->dead || scope.dead;
+    lt_scope_close(&scope);
+    return status;
+}
+
+/* ---- Subgraphs in place ---- */
+
+static lathe_status fill_inline(lt_import *in, lt_scope *scope, const lt_pb_graph *body, const lt_value_id *inputs,
+                                lt_value_id *outputs, size_t n_outputs)
+{
+    LT_TRY(import_initializers(in, scope, body));
+    for (size_t i = 0; i < body->input.count; i++) {
+        lathe_bytes name = body->input.at[i].name;
+        LT_TRY(lt_scope_bind(in, scope, name, (lt_named){ .found = true, .value = inputs[i] },
+                             place(in, scope, "input", name)));
+    }
+    LT_TRY(lt_import_nodes(in, scope, body->node.at, body->node.count, NULL));
+    for (size_t i = 0; i < n_outputs; i++) {
+        lt_named bound;
+        LT_TRY(lt_scope_input(in, scope, body->output.at[i].name, place(in, scope, "output", body->output.at[i].name),
+                              &bound));
+        scope->dead = scope->dead || bound.dead;
+        outputs[i] = bound.value;
+    }
+    return LATHE_OK;
+}
+
+lathe_status lt_import_inline(lt_import *in, lt_scope *outer, const lt_pb_graph *body, const lt_pb_node *owner,
+                              const char *attr, const lt_value_id *inputs, size_t n_inputs, lt_value_id *outputs,
+                              size_t n_outputs, bool *dead)
+{
+    lt_scope scope = { .outer = outer,
+                       .bindings = outer->bindings,
+                       .opsets = outer->opsets,
+                       .function = outer->function,
+                       .region = outer->region };
+    const char *label;
+    LT_TRY(lt_import_str(in, lt_import_label(owner), in->name, &label));
+    scope.path = lt_import_path(in, outer, label, attr);
+    scope.prefix = scope.function ? outer->prefix : lt_arena_printf(&in->arena, "%.120s/%.120s", label, attr);
+    if (scope.path == NULL || scope.prefix == NULL) {
+        return LT_OOM(in->diag);
+    }
+    if (body->input.count != n_inputs || body->output.count != n_outputs) {
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, scope.path, NULL,
+                       "the subgraph has %zu inputs and %zu outputs; %zu and %zu are needed", body->input.count,
+                       body->output.count, n_inputs, n_outputs);
+    }
+    lathe_status status = lt_scope_open(in, &scope);
+    if (status == LATHE_OK) {
+        status = fill_inline(in, &scope, body, inputs, outputs, n_outputs);
+    }
+    *dead = scope.dead;
     lt_scope_close(&scope);
     return status;
 }

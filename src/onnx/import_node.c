@@ -5,7 +5,7 @@
  * A node that cannot be handled is recorded and its outputs become "dead"; whatever reads a dead value is passed over
  * without a record. So one run names every node that is a problem by itself.
  */
-#include "onnx/onnx_internal.h"
+#include "onnx/import_expand.h"
 
 typedef struct work { /* on one node */
     const lt_pb_node *node;
@@ -270,7 +270,14 @@ static lathe_status import_node(lt_import *in, lt_scope *scope, const lt_pb_node
 {
     const lt_pb_function *function;
     work w = { .node = node, .where = lt_import_where(in, scope, node) };
+    bool expanded = false;
     LT_TRY(lt_import_function(in, node, &function));
+    if (function == NULL) {
+        LT_TRY(lt_import_expand(in, scope, node, w.where, &expanded));
+    }
+    if (expanded) {
+        return LATHE_OK;
+    }
     return function != NULL ? lt_import_call(in, scope, node, function, w.where) : import_operator(in, scope, &w);
 }
 

@@ -77,11 +77,27 @@ static lathe_status walk_graph(const walker *w, const frame *outer, const lt_pb_
     return status;
 }
 
+/* Gradient reads what its attributes name. */
+static lathe_status walk_gradient(const walker *w, const frame *f, const lt_pb_node *node)
+{
+    for (size_t i = 0; i < node->attribute.count; i++) {
+        const lt_pb_attribute *attr = &node->attribute.at[i];
+        LT_TRY(read_name(w, f, attr->s));
+        for (size_t k = 0; k < attr->strings.count; k++) {
+            LT_TRY(read_name(w, f, attr->strings.at[k]));
+        }
+    }
+    return LATHE_OK;
+}
+
 /* The decoder bounded the depth. */
 static lathe_status walk_node(const walker *w, const frame *f, const lt_pb_node *node)
 {
     for (size_t i = 0; i < node->input.count; i++) {
         LT_TRY(read_name(w, f, node->input.at[i]));
+    }
+    if (lt_pb_is(node->op_type, "Gradient") && lt_pb_is(node->domain, "ai.onnx.preview.training")) {
+        LT_TRY(walk_gradient(w, f, node));
     }
     for (size_t i = 0; i < node->attribute.count; i++) {
         const lt_pb_attribute *attr = &node->attribute.at[i];

@@ -123,6 +123,7 @@ struct lt_import {
     int depth;                /* scopes that are open */
     lt_map functions;         /* domain, name and overload -> index in the model */
     uint64_t *function_sizes; /* nodes that each unfolds to; 0: not counted */
+    uint64_t expanded;        /* nodes that expansions made, and what they looked at for it */
 };
 
 /* A looked-up name: found or not, and a value, none (absent input), or dead (made by something unsupported). */

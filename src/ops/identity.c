@@ -1,5 +1,5 @@
 /*
- * identity.c - operators that hand elements on: Identity, Dropout (as in inference), Trilu. Found through the registry.
+ * identity.c - operators that hand elements on: Identity, Trilu. Found through the registry.
  */
 #include "ops/move.h"
 
@@ -24,50 +24,6 @@ static lathe_status eval_identity(lt_eval *c)
         return lt_copy_value(c, 0, c->in[0]);
     }
     return lt_eval_copy(c, lt_out(c, 0), 0, lt_in(c, 0), 0, lt_tensor_count(lt_in(c, 0)));
-}
-
-/* ---- Dropout ---- */
-
-static bool is_true(const lt_tensor *flag)
-{
-    return flag != NULL && lt_tensor_count(flag) > 0 && lt_load_i64(LATHE_DTYPE_BOOL, flag->data, 0) != 0;
-}
-
-/* Training drops elements at random; a ratio of 0 drops none. */
-static bool drops(const lt_tensor *ratio, const lt_tensor *training)
-{
-    bool none = ratio != NULL && lt_tensor_count(ratio) > 0 && lt_load_f64(ratio->dtype, ratio->data, 0) == 0.0;
-    return is_true(training) && !none;
-}
-
-static lathe_status refuse_training(const char *where, lathe_diag *diag)
-{
-    return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "export the model for inference",
-                   "Dropout with training_mode = true is for training");
-}
-
-static lathe_status infer_dropout(lt_infer *c)
-{
-    if (c->n_in > 2 && c->values != NULL && drops(c->values[1], c->values[2])) {
-        return refuse_training(c->where, c->diag);
-    }
-    LT_TRY(lt_infer_same(c, 0, 0));
-    return lt_infer_out(c, 1, LATHE_DTYPE_BOOL, c->in[0]->rank, c->in[0]->dims);
-}
-
-static lathe_status eval_dropout(lt_eval *c)
-{
-    if (drops(lt_in(c, 1), lt_in(c, 2))) {
-        return refuse_training(c->where, c->diag);
-    }
-    int64_t count = lt_tensor_count(lt_in(c, 0));
-    if (lt_out(c, 0) != NULL) {
-        LT_TRY(lt_eval_copy(c, lt_out(c, 0), 0, lt_in(c, 0), 0, count));
-    }
-    for (int64_t i = 0; lt_out(c, 1) != NULL && i < count; i++) {
-        lt_store_i64(LATHE_DTYPE_BOOL, lt_out(c, 1)->data, i, 1);
-    }
-    return LATHE_OK;
 }
 
 /* ---- Trilu ---- */
@@ -128,13 +84,6 @@ static const char *const identity_samples[] = {
     "bf16[3] x = rand(2) | y = Identity (x)",   NULL,
 };
 
-static const char *const dropout_samples[] = {
-    "f32[2,3] x = rand(1) | y = Dropout (x)",
-    "f32[2,3] x = rand(1), f32[] r = {0.25} | y, mask = Dropout (x, r)",
-    "f16[4] x = rand(1), f32[] r = {0.5}, bool[] t = {0} | y = Dropout (x, r, t)",
-    NULL,
-};
-
 static const char *const trilu_samples[] = {
     "f32[3,4] x = rand(1) | y = Trilu (x)",
     "i64[2,4,3] x = iota, i64[] k = {-1} | y = Trilu <upper = 0> (x, k)",
@@ -143,10 +92,7 @@ static const char *const trilu_samples[] = {
     NULL,
 };
 
-static const lt_attr_spec dropout_attrs[] = { { "seed", LATHE_ATTR_INT, false }, { NULL, LATHE_ATTR_NONE, false } };
 static const lt_attr_spec trilu_attrs[] = { { "upper", LATHE_ATTR_INT, false }, { NULL, LATHE_ATTR_NONE, false } };
-
-#define DROPPABLE "float f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz"
 
 LT_OPS(identity) = {
     { .name = "Identity",
@@ -157,15 +103,6 @@ LT_OPS(identity) = {
       .infer = infer_identity,
       .eval = eval_identity,
       .samples = identity_samples },
-    { .name = "Dropout",
-      .domain = "",
-      .since = 22,
-      .host_inputs = 4,
-      .sig = "(T data, T1? ratio, bool? training_mode) -> (T output, bool? mask); T: " DROPPABLE ", T1: " DROPPABLE,
-      .attrs = dropout_attrs,
-      .infer = infer_dropout,
-      .eval = eval_dropout,
-      .samples = dropout_samples },
     { .name = "Trilu",
       .domain = "",
       .since = 14,

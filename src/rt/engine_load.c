@@ -160,6 +160,10 @@ static lathe_status resolve_step(lathe_engine *engine, const lt_plan_program *p,
         uint32_t number = i < plan->n_in ? plan->in[i] : plan->out[i - plan->n_in];
         out->late |= number != LT_PLAN_NONE && p->values[number].bounded;
     }
+    const lt_op *op = lt_op_find(problem->domain, problem->op);
+    for (uint32_t i = 0; op && (op->traits & LT_OP_RANDOM) && i < plan->n_out && !out->random; i++) {
+        out->random = plan->out[i] != LT_PLAN_NONE ? p->values[plan->out[i]].name : NULL;
+    }
     for (size_t i = 0; i < problem->n_out; i++) {
         out->managed |= (problem->out[i].flags & LATHE_OPERAND_MANAGED) != 0;
     }

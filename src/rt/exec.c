@@ -79,6 +79,20 @@ static lt_open_device *device_of(run *r, uint32_t lane)
     return lt_context_device(r->context, l->space, l->ordinal);
 }
 
+/* What lt_eval.node is: by the name of the step's first output, as in the reference, and by how often the step ran before in this run. */
+static uint64_t random_key(run *r, uint32_t number)
+{
+    const lt_ready_step *step = &r->state->program->steps[number];
+    lt_drawn *drawn = &r->state->drawn[number];
+    if (!step->random) {
+        return 0;
+    }
+    if (drawn->run != r->context->run + 1) { /* runs count from 0, tables are zeroed */
+        *drawn = (lt_drawn){.run = r->context->run + 1};
+    }
+    return lt_random_key(step->random, drawn->count++);
+}
+
 static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
 {
     lt_state *s = r->state;
@@ -93,7 +107,7 @@ static lathe_status run_step(run *r, uint32_t lane, uint32_t number)
     }
     lt_trace *trace = r->context->engine->runtime ? r->context->engine->runtime->trace : NULL;
     int64_t start = r->context->profiling || trace ? lt_now_ns() : 0;
-    lt_host host = {.scratch = &r->context->scratch, .keep = &s->heaps[number], .seed = r->context->seed + r->context->run * 0x9e3779b97f4a7c15u, .node = number};
+    lt_host host = {.scratch = &r->context->scratch, .keep = &s->heaps[number], .seed = r->context->seed + r->context->run * 0x9e3779b97f4a7c15u, .node = random_key(r, number)};
     r->call = (lathe_call){.struct_size = sizeof r->call, .problem = step->problem, .config = step->plan->config, .in = row, .out = row + step->plan->n_in,
                            .scratch = s->scratch[step->space], .state = s->prepared[number]};
     lathe_status status;

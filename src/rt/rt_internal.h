@@ -34,6 +34,7 @@ typedef struct lt_ready_step {
     lathe_space space;
     bool late;            /* some operand has extents that only a run knows */
     bool managed;         /* some output has no extents before the run: gets its own heap */
+    const char *random;   /* of random operators: the name that their numbers go by; else NULL */
     const int8_t *in_place; /* per output: the input whose storage the tactic lets it take over, or -1 */
 } lt_ready_step;
 
@@ -75,6 +76,11 @@ typedef struct lt_cell {
     lt_any any;           /* managed values */
 } lt_cell;
 
+/* Evaluations of a random step in the run that is going on: bodies of loops draw anew each time. */
+typedef struct lt_drawn {
+    uint64_t run, count;
+} lt_drawn;
+
 typedef struct lt_timing {
     uint64_t calls;
     int64_t total_ns, min_ns;
@@ -98,6 +104,7 @@ typedef struct lt_state {
     bool *alone;           /* per step: too short at these extents to be shared among threads */
     lt_arena *heaps;       /* one per step for managed outputs, then three per loop: carried values by turns, scan results */
     lt_timing *timings;
+    lt_drawn *drawn;       /* per step */
     lt_live *live;         /* for shapes outside every bucket */
     uint32_t *events;      /* lane that recorded each event; LT_PLAN_NONE */
     void *arena[3];        /* per space: host pointer or device address */

@@ -19,9 +19,10 @@ static lathe_status make_tables(lt_state *s, lathe_diag *diag)
     s->alone = LT_ARENA_ARRAY(&s->memory, bool, (size_t)p->n_steps + 1);
     s->heaps = LT_ARENA_ARRAY(&s->memory, lt_arena, (size_t)p->n_steps + 3 * (size_t)p->n_loops + 1);
     s->timings = LT_ARENA_ARRAY(&s->memory, lt_timing, (size_t)p->n_steps + 1);
+    s->drawn = LT_ARENA_ARRAY(&s->memory, lt_drawn, (size_t)p->n_steps + 1);
     s->live = LT_ARENA_ARRAY(&s->memory, lt_live, (size_t)p->n_values + 1);
     s->events = LT_ARENA_ARRAY(&s->memory, uint32_t, (size_t)p->n_events + 1);
-    return s->exprs && s->cells && s->buffers && s->first_buffer && s->prepared && s->alone && s->heaps && s->timings && s->live && s->events ? LATHE_OK : LT_OOM(diag);
+    return s->exprs && s->cells && s->buffers && s->first_buffer && s->prepared && s->alone && s->heaps && s->timings && s->drawn && s->live && s->events ? LATHE_OK : LT_OOM(diag);
 }
 
 /* Operand tables of the steps: extents and handles point into the cells once and for all; data pointers are set by bind. */

@@ -40,17 +40,20 @@ static void good_models_compute(void **state)
 {
     tally t = { 0 };
     (void)state;
-    assert_true(onnx_cases_each(GOOD, run_case, &t) >= 96);
+    assert_true(onnx_cases_each(GOOD, run_case, &t) >= 123);
     assert_int_equal(t.failed, 0);
-    assert_true(t.missing <= 1); /* DFT */
+    assert_int_equal(t.missing, 0);
 }
 
 /* Models of Debian's libonnx-testdata, older opsets among them. */
 static void run_old_case(void *user, const char *folder, const char *name)
 {
-    /* bfloat16 lies in files of uint16 there; dropout for training is random */
-    if (strstr(name, "BFLOAT16") == NULL && strstr(name, "training_dropout") == NULL &&
-        strcmp(name, "test_loop16_seq_none") != 0) {
+    /*
+     * bfloat16 lies in files of uint16 there; what Bernoulli draws is anybody's guess; Adam's case lost its epsilon on
+     * the way into the file
+     */
+    if (strstr(name, "BFLOAT16") == NULL && strstr(name, "bernoulli") == NULL &&
+        strcmp(name, "test_adam_multiple") != 0 && strcmp(name, "test_loop16_seq_none") != 0) {
         char why[512];
         tally *t = user;
         onnx_case_result result = onnx_case_run(folder, 1e-3, 1e-7, why, sizeof why);
@@ -198,6 +201,17 @@ static void blobs_keep_their_file(void **state)
     lt_blob_release(largest);
 }
 
+/* What Gradient names in attributes is needed as well. */
+static void chosen_gradients_keep_their_nodes(void **state)
+{
+    const char *outputs[] = { "y" };
+    lt_import_options options = lt_import_defaults;
+    (void)state;
+    options.outputs = outputs;
+    options.n_outputs = 1;
+    lt_graph_destroy(import_file(GOOD "/gradient_unsorted/model.onnx", &options));
+}
+
 static void chosen_outputs_prune(void **state)
 {
     const char *outputs[] = { "r" };
@@ -339,6 +353,7 @@ int main(void)
         cmocka_unit_test(stripped_models_import),
         cmocka_unit_test(memory_and_file_agree),
         cmocka_unit_test(blobs_keep_their_file),
+        cmocka_unit_test(chosen_gradients_keep_their_nodes),
         cmocka_unit_test(chosen_outputs_prune),
         cmocka_unit_test(reports_every_node),
         cmocka_unit_test(reports_nested_nodes),

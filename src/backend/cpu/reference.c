@@ -48,6 +48,10 @@ static int fits_reference(const lathe_problem *p, uint32_t config, lathe_fit *fi
 
 static int fits_twin(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
+    const lt_op *op = lt_op_find(p->domain, p->op);
+    if (op && (op->traits & LT_OP_RANDOM)) {
+        return lt_no(fit, "random numbers are drawn on the host");
+    }
     for (size_t i = 0; i < p->n_out; i++) {
         if (p->out[i].flags & (LATHE_OPERAND_BOUNDED | LATHE_OPERAND_MANAGED)) {
             return lt_no(fit, "output %zu has no extents before the run", i);

@@ -313,6 +313,175 @@ def structure():
     np.array([5, 6], np.float32).tofile(os.path.join(folder, "sub/more.bin"))
 
 
+# ---- Gradient ----
+
+TRAINING = [("ai.onnx.preview.training", 1)]
+
+
+def f64(*shape):
+    return SLOPES.standard_normal(shape)
+
+
+def positive(*shape):
+    return SLOPES.uniform(0.3, 1.8, shape)
+
+
+SLOPES = np.random.default_rng(11)
+
+
+def gradient_node(xs, y, outs, ins=None, **more):
+    return h.make_node("Gradient", ins or xs, outs, domain=TRAINING[0][0], xs=xs, y=y, **more)
+
+
+def scalar_of(nodes, feeds, inits):
+    """The network's y times random weights, added up: "sum"."""
+    from onnx.reference import ReferenceEvaluator
+    inputs = [info(k, v) for k, v in feeds.items()]
+    make = lambda nodes, out, inits: model_of(h.make_graph(nodes, "g", inputs, [h.make_tensor_value_info(out, T.DOUBLE, None)],
+                                                           [nh.from_array(np.asarray(v), k) for k, v in inits.items()]), 24)
+    shape = np.shape(ReferenceEvaluator(make(nodes, "y", inits)).run(None, feeds)[0])
+    inits = dict(inits, weights=f64(*shape))
+    nodes = nodes + [node("Mul", "y weights", "weighted"), node("ReduceSum", "weighted", "sum", keepdims=0)]
+    run = ReferenceEvaluator(make(nodes, "sum", inits))
+    return nodes, inits, lambda feeds: float(run.run(None, feeds)[0])
+
+
+def slopes(f, feeds, step=1e-5):
+    """Central differences, by each element."""
+    result = []
+    for name, x in feeds.items():
+        slope = np.zeros_like(x)
+        for at in np.ndindex(*x.shape):
+            sides = []
+            for sign in (1, -1):
+                moved = {k: np.array(v) for k, v in feeds.items()}
+                moved[name][at] += sign * step
+                sides.append(f(moved))
+            slope[at] = (sides[0] - sides[1]) / (2 * step)
+        result.append(slope)
+    return result
+
+
+def gradient(name, nodes, feeds, inits=()):
+    """All by differences; the network's result is y."""
+    nodes, inits, f = scalar_of(nodes, feeds, dict(inits))
+    outs = ["y%d" % i for i in range(len(feeds))]
+    outs = ["y"] if len(outs) == 1 else outs
+    nodes = nodes[:]
+    for n in nodes:  # "y" names the result of op()
+        for names in (n.input, n.output):
+            for i, v in enumerate(names):
+                names[i] = "net" if v == "y" else v
+    nodes.append(gradient_node(list(feeds), "sum", outs))
+    op("gradient_" + name, 24, nodes, feeds, slopes(f, feeds), inits, len(outs), [T.DOUBLE] * len(outs), extra=TRAINING, ir=10)
+
+
+def sum_of(kinds, x="x"):
+    """The operators of x, added up with different factors."""
+    nodes = []
+    for i, (kind, attrs) in enumerate(kinds):
+        nodes += [node(kind, x, "part%d" % i, **attrs), node("Mul", "part%d factor%d" % (i, i), "scaled%d" % i)]
+    inits = {"factor%d" % i: np.float64(1 + 0.37 * i) for i in range(len(kinds))}
+    return nodes + [node("Sum", ["scaled%d" % i for i in range(len(kinds))])], inits
+
+
+def gradients():
+    ints = lambda *v: np.array(v, np.int64)
+    plain = lambda names: [(n, {}) for n in names.split()]
+    gradient("arithmetic", [node("Mul", "a b", "p"), node("Div", "b a", "q"), node("Sub", "p q", "r"), node("Pow", "a b", "s"), node("Neg", "s", "t"),
+                            node("Add", "r t", "u"), node("Mean", "u c a", "v"), node("Sum", "v c c")],
+             {"a": positive(2, 3), "b": positive(3), "c": positive(2, 1)})
+    nodes, inits = sum_of(plain("Relu LeakyRelu Selu Sigmoid Tanh Softplus Softsign HardSigmoid HardSwish Mish Identity Floor") +
+                          [("Elu", {"alpha": 0.7}), ("ThresholdedRelu", {"alpha": 0.5}), ("Swish", {"alpha": 1.5}), ("Gelu", {"approximate": "tanh"})])
+    gradient("activations", nodes, {"x": f64(2, 5) * 2}, inits)
+    nodes, inits = sum_of(plain("Sin Cos Tan Sinh Cosh Atan Asinh Exp Abs"))
+    gradient("functions", nodes, {"x": f64(6)}, inits)
+    nodes, inits = sum_of(plain("Log Sqrt Reciprocal Asin Acos Atanh"))
+    gradient("narrow_functions", nodes, {"x": SLOPES.uniform(0.2, 0.9, 6)}, inits)
+    gradient("area_cosine", [node("Acosh", "x")], {"x": positive(4) + 1})
+    x = f64(7)
+    op("gradient_erf", 24, [node("Erf", "x", "e"), gradient_node(["x"], "e", ["y"])], {"x": x}, [2 / np.sqrt(np.pi) * np.exp(-x * x)], out_types=[T.DOUBLE],
+       extra=TRAINING, ir=10)
+    import math
+    slope = np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) + v * math.exp(-v * v / 2) / math.sqrt(2 * math.pi) for v in x])
+    op("gradient_gelu", 24, [node("Gelu", "x", "e"), gradient_node(["x"], "e", ["y"])], {"x": x}, [slope], out_types=[T.DOUBLE], extra=TRAINING, ir=10)
+    gradient("choices", [node("Max", "a b c", "p"), node("Min", "a b", "q"), node("Clip", "a low high", "r"), node("PRelu", "a c", "s"), node("Where", "pick p q", "t"),
+                         node("Sum", "r s t")], {"a": f64(3, 4), "b": f64(4), "c": f64(1)},
+             {"low": np.float64(-0.5), "high": np.float64(0.6), "pick": np.array([[True], [False], [True]])})
+    gradient("matmul", [node("MatMul", "a b", "p"), node("MatMul", "v p", "q"), node("MatMul", "q w", "r"), node("MatMul", "v w3", "s"), node("Add", "r s")],
+             {"a": f64(2, 3, 4), "b": f64(4, 5), "v": f64(3), "w": f64(5), "w3": f64(3)})
+    gradient("gemm", [node("Gemm", "a b c", "p", alpha=0.5, beta=2.0), node("Gemm", "a p", "q", transA=1), node("Gemm", "q b", "r", transA=1), node("Gemm", "r p d", transB=1)],
+             {"a": f64(3, 4), "b": f64(4, 5), "c": f64(5), "d": f64(3)})
+    gradient("conv", [node("Conv", "x w b", "p", pads=[1, 0, 1, 2], strides=[2, 1]), node("Conv", "p v", "q", auto_pad="SAME_UPPER", dilations=[1, 2]), node("Conv", "q g", group=2)],
+             {"x": f64(2, 2, 5, 6), "w": f64(4, 2, 2, 3), "b": f64(4), "v": f64(4, 4, 2, 2), "g": f64(2, 2, 1, 1)})
+    gradient("depthwise", [node("Conv", "x w", "p", group=3, pads=[1, 1]), node("Conv", "p v", group=3, strides=[2])], {"x": f64(2, 3, 6), "w": f64(6, 1, 3), "v": f64(3, 2, 2)})
+    sums = "ReduceSum ReduceMean ReduceSumSquare ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin".split()
+    nodes = [node(kind, "x axes", "p%d" % i, keepdims=i % 2) for i, kind in enumerate(sums)]
+    nodes += [node("Reshape", "p%d shape" % i, "r%d" % i) for i in range(len(sums))] + [node("Sum", ["r%d" % i for i in range(len(sums))], "part")]
+    nodes += [node(kind, "x", "w%d" % i, keepdims=i % 2) for i, kind in enumerate(sums)] + [node("Sum", ["part"] + ["w%d" % i for i in range(len(sums))])]
+    gradient("reductions", nodes, {"x": f64(2, 3, 4)}, {"axes": ints(0, -1), "shape": ints(1, 3)})
+    gradient("log_sum", [node("ReduceLogSum", "x axes", "p"), node("ReduceSum", "p", "q", noop_with_empty_axes=1), node("ReduceMean", "q", noop_with_empty_axes=1)],
+             {"x": positive(3, 2)}, {"axes": ints(1)})
+    gradient("softmax", [node("Softmax", "x", "p", axis=1), node("LogSoftmax", "x", "q"), node("Mul", "p q")], {"x": f64(2, 3, 4)})
+    gradient("shapes", [node("Reshape", "x shape", "p"), node("Transpose", "p", "q", perm=[2, 0, 1]), node("Unsqueeze", "q one", "r"), node("Expand", "r wide", "s"),
+                        node("Squeeze", "r one", "t"), node("Flatten", "t", "u"), node("Flatten", "s", "v", axis=0), node("Concat", "u u", "w", axis=-1),
+                        node("Concat", "v line", "z", axis=1), node("Split", "w sizes", "w0 w1 w2", axis=1), node("MatMul", "w0 z0", "k"), node("Gather", "z first", "z1", axis=1),
+                        node("MatMul", "w2 z1", "m"), node("Trilu", "k", "n", upper=0), node("Sum", "n m")],
+             {"x": f64(2, 12), "line": f64(1, 5), "z0": f64(2, 2)},
+             {"shape": ints(2, 3, 4), "one": ints(1), "wide": ints(1, 2, 2, 3), "sizes": ints(2, 8, 2), "first": np.array([[0], [47]])})
+    gradient("picks", [node("Slice", "x s e a t", "p"), node("Gather", "x i", "q", axis=1), node("GatherElements", "x j", "r", axis=1), node("GatherND", "x k", "u"),
+                       node("Tile", "p twice", "v"), node("Pad", "q around", "w"), node("Pad", "q around", "z", mode="reflect"), node("ReduceSum", "v", "v1", keepdims=0),
+                       node("Mul", "w z", "m"), node("ReduceSum", "m", "m1", keepdims=0), node("ReduceSumSquare", "r", "r1", keepdims=0), node("ReduceL2", "u", "u1", keepdims=0),
+                       node("Sum", "v1 m1 r1 u1")], {"x": f64(4, 5)},
+             {"s": ints(3, 1), "e": ints(0, 5), "a": ints(0, 1), "t": ints(-1, 2), "i": ints(1, 1, -1), "j": np.array([[0, 0], [4, -1], [2, 1], [3, 3]]),
+              "k": np.array([[0], [3], [0]]), "twice": ints(2, 1), "around": ints(1, 2, 0, 1)})
+    gradient("blocks", [node("DepthToSpace", "x", "p", blocksize=2), node("Mul", "p p", "q"), node("SpaceToDepth", "q", blocksize=2)], {"x": f64(1, 4, 2, 3)})
+
+    nll, sce = "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"
+    gradient("losses", [node(sce, "x t", "p q"), node(sce, "x t w", "r", reduction="none", ignore_index=-1), node(sce, "x t w", "s", ignore_index=-1), node(nll, "x t", "u", reduction="sum"),
+                        node(nll, "x t w", "v"), node("ReduceSumSquare", "r", "r1", keepdims=0), node("Sum", "p r1 s u v q")], {"x": f64(4, 3, 4)}, {"t": np.array([[0, 2, 1, 1]] * 4), "w": positive(3)})
+    ignored = np.array([[0, 7, 1, 2], [7, 2, 2, 0]], np.int32)
+    gradient("ignored", [node(sce, "x t", "p", ignore_index=7), node(sce, "x t w", "q", ignore_index=7, reduction="sum"), node("Sum", "p q")], {"x": f64(2, 3, 4)},
+             {"t": ignored, "w": positive(3)})
+    gradient("normalizations", [node("LayerNormalization", "x s b", "p", axis=1, epsilon=1e-3), node("RMSNormalization", "x r", "q", epsilon=1e-3),
+                                node("BatchNormalization", "x c d m v", "u", epsilon=1e-3), node("Sum", "p q u")],
+             {"x": f64(2, 3, 4), "s": f64(3, 4), "b": f64(4), "r": f64(4), "c": f64(3), "d": f64(3)}, {"m": f64(3), "v": positive(3)})
+    gradient("pools", [node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[1, 2], pads=[1, 0, 0, 1]), node("GlobalAveragePool", "p", "q"), node("Sum", "p q")], {"x": f64(2, 3, 4, 5)})
+    gradient("dropout", [node("Dropout", "x r t", "p mask", seed=3), node("Dropout", "p", "q"), node("Mul", "p q")], {"x": f64(5, 4)}, {"r": np.float64(0.25), "t": np.array(True)})
+
+    a, b = positive(3), positive(3)
+    again = [node("Mul", "a a", "p"), node("Mul", "p b", "q"), node("ReduceSum", "q", "s", keepdims=0), gradient_node(["a", "b"], "s", ["da", "db"]),
+             node("ReduceSum", "da", "t", keepdims=0), gradient_node(["a", "b"], "t", ["y0", "y1"])]
+    op("gradient_second", 24, again, {"a": a, "b": b}, [2 * b, 2 * a], n_out=2, out_types=[T.DOUBLE] * 2, extra=TRAINING, ir=10)
+    # In any order.
+    back = [gradient_node(["a"], "s", ["y"]), node("ReduceSum", "q", "s", keepdims=0), node("Mul", "a a", "q")]
+    op("gradient_unsorted", 24, back, {"a": a}, [2 * a], out_types=[T.DOUBLE], extra=TRAINING, ir=10)
+    # At another point, by an intermediate tensor, with a name that nothing depends on, with an output that nobody wants.
+    other = [node("Exp", "a", "p"), node("Mul", "p b", "q"), gradient_node(["p", "b"], "q", ["y0", ""], ins=["c", "d"]), gradient_node(["c", "a"], "q", ["y1", "y2"], ins=["c", "d"], zs=["b"])]
+    other[-1].input.append("b")
+    c, d = positive(3), positive(3)
+    op("gradient_elsewhere", 24, other, {"a": a, "b": b, "c": c, "d": d}, [d, np.zeros(3), np.exp(d) * b], n_out=3, out_types=[T.DOUBLE] * 3, extra=TRAINING, ir=10)
+
+
+# ---- FlexAttention ----
+
+def flex():
+    """A modifier that reads a value from around it, heads that are shared, a batch of unknown extent."""
+    flexed = [("ai.onnx.preview", 1)]
+    q, k, v, bias = f64(2, 4, 3, 5), f64(2, 2, 6, 5), f64(2, 2, 6, 4), f64(6)
+    body = h.make_graph([node("Add", "s bias", "t")], "mod", [vi("s", None, T.DOUBLE)], [vi("t", None, T.DOUBLE)])
+    half = h.make_graph([node("Mul", "p two", "o")], "mod", [vi("p", None, T.DOUBLE)], [vi("o", None, T.DOUBLE)], [nh.from_array(np.float64(2), "two")])
+    n = h.make_node("FlexAttention", ["q", "k", "v"], ["y"], domain="ai.onnx.preview", score_mod=body, prob_mod=half)
+    scores = q @ np.repeat(k, 2, 1).swapaxes(2, 3) / np.sqrt(5) + bias
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    want = 2 * (e / e.sum(-1, keepdims=True)) @ np.repeat(v, 2, 1)
+    model = op("flex_attention", 24, n, {"q": q, "k": k, "v": v, "bias": bias}, [want], out_types=[T.DOUBLE], extra=flexed, ir=10)
+    for i in model.graph.input[:3]:
+        i.type.tensor_type.shape.dim[0].dim_param = "N"
+    save("flex_attention", model, [q, k, v, bias], [want])
+
+
+
 def bad(name, model, status, text):
     os.makedirs(os.path.join(OUT, "bad"), exist_ok=True)
     with open(os.path.join(OUT, "bad", name + ".onnx"), "wb") as f:
@@ -478,6 +647,40 @@ def refusals():
     bad("long_varint", whole + b"\x08" + b"\xff" * 10 + b"\x01", "bad-model", "a number does not fit 64 bits")
     bad("empty", b"", "bad-model", "the model is empty")
     bad("text", b"this is no model, and never was one", "bad-model", "groups are not part")
+    four = lambda *names: [vi(n, (1, 2, 3, 4)) for n in names]
+    flexed = [("ai.onnx.preview", 1)]
+    flex_node = lambda **attrs: [h.make_node("FlexAttention", ["q", "k", "v"], ["y"], domain="ai.onnx.preview", **attrs)]
+    wide = h.make_graph([node("Concat", "s s", "t", axis=3)], "mod", [vi("s", None)], [vi("t", None)])
+    two = h.make_graph([node("Add", "s t", "u")], "mod", [vi("s", None), vi("t", None)], [vi("u", None)])
+    lost = h.make_graph([node("Bogus6", "s", "t")], "mod", [vi("s", None)], [vi("t", None)])
+    for name, nodes, ins, status, text in (
+            ("rank", flex_node(), [vi("q", (2, 3, 4)), *four("k", "v")], "bad-model", "Q must be a tensor of four axes"),
+            ("heads", flex_node(), [vi("q", (1, 3, 3, 4)), *four("k", "v")], "bad-model", "3 query heads are no multiple of 2 key heads"),
+            ("precision", flex_node(softmax_precision=7), four("q", "k", "v"), "bad-model", "softmax_precision must be"),
+            ("attribute", flex_node(mask=1), four("q", "k", "v"), "bad-model", "FlexAttention has no attribute 'mask'"),
+            ("shape", flex_node(score_mod=wide), four("q", "k", "v"), "bad-model", "score_mod must give a tensor of the type and shape"),
+            ("inputs", flex_node(prob_mod=two), four("q", "k", "v"), "bad-model", "the subgraph has 2 inputs and 1 outputs; 1 and 1 are needed"),
+            ("operator", flex_node(score_mod=lost), four("q", "k", "v"), "unsupported", "the operator is unknown")):
+        bad_graph("flex_" + name, nodes, status, text, ins=ins, extra=flexed, opset=24)
+    slope = lambda **attrs: h.make_node("Gradient", ["x"], ["y"], domain=TRAINING[0][0], **attrs)
+    for name, nodes, status, text in (
+            ("operator", [node("CumSum", "x zero", "c"), slope(xs=["x"], y="c")], "unsupported", "Gradient: CumSum has no derivative in this build"),
+            ("name", [node("Neg", "x", "c"), slope(xs=["x"], y="d")], "bad-model", "Gradient names 'd', which nothing gives"),
+            ("no_xs", [node("Neg", "x", "c"), slope(y="c")], "bad-model", "Gradient needs the attributes xs and y"),
+            ("counts", [node("Neg", "x", "c"), slope(xs=["x", "c"], y="c")], "bad-model", "Gradient has 1 inputs and 1 outputs; xs and zs name 2 tensors"),
+            ("attribute", [node("Neg", "x", "c"), slope(xs=["x"], y="c", at=1)], "bad-model", "Gradient has no attribute 'at'"),
+            ("integers", [node("Cast", "x", "c", to=T.INT64), slope(xs=["x"], y="c")], "bad-model", "y is no tensor of floats")):
+        bad_graph("gradient_" + name, nodes, status, text, extra=TRAINING, opset=24, inits=[nh.from_array(np.int64(0), "zero")])
+    inner = h.make_graph([node("Mul", "x x", "p"), node("Add", "p c", "q"), h.make_node("Gradient", ["x"], ["t"], domain=TRAINING[0][0], xs=["x"], y="q")], "then", [], [vi("t")])
+    other = h.make_graph([node("Neg", "x", "t")], "else", [], [vi("t")])
+    bad_graph("gradient_outside", [node("Exp", "x", "c"), node("If", "k", "y", then_branch=inner, else_branch=other)], "unsupported",
+              "'c' is computed by the graph around this one, and not named", ins=[vi("x"), vi("k", (), T.BOOL)], extra=TRAINING, opset=24)
+    chain = [node("Mul", "x x", "d0")]  # each derivative of the one before: three times as many nodes with each
+    for i in range(40):
+        chain.append(h.make_node("Gradient", ["x"], ["d%d" % (i + 1)], domain=TRAINING[0][0], xs=["x"], y="d%d" % i))
+        chain.append(node("Mul", "d%d d%d" % (i + 1, i + 1), "e%d" % i))
+        chain[-2].output[0], chain[-1].output[0], chain[-1].input[:] = "f%d" % i, "d%d" % (i + 1), ["f%d" % i, "f%d" % i]
+    bad_graph("gradient_explosion", chain + [node("Neg", "d40")], "bad-model", "the model unfolds to more than", extra=TRAINING, opset=24)
     with open(os.path.join(OUT, "bad.txt"), "w") as out:
         out.write("\n".join(BAD) + "\n")
 
@@ -487,4 +690,6 @@ if __name__ == "__main__":
     upgrades()
     numpy_wants()
     structure()
+    gradients()
+    flex()
     refusals()
