@@ -130,6 +130,10 @@ int verb_conformance(tool *t)
     if (!tool_operands(t, 1, SIZE_MAX) || !args_int(t->args, OPT_JOBS, 1, 64, 1, &jobs)) {
         return EXIT_USAGE;
     }
+    const char *form = args_text(t->args, OPT_FORM);
+    if (form && strcmp(form, "symbolic") != 0 && strcmp(form, "constant") != 0) {
+        return tool_usage(t, "--form %s: symbolic or constant", form);
+    }
     int code = build_options(t, &options);
     options.progress = NULL;
     options.log = NULL;

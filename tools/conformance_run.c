@@ -9,6 +9,9 @@ typedef struct runner {
     const case_list *list;
     const test_case *c;
     lt_arena arena; /* values of one case */
+    lt_study_form form;
+    const char **names;       /* of the model's inputs, which the numbers of data files go by */
+    size_t n_names;
     lathe_engine *engine;
     lathe_context *context;
     char *reason;
@@ -65,20 +68,70 @@ static bool read_pb(runner *r, const char *path, lathe_kind kind, lt_any *out)
 
 /* ---- Building ---- */
 
-static lathe_status build_plan(runner *r, const lathe_build_options *options, lathe_plan **plan)
+static lathe_status read_names(runner *r, const lathe_network *network)
 {
-    lathe_network *network = NULL;
+    r->n_names = lathe_network_inputs(network);
+    r->names = lt_arena_zero(&r->arena, r->n_names + 1, sizeof *r->names, _Alignof(char *));
+    for (size_t i = 0; r->names && i < r->n_names; i++) {
+        lathe_io io = { .struct_size = sizeof io };
+        LT_TRY(lathe_network_io(network, i, &io, r->t->diag));
+        r->names[i] = lt_arena_str(&r->arena, io.name);
+    }
+    return r->names ? LATHE_OK : LT_OOM(r->t->diag);
+}
+
+static lt_any *read_input(runner *r, int number, size_t i, lathe_kind kind)
+{
+    const char *path = lt_arena_printf(&r->arena, "%s/test_data_set_%d/input_%zu.pb", r->c->folder, number, i);
+    lt_any *input = LT_ARENA_NEW(&r->arena, lt_any);
+    return path && input && read_pb(r, path, kind, input) ? input : NULL;
+}
+
+/* The model in the wanted form. Constants are those of data set 0; what cannot be read stays an input, and is missed when it is to be bound. */
+static lathe_status change_form(runner *r, const lt_file *file, const char *folder, lathe_network **network)
+{
+    const lt_any **inputs = lt_arena_zero(&r->arena, r->n_names + 1, sizeof *inputs, _Alignof(lt_any *));
+    lt_buf text;
+    if (!inputs) {
+        return LT_OOM(r->t->diag);
+    }
+    for (size_t i = 0; r->form == LT_STUDY_CONSTANT && i < r->n_names; i++) {
+        lathe_io io = { .struct_size = sizeof io };
+        LT_TRY(lathe_network_io(*network, i, &io, r->t->diag));
+        inputs[i] = read_input(r, 0, i, io.kinds[0]);
+    }
+    lt_buf_init(&text, NULL);
+    lathe_status status = lt_study_form_of(file->data, file->size, folder, r->form, inputs, r->n_names, &text, r->t->diag);
+    lathe_network_destroy(*network);
+    *network = NULL;
+    status = status == LATHE_OK ? lathe_network_from_text(lt_buf_str(&text), text.length, NULL, network, r->t->diag) : status;
+    lt_buf_free(&text);
+    return status;
+}
+
+static lathe_status open_network(runner *r, lathe_network **network)
+{
     lt_file file;
     lathe_status status;
     uint64_t index;
     if (!lt_map_get(&r->list->by_path, r->c->model, &index)) {
         return LT_FAIL(r->t->diag, LATHE_IO, r->c->model, NULL, "there is no such model");
     }
-    if (!r->list->files[index].data) {
-        status = lathe_network_from_onnx_file(r->c->model, NULL, &network, r->t->diag);
-    } else if (case_file_open(r->list, r->c->model, &file, r->t->diag, &status)) {
-        status = lathe_network_from_onnx(file.data, file.size, NULL, NULL, &network, r->t->diag);
+    if (!case_file_open(r->list, r->c->model, &file, r->t->diag, &status)) {
+        return status;
     }
+    const char *folder = r->list->files[index].data ? NULL : r->c->folder;
+    status = lathe_network_from_onnx(file.data, file.size, folder, NULL, network, r->t->diag);
+    status = status == LATHE_OK ? read_names(r, *network) : status;
+    status = status == LATHE_OK && r->form != LT_STUDY_AS_IT_IS ? change_form(r, &file, folder, network) : status;
+    close_file(r, r->c->model, &file);
+    return status;
+}
+
+static lathe_status build_plan(runner *r, const lathe_build_options *options, lathe_plan **plan)
+{
+    lathe_network *network = NULL;
+    lathe_status status = open_network(r, &network);
     status = status == LATHE_OK ? lathe_build(network, options, plan, r->t->diag) : status;
     lathe_network_destroy(network);
     return status;
@@ -159,12 +212,13 @@ static bool run_set(runner *r, int number)
 {
     size_t n_inputs = lathe_engine_inputs(r->engine), n_outputs = lathe_engine_outputs(r->engine);
     lt_any value;
-    for (size_t i = 0; i < n_inputs; i++) {
+    for (size_t i = 0; i < r->n_names; i++) {
         lathe_io io = { .struct_size = sizeof io };
-        const char *path = lt_arena_printf(&r->arena, "%s/test_data_set_%d/input_%zu.pb", r->c->folder, number, i);
-        (void)lathe_engine_io(r->engine, i, &io, NULL);
-        lt_any *input = LT_ARENA_NEW(&r->arena, lt_any);
-        if (!path || !input || !read_pb(r, path, io.kinds[0], input)) {
+        if (lathe_engine_io_find(r->engine, r->names[i], &io, NULL) != LATHE_OK) {
+            continue; /* a constant now */
+        }
+        const lt_any *input = read_input(r, number, i, io.kinds[0]);
+        if (!input) {
             return r->reason[0] ? false : no(r, "data", "an input file is missing");
         }
         if (!bind(r, &io, input)) {
@@ -242,7 +296,7 @@ static bool run_case(runner *r, const lathe_build_options *options, const char *
         passed = run_stub(r);
     } else if (passed) {
         passed = has_set(r, 0) ? true : no(r, "there is no test data", "");
-        for (int i = 0; passed && has_set(r, i); i++) {
+        for (int i = 0; passed && has_set(r, i) && (i == 0 || r->form != LT_STUDY_CONSTANT); i++) {
             passed = run_set(r, i);
         }
     }
@@ -255,7 +309,9 @@ static bool run_case(runner *r, const lathe_build_options *options, const char *
 void case_run(tool *t, const case_list *list, const test_case *c, const lathe_build_options *options,
               const char *plan_path, case_result *result)
 {
+    const char *form = args_text(t->args, OPT_FORM);
     runner r = { .t = t, .list = list, .c = c, .reason = result->reason };
+    r.form = !form || c->expected ? LT_STUDY_AS_IT_IS : form[0] == 's' ? LT_STUDY_SYMBOLIC : LT_STUDY_CONSTANT;
     lt_arena_init(&r.arena, NULL);
     result->reason[0] = '\0';
     result->passed = run_case(&r, options, plan_path);

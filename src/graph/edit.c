@@ -351,6 +351,16 @@ static lathe_status draft_node(lt_graph *graph, lt_region_id region, const lt_no
     return LATHE_OK;
 }
 
+static lathe_status unknown_results(lt_graph *graph, uint32_t n, lt_type **types, lt_contents **contents, lathe_diag *diag)
+{
+    *types = LT_ARENA_ARRAY(&graph->scratch, lt_type, n);
+    *contents = LT_ARENA_ARRAY(&graph->scratch, lt_contents, n);
+    for (uint32_t i = 0; *types != NULL && i < n; i++) {
+        (*types)[i] = (lt_type){ .cls = LT_TENSOR, .rank = -1 };
+    }
+    return *types != NULL && *contents != NULL ? LATHE_OK : LT_OOM(diag);
+}
+
 /* Types of the outputs; constants are evaluated instead. */
 static lathe_status draft_results(lt_graph *graph, draft *d, lathe_diag *diag)
 {
@@ -364,7 +374,15 @@ static lathe_status draft_results(lt_graph *graph, draft *d, lathe_diag *diag)
     lt_scratch_enter(graph);
     lt_type *types;
     lt_contents *contents;
-    lathe_status status = lt_infer_types(graph, &d->node, &types, &contents, diag);
+    bool loose = d->node.region != LT_INIT && lt_region_root(graph, d->node.region) != LT_MAIN;
+    lathe_status status = lt_infer_types(graph, &d->node, &types, &contents, loose ? NULL : diag);
+    if (loose && status != LATHE_OK) { /* a body whose owner is still to come: the owner's inference says what is wrong, unless this is a branch that nobody takes */
+        if (status == LATHE_OUT_OF_MEMORY) {
+            status = LT_OOM(diag);
+        } else {
+            status = unknown_results(graph, n, &types, &contents, diag);
+        }
+    }
     for (uint32_t i = 0; status == LATHE_OK && i < n; i++) {
         status = lt_type_keep(&graph->arena, &types[i], &d->types[i], diag);
         if (status == LATHE_OK) {

@@ -38,11 +38,24 @@ static lathe_status known_condition(lt_infer *c, int *out)
     return LATHE_OK;
 }
 
+/*
+ * Exporters write Squeeze for one shape beside a branch for the others, so a branch may be wrong for the shapes at hand: then the other one tells the types.
+ * Folding finds out that it is never taken; a plan cannot be made as long as nobody has. `wrong` gets its status.
+ */
+static lathe_status infer_branch(lt_infer *c, const lathe_attr *branch, bool quiet, lt_type *types, lathe_status *wrong)
+{
+    lt_infer call = *c;
+    call.diag = quiet ? NULL : c->diag;
+    *wrong = c->region(&call, branch, NULL, 0, types, c->n_out);
+    return *wrong == LATHE_OUT_OF_MEMORY || *wrong == LATHE_INTERNAL ? *wrong : LATHE_OK;
+}
+
 static lathe_status infer_if(lt_infer *c)
 {
     const lathe_attr *branches[2] = { lt_attr_find(c->attrs, c->n_attrs, "else_branch"),
                                       lt_attr_find(c->attrs, c->n_attrs, "then_branch") };
     lt_type *types[2];
+    lathe_status wrong[2];
     int64_t length;
     int known;
     LT_TRY(lt_move_length(c, 0, &length));
@@ -59,7 +72,14 @@ static lathe_status infer_if(lt_infer *c)
         if (types[b] == NULL) {
             return LT_OOM(c->diag);
         }
-        LT_TRY(c->region(c, branches[b], NULL, 0, types[b], c->n_out));
+        LT_TRY(infer_branch(c, branches[b], true, types[b], &wrong[b]));
+    }
+    if (known < 0 && (wrong[0] != LATHE_OK || wrong[1] != LATHE_OK)) {
+        known = wrong[0] != LATHE_OK;
+    }
+    if (known >= 0 && wrong[known] != LATHE_OK) {
+        LT_TRY(infer_branch(c, branches[known], false, types[known], &wrong[known])); /* once more, for the message */
+        return wrong[known];
     }
     for (int i = 0; i < c->n_out; i++) {
         if (known >= 0) {

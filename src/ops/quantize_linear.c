@@ -57,8 +57,8 @@ static lathe_status check_params(lt_infer *c)
     if (lt_infer_known_rank(c, 1) && lt_infer_known_rank(c, 2)) {
         const lt_type *scale = c->in[1], *zero = c->in[2];
         bool both_small = scale->rank <= 1 && zero->rank <= 1;
-        if (scale->rank != zero->rank &&
-            !(both_small && lt_dim_is(scale->rank == 1 ? scale->dims[0] : zero->dims[0], 1))) {
+        lt_dim count = scale->rank == 1 ? scale->dims[0] : zero->dims[0];
+        if (scale->rank != zero->rank && !(both_small && (lt_dim_is(count, 1) || !lt_dim_is_const(count)))) {
             return lt_infer_fail(c, "scale and zero point have ranks %d and %d", scale->rank, zero->rank);
         }
     }

@@ -175,4 +175,13 @@ typedef struct lt_compare_check {
 } lt_compare_check;
 lathe_status lt_check_compare(void *user, lt_graph *graph, const lt_named_set *values, bool *fails, lathe_diag *diag);
 
+/* study_form.c: an ONNX model as text IR in a form that must give the same numbers. */
+typedef enum lt_study_form {
+    LT_STUDY_AS_IT_IS,
+    LT_STUDY_SYMBOLIC, /* no extent of an input is known */
+    LT_STUDY_CONSTANT  /* tensor inputs are initializers: inputs[i] is that of input i, NULL to leave it an input */
+} lt_study_form;
+lathe_status lt_study_form_of(const void *onnx, size_t size, const char *folder, lt_study_form form, const lt_any *const *inputs, size_t n_inputs, lt_buf *out,
+                              lathe_diag *diag);
+
 #endif

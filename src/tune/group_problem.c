@@ -281,7 +281,7 @@ static lathe_status load(maker *m, lt_value_id id, int slot, int rank, const lt_
 }
 
 /* Scale or zero point of a quantization: a scalar, or a vector along one axis of the space. */
-static lathe_status load_along(maker *m, lt_value_id id, int slot, int axis, uint16_t *index)
+static lathe_status load_along(maker *m, lt_value_id id, int slot, int axis, int rank, const lt_dim *space, uint16_t *index)
 {
     const lt_value *v = lt_value_get(m->t->graph, id);
     if (!v || v->type.rank > 1 || v->type.rank < 0) {
@@ -291,7 +291,9 @@ static lathe_status load_along(maker *m, lt_value_id id, int slot, int axis, uin
     m->held[*index] = (lt_value_id){0, 0}; /* another axis may load it otherwise: never shared */
     s->operand = operand(m, id);
     if (v->type.rank == 1) {
-        s->map[0] = (int8_t)(lt_dim_is(v->type.dims[0], 1) ? -1 : axis);
+        bool one = lt_dim_is(v->type.dims[0], 1), along = axis >= 0 && axis < rank && lt_dim_same(v->type.dims[0], space[axis]);
+        s->map[0] = (int8_t)(one ? -1 : axis);
+        return one || along ? LATHE_OK : give_up(m); /* which of the two it is only the run tells */
     }
     return LATHE_OK;
 }
@@ -324,19 +326,14 @@ static lathe_status put_quantization(maker *m, const lt_node *node, int slot, in
     const lt_value *out = lt_node_out(m->t->graph, node, 0), *zero = lt_node_in(m->t->graph, node, 2);
     bool quantize = is_name(node, "QuantizeLinear");
     int64_t axis = lt_attr_i(node->attrs, node->n_attrs, "axis", 1);
-    (void)space;
     if (lt_attr_i(node->attrs, node->n_attrs, "block_size", 0) != 0 || !out) {
         return give_up(m);
     }
     axis = axis < 0 ? axis + rank : axis;
-    const lt_value *scale = lt_node_in(m->t->graph, node, 1);
-    if (scale && scale->type.rank == 1 && (axis < 0 || axis >= rank)) {
-        return give_up(m);
-    }
     uint16_t s, z, index;
-    LT_TRY(load_along(m, node->inputs[1], slot, (int)axis, &s));
+    LT_TRY(load_along(m, node->inputs[1], slot, (int)axis, rank, space, &s));
     if (zero) {
-        LT_TRY(load_along(m, node->inputs[2], slot, (int)axis, &z));
+        LT_TRY(load_along(m, node->inputs[2], slot, (int)axis, rank, space, &z));
     } else {
         LT_TRY(constant(m, quantize ? out->type.dtype : m->instrs[x].dtype, 0, slot, &z));
     }

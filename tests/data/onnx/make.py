@@ -267,6 +267,16 @@ def structure():
         v = np.minimum(v, 1) * 2
         rows.append(v[None])
     save("untyped_loop_body", model_of(graph, 9, ir=8), [x], [v, np.stack(rows)])
+
+    # What exporters make of squeeze: a branch that is wrong for the shape at hand, and never taken.
+    x, one = f32(2, 4, 3), nh.from_array(np.int64([1]), "one")
+    branches = {
+        "then_branch": h.make_graph([h.make_node("Squeeze", ["x", "one"], ["t"]), h.make_node("Neg", ["t"], ["u"])], "then", [], [h.make_tensor_value_info("u", T.FLOAT, None)]),
+        "else_branch": h.make_graph([h.make_node("Neg", ["x"], ["e"])], "else", [], [h.make_tensor_value_info("e", T.FLOAT, None)]),
+    }
+    nodes = [h.make_node("Shape", ["x"], ["s"]), h.make_node("Gather", ["s", "one"], ["d"]), h.make_node("Equal", ["d", "one"], ["c"]), h.make_node("If", ["c"], ["y"], **branches)]
+    graph = h.make_graph(nodes, "g", [info("x", x)], [h.make_tensor_value_info("y", T.FLOAT, None)], [one])
+    save("wrong_branch", model_of(graph, 17), [x], [-x])
     # Unsorted nodes; an input that has an initializer; an output that is a constant; unused optional outputs.
     graph = h.make_graph([node("Add", "b w", "y"), node("Relu", "x", "a"), node("Neg", "a", "b")], "g", [vi("x"), vi("w")], [vi("y"), vi("w")],
                          [nh.from_array(np.array([1, 2], np.float32), "w")])
