@@ -23,7 +23,7 @@ typedef struct lt_image_file {
     size_t size;
 } lt_image_file;
 
-/* Room for width * height pixels; *out stays undecoded where that is no sensible picture. LATHE_OUT_OF_MEMORY is the only error. */
+/* Room for width * height pixels, not cleared; *out stays undecoded where that is no sensible picture. LATHE_OUT_OF_MEMORY is the only error. */
 lathe_status lt_image_make(lt_eval *c, int64_t width, int64_t height, lt_image *out);
 
 /* Own code: Portable anymaps (P1..P7) and BMP. */

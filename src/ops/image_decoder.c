@@ -4,8 +4,6 @@
 #include "ops/image.h"
 #include "ops/move.h"
 
-#include <string.h>
-
 typedef enum order { RGB, BGR, GREY, ORDERS } order;
 
 static order read_order(const lathe_attr *attrs, size_t n)
@@ -42,7 +40,6 @@ lathe_status lt_image_make(lt_eval *c, int64_t width, int64_t height, lt_image *
     if (out->pixels == NULL) {
         return LATHE_OUT_OF_MEMORY;
     }
-    memset(out->pixels, 0, (size_t)count * 3);
     out->width = width;
     out->height = height;
     return LATHE_OK;

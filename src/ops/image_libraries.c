@@ -67,7 +67,8 @@ typedef struct png_image {
     char message[64];
 } png_image;
 
-enum { PNG_VERSION = 1, PNG_RGBA = 3, PNG_16BIT_SRGB = 4 };
+/* One byte of a file makes 1,032 at most, of eight pixels each. */
+enum { PNG_VERSION = 1, PNG_RGBA = 3, PNG_16BIT_SRGB = 4, PNG_MOST_PIXELS = 8256 };
 
 typedef struct png_calls {
     int (*begin)(png_image *image, const void *bytes, size_t size);
@@ -75,10 +76,13 @@ typedef struct png_calls {
     void (*free)(png_image *image);
 } png_calls;
 
-static lathe_status fill_png(lt_eval *c, const png_calls *png, png_image *image, lt_image *out)
+static lathe_status fill_png(lt_eval *c, const png_calls *png, const lt_image_file *file, png_image *image, lt_image *out)
 {
     image->format = PNG_RGBA;
     image->flags |= PNG_16BIT_SRGB;
+    if ((uint64_t)image->width * image->height / PNG_MOST_PIXELS > file->size) {
+        return LATHE_OK;
+    }
     LT_TRY(lt_image_make(c, image->width, image->height, out));
     if (out->width == 0) {
         return LATHE_OK;
@@ -108,7 +112,7 @@ static lathe_status read_png(lt_eval *c, const lt_image_file *file, lt_image *ou
     png_image image = { .version = PNG_VERSION };
     lt_image_library library;
     LT_TRY(lt_image_open(c, "a PNG", "libpng16-16", names, symbols, &library));
-    lathe_status status = png.begin(&image, file->bytes, file->size) ? fill_png(c, &png, &image, out) : LATHE_OK;
+    lathe_status status = png.begin(&image, file->bytes, file->size) ? fill_png(c, &png, file, &image, out) : LATHE_OK;
     png.free(&image);
     lt_image_close(&library);
     return status;

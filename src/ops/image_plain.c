@@ -170,13 +170,20 @@ static bool read_samples(reader *r, const anymap *m, bool bitmap, const lt_image
     return true;
 }
 
+/* Are the bytes there that so many samples take at least? */
+static bool is_long_enough(const reader *r, const anymap *m)
+{
+    int64_t row = m->bits ? m->width / 8 : m->width * m->channels * (!m->text && m->most > 255 ? 2 : 1), all;
+    return lt_i64_mul(row, m->height, &all) && all <= r->end - r->at;
+}
+
 lathe_status lt_image_read_pnm(lt_eval *c, const lt_image_file *file, lt_image *out)
 {
     reader r = { file->bytes + 2, file->bytes + file->size };
     int kind = file->bytes[1] - '0';
     anymap m;
     *out = (lt_image){ 0 };
-    if (!read_header(&r, kind, &m)) {
+    if (!read_header(&r, kind, &m) || !is_long_enough(&r, &m)) {
         return LATHE_OK;
     }
     LT_TRY(lt_image_make(c, m.width, m.height, out));
@@ -346,8 +353,14 @@ lathe_status lt_image_read_bmp(lt_eval *c, const lt_image_file *file, lt_image *
     if (!read_bitmap(file, &b)) {
         return LATHE_OK;
     }
-    LT_TRY(lt_image_make(c, b.width, b.height, out));
     bool runs = b.packing == BMP_RLE8 || b.packing == BMP_RLE4;
+    if (!runs && b.height > 0 && (b.width * b.bits + 7) / 8 > (int64_t)(file->size - b.data) / b.height) {
+        return LATHE_OK; /* fewer bytes than pixels take */
+    }
+    LT_TRY(lt_image_make(c, b.width, b.height, out));
+    if (out->width > 0 && runs) {
+        memset(out->pixels, 0, (size_t)(out->width * out->height) * 3); /* runs may leave pixels out */
+    }
     if (out->width > 0 && !(runs ? read_runs(file, &b, out) : read_rows(file, &b, out))) {
         *out = (lt_image){ 0 };
     }
