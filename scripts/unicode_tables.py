@@ -78,6 +78,7 @@ def main():
 
 #include <string.h>
 
+/* clang-format off */
 typedef struct row {{
     uint32_t first, last;
     uint32_t step;

@@ -44,7 +44,8 @@ typedef struct lt_image_symbol {
     void *place; /* of the pointer to the function */
 } lt_image_symbol;
 /* Opens the first of the names (NULL ends both lists). LATHE_UNSUPPORTED names the library, the package and the function that is missing. */
-lathe_status lt_image_open(lt_eval *c, const char *format, const char *package, const char *const *names, const lt_image_symbol *symbols, lt_image_library *out);
+lathe_status lt_image_open(lt_eval *c, const char *format, const char *package, const char *const *names,
+                           const lt_image_symbol *symbols, lt_image_library *out);
 void lt_image_close(lt_image_library *library);
 
 lathe_status lt_image_read_openjpeg(lt_eval *c, const lt_image_file *file, lt_image *out);

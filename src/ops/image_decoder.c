@@ -98,12 +98,18 @@ static const lt_attr_spec attrs_decoder[] = { { "pixel_format", LATHE_ATTR_STRIN
 /* P6, 2 by 1; P5 with a comment; P1; P3 with another maximum; a BMP of 2 by 2 pixels; something else; nothing. */
 static const char *const samples_decoder[] = {
     "u8[17] x = {80, 54, 10, 50, 32, 49, 10, 50, 53, 53, 10, 1, 2, 3, 250, 128, 64} | y = ImageDecoder (x)",
-    "u8[17] x = {80, 54, 10, 50, 32, 49, 10, 50, 53, 53, 10, 1, 2, 3, 250, 128, 64} | y = ImageDecoder <pixel_format = \"BGR\"> (x)",
-    "u8[17] x = {80, 54, 10, 50, 32, 49, 10, 50, 53, 53, 10, 1, 2, 3, 250, 128, 64} | y = ImageDecoder <pixel_format = \"Grayscale\"> (x)",
-    "u8[16] x = {80, 53, 32, 35, 97, 10, 49, 32, 50, 32, 50, 53, 53, 10, 7, 200} | y = ImageDecoder <pixel_format = \"Grayscale\"> (x)",
-    "u8[13] x = {80, 49, 10, 51, 32, 49, 10, 49, 32, 48, 32, 49, 10} | y = ImageDecoder <pixel_format = \"Grayscale\"> (x)",
-    "u8[21] x = {80, 51, 10, 49, 32, 49, 10, 49, 53, 32, 48, 32, 49, 53, 32, 32, 32, 32, 32, 53, 10} | y = ImageDecoder (x)",
-    "u8[70] x = {66, 77, 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 24, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
+    "u8[17] x = {80, 54, 10, 50, 32, 49, 10, 50, 53, 53, 10, 1, 2, 3, 250, 128, 64} | y = ImageDecoder <pixel_format = "
+    "\"BGR\"> (x)",
+    "u8[17] x = {80, 54, 10, 50, 32, 49, 10, 50, 53, 53, 10, 1, 2, 3, 250, 128, 64} | y = ImageDecoder <pixel_format = "
+    "\"Grayscale\"> (x)",
+    "u8[16] x = {80, 53, 32, 35, 97, 10, 49, 32, 50, 32, 50, 53, 53, 10, 7, 200} | y = ImageDecoder <pixel_format = "
+    "\"Grayscale\"> (x)",
+    "u8[13] x = {80, 49, 10, 51, 32, 49, 10, 49, 32, 48, 32, 49, 10} | y = ImageDecoder <pixel_format = \"Grayscale\"> "
+    "(x)",
+    "u8[21] x = {80, 51, 10, 49, 32, 49, 10, 49, 53, 32, 48, 32, 49, 53, 32, 32, 32, 32, 32, 53, 10} | y = "
+    "ImageDecoder (x)",
+    "u8[70] x = {66, 77, 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 24, 0, 0, 0, "
+    "0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
     "0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0} | y = ImageDecoder (x)",
     "u8[4] x = {1, 2, 3, 4} | y = ImageDecoder (x)",
     "u8[0] x = {} | y = ImageDecoder <pixel_format = \"Grayscale\"> (x)",

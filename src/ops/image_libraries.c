@@ -24,23 +24,27 @@ void lt_image_close(lt_image_library *library)
     }
 }
 
-lathe_status lt_image_open(lt_eval *c, const char *format, const char *package, const char *const *names, const lt_image_symbol *symbols, lt_image_library *out)
+lathe_status lt_image_open(lt_eval *c, const char *format, const char *package, const char *const *names,
+                           const lt_image_symbol *symbols, lt_image_library *out)
 {
     char advice[160];
-    snprintf(advice, sizeof advice, "install the library (Debian: %s), or decode the picture before it goes into the model", package);
+    snprintf(advice, sizeof advice,
+             "install the library (Debian: %s), or decode the picture before it goes into the model", package);
     out->handle = NULL;
     for (const char *const *name = names; *name != NULL && out->handle == NULL; name++) {
         out->handle = dlopen(*name, RTLD_NOW | RTLD_LOCAL);
     }
     if (out->handle == NULL) {
-        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, advice, "ImageDecoder: the picture is %s, and %s cannot be opened", format, names[0]);
+        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, advice,
+                       "ImageDecoder: the picture is %s, and %s cannot be opened", format, names[0]);
     }
     for (const lt_image_symbol *s = symbols; s->name != NULL; s++) {
         void *found = dlsym(out->handle, s->name);
         memcpy(s->place, &found, sizeof found); /* a pointer to a function, without a cast that C forbids */
         if (found == NULL) {
             lt_image_close(out);
-            return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, advice, "ImageDecoder: the picture is %s, and the library has no function %s", format, s->name);
+            return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, advice,
+                           "ImageDecoder: the picture is %s, and the library has no function %s", format, s->name);
         }
     }
     return LATHE_OK;
@@ -76,7 +80,8 @@ typedef struct png_calls {
     void (*free)(png_image *image);
 } png_calls;
 
-static lathe_status fill_png(lt_eval *c, const png_calls *png, const lt_image_file *file, png_image *image, lt_image *out)
+static lathe_status fill_png(lt_eval *c, const png_calls *png, const lt_image_file *file, png_image *image,
+                             lt_image *out)
 {
     image->format = PNG_RGBA;
     image->flags |= PNG_16BIT_SRGB;
@@ -124,9 +129,10 @@ enum { TURBO_RGB = 0, TURBO_CMYK = 11, TURBO_IS_CMYK = 3, TURBO_IS_YCCK = 4, TUR
 
 typedef struct turbo_calls {
     void *(*init)(void);
-    int (*header)(void *handle, const unsigned char *bytes, unsigned long size, int *width, int *height, int *sampling, int *colours);
-    int (*decompress)(void *handle, const unsigned char *bytes, unsigned long size, unsigned char *pixels, int width, int pitch, int height, int format,
-                      int flags);
+    int (*header)(void *handle, const unsigned char *bytes, unsigned long size, int *width, int *height, int *sampling,
+                  int *colours);
+    int (*decompress)(void *handle, const unsigned char *bytes, unsigned long size, unsigned char *pixels, int width,
+                      int pitch, int height, int format, int flags);
     int (*code)(void *handle);
     char *(*text)(void *handle);
     int (*destroy)(void *handle);
@@ -138,11 +144,13 @@ static bool turbo_failed(const turbo_calls *turbo, void *handle, int result)
     return result != 0 && (turbo->code(handle) != TURBO_WARNING || strstr(turbo->text(handle), "remature") != NULL);
 }
 
-static lathe_status fill_jpeg(lt_eval *c, const turbo_calls *turbo, void *handle, const lt_image_file *file, lt_image *out)
+static lathe_status fill_jpeg(lt_eval *c, const turbo_calls *turbo, void *handle, const lt_image_file *file,
+                              lt_image *out)
 {
     int width, height, sampling, colours;
     *out = (lt_image){ 0 };
-    if (turbo_failed(turbo, handle, turbo->header(handle, file->bytes, file->size, &width, &height, &sampling, &colours))) {
+    if (turbo_failed(turbo, handle,
+                     turbo->header(handle, file->bytes, file->size, &width, &height, &sampling, &colours))) {
         return LATHE_OK;
     }
     bool inks = colours == TURBO_IS_CMYK || colours == TURBO_IS_YCCK;
@@ -151,7 +159,9 @@ static lathe_status fill_jpeg(lt_eval *c, const turbo_calls *turbo, void *handle
     if (out->width > 0 && inks && (pixels = lt_eval_scratch(c, out->width * out->height, 4)) == NULL) {
         return LATHE_OUT_OF_MEMORY;
     }
-    if (out->width > 0 && turbo_failed(turbo, handle, turbo->decompress(handle, file->bytes, file->size, pixels, width, 0, height, inks ? TURBO_CMYK : TURBO_RGB, 0))) {
+    if (out->width > 0 && turbo_failed(turbo, handle,
+                                       turbo->decompress(handle, file->bytes, file->size, pixels, width, 0, height,
+                                                         inks ? TURBO_CMYK : TURBO_RGB, 0))) {
         *out = (lt_image){ 0 };
     }
     /* Inks in JPEG files count what is left of the light. */
@@ -168,8 +178,12 @@ static lathe_status read_jpeg(lt_eval *c, const lt_image_file *file, lt_image *o
     static const char *const names[] = { "libturbojpeg.so.0", NULL };
     turbo_calls turbo;
     const lt_image_symbol symbols[] = {
-        { "tjInitDecompress", &turbo.init },  { "tjDecompressHeader3", &turbo.header }, { "tjDecompress2", &turbo.decompress },
-        { "tjGetErrorCode", &turbo.code },    { "tjGetErrorStr2", &turbo.text },        { "tjDestroy", &turbo.destroy },
+        { "tjInitDecompress", &turbo.init },
+        { "tjDecompressHeader3", &turbo.header },
+        { "tjDecompress2", &turbo.decompress },
+        { "tjGetErrorCode", &turbo.code },
+        { "tjGetErrorStr2", &turbo.text },
+        { "tjDestroy", &turbo.destroy },
         { NULL, NULL },
     };
     lt_image_library library;
@@ -198,7 +212,8 @@ static lathe_status read_webp(lt_eval *c, const lt_image_file *file, lt_image *o
     if (info(file->bytes, file->size, &width, &height)) {
         status = lt_image_make(c, width, height, out);
     }
-    if (out->width > 0 && into(file->bytes, file->size, out->pixels, (size_t)(out->width * out->height) * 3, width * 3) == NULL) {
+    if (out->width > 0 &&
+        into(file->bytes, file->size, out->pixels, (size_t)(out->width * out->height) * 3, width * 3) == NULL) {
         *out = (lt_image){ 0 };
     }
     lt_image_close(&library);
@@ -273,8 +288,9 @@ typedef struct tiff_calls {
     void (*most)(void *options, ptrdiff_t bytes);
     void (*on_error)(void *options, tiff_handler handler, void *user);
     void (*on_warning)(void *options, tiff_handler handler, void *user);
-    void *(*open)(const char *name, const char *mode, void *user, ptrdiff_t (*read)(void *, void *, ptrdiff_t), ptrdiff_t (*write)(void *, void *, ptrdiff_t),
-                  uint64_t (*seek)(void *, uint64_t, int), int (*close)(void *), uint64_t (*size)(void *), void *map, void *unmap, void *options);
+    void *(*open)(const char *name, const char *mode, void *user, ptrdiff_t (*read)(void *, void *, ptrdiff_t),
+                  ptrdiff_t (*write)(void *, void *, ptrdiff_t), uint64_t (*seek)(void *, uint64_t, int),
+                  int (*close)(void *), uint64_t (*size)(void *), void *map, void *unmap, void *options);
     int (*field)(void *tiff, uint32_t tag, ...);
     int (*read)(void *tiff, uint32_t width, uint32_t height, uint32_t *pixels, int orientation, int stop);
     void (*close)(void *tiff);
@@ -316,7 +332,8 @@ static lathe_status open_tiff(lt_eval *c, const tiff_calls *tiff, const lt_image
     tiff->most(options, TIFF_MOST_BYTES);
     tiff->on_error(options, tiff_silent, NULL);
     tiff->on_warning(options, tiff_silent, NULL);
-    void *handle = tiff->open("picture", "rm", &stream, tiff_read, tiff_write, tiff_seek, tiff_close, tiff_size, NULL, NULL, options);
+    void *handle = tiff->open("picture", "rm", &stream, tiff_read, tiff_write, tiff_seek, tiff_close, tiff_size, NULL,
+                              NULL, options);
     tiff->options_free(options);
     if (handle == NULL) {
         return LATHE_OK;
@@ -364,7 +381,8 @@ lathe_status lt_image_read_by_library(lt_eval *c, const lt_image_file *file, boo
     if (begins(file, 0, "RIFF", 4) && begins(file, 8, "WEBP", 4)) {
         return read_webp(c, file, out);
     }
-    if (begins(file, 0, "II*\0", 4) || begins(file, 0, "MM\0*", 4) || begins(file, 0, "II+\0", 4) || begins(file, 0, "MM\0+", 4)) {
+    if (begins(file, 0, "II*\0", 4) || begins(file, 0, "MM\0*", 4) || begins(file, 0, "II+\0", 4) ||
+        begins(file, 0, "MM\0+", 4)) {
         return read_tiff(c, file, out);
     }
     if (begins(file, 0, "\xff\x4f\xff\x51", 4) || begins(file, 0, "\0\0\0\x0cjP  \r\n\x87\n", 12)) {

@@ -95,10 +95,12 @@ static unsigned char clamp(double v)
 
 static bool sensible(const picture *p, bool decoded)
 {
-    bool good = p->x1 > p->x0 && p->y1 > p->y0 && p->n_components >= 1 && p->n_components <= MOST_COMPONENTS && p->components != NULL;
+    bool good = p->x1 > p->x0 && p->y1 > p->y0 && p->n_components >= 1 && p->n_components <= MOST_COMPONENTS &&
+                p->components != NULL;
     for (uint32_t i = 0; good && i < p->n_components; i++) {
         const component *k = &p->components[i];
-        good = k->dx > 0 && k->dy > 0 && k->precision >= 1 && k->precision <= 31 && (!decoded || (k->data != NULL && k->width > 0 && k->height > 0));
+        good = k->dx > 0 && k->dy > 0 && k->precision >= 1 && k->precision <= 31 &&
+               (!decoded || (k->data != NULL && k->width > 0 && k->height > 0));
     }
     return good;
 }

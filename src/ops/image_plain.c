@@ -101,7 +101,8 @@ static bool read_header(reader *r, int kind, anymap *m)
     if (kind == 7) {
         return read_pam_header(r, m) && m->most >= 1 && m->most <= 65535;
     }
-    if (!take_number(r, 7, &m->width) || !take_number(r, 7, &m->height) || (kind != 1 && kind != 4 && !take_number(r, 7, &m->most))) {
+    if (!take_number(r, 7, &m->width) || !take_number(r, 7, &m->height) ||
+        (kind != 1 && kind != 4 && !take_number(r, 7, &m->most))) {
         return false;
     }
     if (!m->text) {
@@ -214,9 +215,9 @@ enum { BMP_PLAIN, BMP_RLE8, BMP_RLE4, BMP_FIELDS };
 
 typedef struct bitmap {
     int64_t width, height;
-    bool down;            /* the first row is the top one */
+    bool down; /* the first row is the top one */
     uint32_t bits, packing;
-    size_t data, palette; /* places in the file */
+    size_t data, palette;    /* places in the file */
     uint32_t colours, entry; /* bytes of one colour */
     uint32_t masks[3];
 } bitmap;
@@ -247,12 +248,14 @@ static bool read_bitmap(const lt_image_file *f, bitmap *b)
         b->palette += header == 40 ? (b->packing == 6 ? 16 : 12) : 0;
         b->packing = BMP_FIELDS;
     } else {
-        memcpy(b->masks, b->bits == 16 ? (uint32_t[]){ 0x7c00, 0x3e0, 0x1f } : (uint32_t[]){ 0xff0000, 0xff00, 0xff }, sizeof b->masks);
+        memcpy(b->masks, b->bits == 16 ? (uint32_t[]){ 0x7c00, 0x3e0, 0x1f } : (uint32_t[]){ 0xff0000, 0xff00, 0xff },
+               sizeof b->masks);
     }
     uint32_t most = b->bits <= 8 ? 1u << b->bits : 0;
     b->colours = b->colours == 0 || b->colours > most ? most : b->colours;
     bool depth = b->bits == 1 || b->bits == 4 || b->bits == 8 || b->bits == 16 || b->bits == 24 || b->bits == 32;
-    bool packed = b->packing == BMP_PLAIN || (b->packing == BMP_RLE8 && b->bits == 8) || (b->packing == BMP_RLE4 && b->bits == 4) ||
+    bool packed = b->packing == BMP_PLAIN || (b->packing == BMP_RLE8 && b->bits == 8) ||
+                  (b->packing == BMP_RLE4 && b->bits == 4) ||
                   (b->packing == BMP_FIELDS && (b->bits == 16 || b->bits == 32));
     return depth && packed && b->data <= f->size;
 }
@@ -283,7 +286,9 @@ static void put_pixel(const lt_image_file *f, const bitmap *b, size_t row, int64
         put_colour(f, b, (f->bytes[at] >> shift) & ((1u << b->bits) - 1), p);
         return;
     }
-    uint32_t v = b->bits == 16 ? u16_at(f, at) : b->bits == 32 ? u32_at(f, at) : u16_at(f, at) | (uint32_t)f->bytes[at + 2] << 16;
+    uint32_t v = b->bits == 16   ? u16_at(f, at)
+                 : b->bits == 32 ? u32_at(f, at)
+                                 : u16_at(f, at) | (uint32_t)f->bytes[at + 2] << 16;
     for (int k = 0; k < 3; k++) {
         p[k] = field_of(v, b->masks[k]);
     }

@@ -63,13 +63,13 @@ double lt_ml_float(const lt_ml_floats *f, int64_t i)
     return f->floats != NULL ? f->floats[i] : lt_load_f64(f->tensor->dtype, f->tensor->data, i);
 }
 
-lathe_status lt_ml_labels_read(const lathe_attr *attrs, size_t n_attrs, const char *ints, const char *strings, const char *where, lt_ml_labels *out,
-                               lathe_diag *diag)
+lathe_status lt_ml_labels_read(const lathe_attr *attrs, size_t n_attrs, const char *ints, const char *strings,
+                               const char *where, lt_ml_labels *out, lathe_diag *diag)
 {
     const lathe_attr *i = lt_ml_list(attrs, n_attrs, ints), *s = lt_ml_list(attrs, n_attrs, strings);
     if ((i == NULL) == (s == NULL)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set one of the two attributes", "%s of %s and %s are given; it must be one", i == NULL ? "none" : "both",
-                       ints, strings);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set one of the two attributes",
+                       "%s of %s and %s are given; it must be one", i == NULL ? "none" : "both", ints, strings);
     }
     *out = (lt_ml_labels){ .list = i != NULL ? i : s, .dtype = i != NULL ? LATHE_DTYPE_I64 : LATHE_DTYPE_STRING };
     out->count = out->list->count;
@@ -88,7 +88,8 @@ lathe_status lt_ml_label_put(lt_eval *c, const lt_ml_labels *labels, size_t labe
 
 /* ---- Scores ---- */
 
-lathe_status lt_ml_post_read(const lathe_attr *attrs, size_t n_attrs, const char *where, lt_ml_post *out, lathe_diag *diag)
+lathe_status lt_ml_post_read(const lathe_attr *attrs, size_t n_attrs, const char *where, lt_ml_post *out,
+                             lathe_diag *diag)
 {
     static const char *const names[] = { "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT" };
     for (int i = 0; i < LT_ML_POSTS; i++) {
@@ -97,7 +98,8 @@ lathe_status lt_ml_post_read(const lathe_attr *attrs, size_t n_attrs, const char
             return LATHE_OK;
         }
     }
-    return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set it to NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT", "post_transform is none of the names that exist");
+    return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set it to NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT",
+                   "post_transform is none of the names that exist");
 }
 
 /*
@@ -132,7 +134,9 @@ static void softmax(double *scores, int64_t count, bool zero)
 void lt_ml_post_apply(lt_ml_post post, double *scores, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        scores[i] = post == LT_ML_LOGISTIC ? 1 / (1 + exp(-scores[i])) : post == LT_ML_PROBIT ? probit(scores[i]) : scores[i];
+        scores[i] = post == LT_ML_LOGISTIC ? 1 / (1 + exp(-scores[i]))
+                    : post == LT_ML_PROBIT ? probit(scores[i])
+                                           : scores[i];
     }
     if (count > 0 && (post == LT_ML_SOFTMAX || post == LT_ML_SOFTMAX_ZERO)) {
         softmax(scores, count, post == LT_ML_SOFTMAX_ZERO);

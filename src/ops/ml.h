@@ -6,7 +6,7 @@
 
 #include "ops/move.h"
 
-#define LT_ML_DOMAIN "ai.onnx.ml"
+#define LT_ML_DOMAIN  "ai.onnx.ml"
 #define LT_ML_NUMBERS "f32 f64 i64 i32"
 
 /* ---- Rows ---- */
@@ -46,15 +46,23 @@ typedef struct lt_ml_labels {
     lathe_dtype dtype;
 } lt_ml_labels;
 /* LATHE_BAD_MODEL unless exactly one of the two is there. */
-lathe_status lt_ml_labels_read(const lathe_attr *attrs, size_t n_attrs, const char *ints, const char *strings, const char *where, lt_ml_labels *out,
-                               lathe_diag *diag);
+lathe_status lt_ml_labels_read(const lathe_attr *attrs, size_t n_attrs, const char *ints, const char *strings,
+                               const char *where, lt_ml_labels *out, lathe_diag *diag);
 lathe_status lt_ml_label_put(lt_eval *c, const lt_ml_labels *labels, size_t label, lt_tensor *to, int64_t index);
 
 /* ---- Scores ---- */
 
 /* In the order of TreeEnsemble's numbers. */
-typedef enum lt_ml_post { LT_ML_NONE, LT_ML_SOFTMAX, LT_ML_LOGISTIC, LT_ML_SOFTMAX_ZERO, LT_ML_PROBIT, LT_ML_POSTS } lt_ml_post;
-lathe_status lt_ml_post_read(const lathe_attr *attrs, size_t n_attrs, const char *where, lt_ml_post *out, lathe_diag *diag);
+typedef enum lt_ml_post {
+    LT_ML_NONE,
+    LT_ML_SOFTMAX,
+    LT_ML_LOGISTIC,
+    LT_ML_SOFTMAX_ZERO,
+    LT_ML_PROBIT,
+    LT_ML_POSTS
+} lt_ml_post;
+lathe_status lt_ml_post_read(const lathe_attr *attrs, size_t n_attrs, const char *where, lt_ml_post *out,
+                             lathe_diag *diag);
 void lt_ml_post_apply(lt_ml_post post, double *scores, int64_t count);
 /* The first of the largest scores; 0 when all are NaN. */
 size_t lt_ml_best(const double *scores, int64_t count);

@@ -130,7 +130,8 @@ static lathe_status check_width(lt_infer *c, size_t count, const char *name)
     bool known;
     LT_TRY(lt_ml_rows(c, &rows, &features, &known));
     if (known && count != 1 && lt_dim_is_const(features) && features.k >= 0 && (uint64_t)features.k != count) {
-        return lt_infer_fail(c, "%s has %zu elements where there are %lld features", name, count, (long long)features.k);
+        return lt_infer_fail(c, "%s has %zu elements where there are %lld features", name, count,
+                             (long long)features.k);
     }
     return LATHE_OK;
 }
@@ -139,7 +140,8 @@ static lathe_status infer_imputer(lt_infer *c)
 {
     const lathe_attr *values = imputed(c->attrs, c->n_attrs, c->in[0]->dtype);
     if (values == NULL) {
-        return lt_infer_fail(c, "imputed_value_%s is missing", lt_dtype_is_float(c->in[0]->dtype) ? "floats" : "int64s");
+        return lt_infer_fail(c, "imputed_value_%s is missing",
+                             lt_dtype_is_float(c->in[0]->dtype) ? "floats" : "int64s");
     }
     LT_TRY(check_width(c, values->count, "imputed_value"));
     return lt_infer_same(c, 0, 0);
@@ -197,7 +199,8 @@ static double norm_of(const lt_ml_matrix *m, int64_t row, norm kind)
     double result = kind == NORM_MAX ? -INFINITY : 0;
     for (int64_t k = 0; k < m->features; k++) {
         double v = lt_ml_at(m, row, k);
-        result = kind == NORM_MAX ? (v > result || isnan(v) ? v : result) : result + (kind == NORM_L1 ? fabs(v) : v * v);
+        result =
+            kind == NORM_MAX ? (v > result || isnan(v) ? v : result) : result + (kind == NORM_L1 ? fabs(v) : v * v);
     }
     return kind == NORM_L2 ? sqrt(result) : result;
 }
@@ -221,9 +224,11 @@ static lathe_status eval_normalizer(lt_eval *c)
 
 static lathe_status infer_scaler(lt_infer *c)
 {
-    const lathe_attr *scale = lt_ml_list(c->attrs, c->n_attrs, "scale"), *offset = lt_ml_list(c->attrs, c->n_attrs, "offset");
+    const lathe_attr *scale = lt_ml_list(c->attrs, c->n_attrs, "scale"),
+                     *offset = lt_ml_list(c->attrs, c->n_attrs, "offset");
     if (scale != NULL && offset != NULL && scale->count != offset->count) {
-        return lt_infer_fail(c, "scale has %zu elements, offset has %zu; they must be as many", scale->count, offset->count);
+        return lt_infer_fail(c, "scale has %zu elements, offset has %zu; they must be as many", scale->count,
+                             offset->count);
     }
     LT_TRY(check_width(c, scale != NULL ? scale->count : 1, "scale"));
     LT_TRY(check_width(c, offset != NULL ? offset->count : 1, "offset"));
@@ -233,7 +238,8 @@ static lathe_status infer_scaler(lt_infer *c)
 static lathe_status eval_scaler(lt_eval *c)
 {
     lt_ml_matrix m = lt_ml_matrix_of(lt_in(c, 0));
-    const lathe_attr *scale = lt_ml_list(c->attrs, c->n_attrs, "scale"), *offset = lt_ml_list(c->attrs, c->n_attrs, "offset");
+    const lathe_attr *scale = lt_ml_list(c->attrs, c->n_attrs, "scale"),
+                     *offset = lt_ml_list(c->attrs, c->n_attrs, "offset");
     lt_tensor *y = lt_out(c, 0);
     for (int64_t row = 0; y != NULL && row < m.rows; row++) {
         for (int64_t k = 0; k < m.features; k++) {
@@ -255,7 +261,9 @@ static const lt_attr_spec attrs_imputer[] = {
     { 0 },
 };
 static const lt_attr_spec attrs_normalizer[] = { { "norm", LATHE_ATTR_STRING, false }, { 0 } };
-static const lt_attr_spec attrs_scaler[] = { { "offset", LATHE_ATTR_FLOATS, false }, { "scale", LATHE_ATTR_FLOATS, false }, { 0 } };
+static const lt_attr_spec attrs_scaler[] = { { "offset", LATHE_ATTR_FLOATS, false },
+                                             { "scale", LATHE_ATTR_FLOATS, false },
+                                             { 0 } };
 
 static const char *const samples_extract[] = {
     "f32[2,3,4] x = iota, i64[1,2] i = {3, 1} | y = ai.onnx.ml.ArrayFeatureExtractor (x, i)",
@@ -282,8 +290,10 @@ static const char *const samples_vectorizer[] = {
 };
 static const char *const samples_imputer[] = {
     "f32[2,2] x = {1.0, 0.0, nan, 4.0} | y = ai.onnx.ml.Imputer <imputed_value_floats = [7.0, 8.0]> (x)",
-    "f32[2,2] x = {1.0, 0.0, nan, 4.0} | y = ai.onnx.ml.Imputer <imputed_value_floats = [7.0], replaced_value_float = nan> (x)",
-    "i64[2,3] x = {1, 2, 3, 2, 2, 2} | y = ai.onnx.ml.Imputer <imputed_value_int64s = [7, 8, 9], replaced_value_int64 = 2> (x)",
+    "f32[2,2] x = {1.0, 0.0, nan, 4.0} | y = ai.onnx.ml.Imputer <imputed_value_floats = [7.0], replaced_value_float = "
+    "nan> (x)",
+    "i64[2,3] x = {1, 2, 3, 2, 2, 2} | y = ai.onnx.ml.Imputer <imputed_value_int64s = [7, 8, 9], replaced_value_int64 "
+    "= 2> (x)",
     "f64[3] x = {1.0, -0.0, inf} | y = ai.onnx.ml.Imputer <imputed_value_floats = [7.5]> (x)",
     "i32[2,1] x = {5, 0} | y = ai.onnx.ml.Imputer <imputed_value_int64s = [7]> (x)",
     NULL,

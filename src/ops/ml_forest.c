@@ -46,19 +46,23 @@ static lathe_status read_lists(lt_eval *c, const char *prefix, lists *l)
     snprintf(tensor, sizeof tensor, "%s_weights_as_tensor", prefix);
     l->weights = lt_ml_floats_of(c->attrs, c->n_attrs, floats, tensor);
     size_t n = l->ids != NULL ? l->ids->count : 0, votes = l->vote_ids != NULL ? l->vote_ids->count : 0;
-    if (n == 0 || !as_long(l->trees, n) || !as_long(l->features, n) || !as_long(l->modes, n) || !as_long(l->yes, n) || !as_long(l->no, n) || l->splits.count != n ||
-        (l->missing != NULL && l->missing->count != n)) {
-        return lt_ml_refuse(c->where, c->diag, c->op->name, "the lists nodes_* must be there, each with one element for each node");
+    if (n == 0 || !as_long(l->trees, n) || !as_long(l->features, n) || !as_long(l->modes, n) || !as_long(l->yes, n) ||
+        !as_long(l->no, n) || l->splits.count != n || (l->missing != NULL && l->missing->count != n)) {
+        return lt_ml_refuse(c->where, c->diag, c->op->name,
+                            "the lists nodes_* must be there, each with one element for each node");
     }
-    if (votes > 0 && (!as_long(l->vote_trees, votes) || !as_long(l->vote_targets, votes) || l->weights.count != votes)) {
-        return lt_ml_refuse(c->where, c->diag, c->op->name, "the lists of votes must be there, each with one element for each vote");
+    if (votes > 0 &&
+        (!as_long(l->vote_trees, votes) || !as_long(l->vote_targets, votes) || l->weights.count != votes)) {
+        return lt_ml_refuse(c->where, c->diag, c->op->name,
+                            "the lists of votes must be there, each with one element for each vote");
     }
     return LATHE_OK;
 }
 
 static lathe_status mode_named(lt_eval *c, const lt_string *name, lt_tree_mode *out)
 {
-    static const char *const names[] = { "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "", "LEAF" };
+    static const char *const names[] = { "BRANCH_LEQ", "BRANCH_LT",  "BRANCH_GTE", "BRANCH_GT",
+                                         "BRANCH_EQ",  "BRANCH_NEQ", "",           "LEAF" };
     for (int i = 0; i <= LT_TREE_LEAF; i++) {
         size_t length = strlen(names[i]);
         if (length > 0 && length == name->length && memcmp(names[i], name->data, length) == 0) {
@@ -66,7 +70,8 @@ static lathe_status mode_named(lt_eval *c, const lt_string *name, lt_tree_mode *
             return LATHE_OK;
         }
     }
-    return lt_eval_fail(c, "nodes_modes holds '%.*s', which is no comparison", (int)(name->length < 40 ? name->length : 40), name->length > 0 ? name->data : "");
+    return lt_eval_fail(c, "nodes_modes holds '%.*s', which is no comparison",
+                        (int)(name->length < 40 ? name->length : 40), name->length > 0 ? name->data : "");
 }
 
 /* Pairs of a tree's number and a node's number, and the place of the node that has them. */
@@ -96,7 +101,8 @@ static lathe_status name_nodes(lt_eval *c, const lists *l, names *ns, int64_t n)
         ns->pairs[i][0] = l->trees->ints[i];
         ns->pairs[i][1] = l->ids->ints[i];
         if (lt_map_get_bytes(&ns->map, ns->pairs[i], sizeof ns->pairs[i], NULL)) {
-            return lt_eval_fail(c, "tree %lld has two nodes %lld", (long long)l->trees->ints[i], (long long)l->ids->ints[i]);
+            return lt_eval_fail(c, "tree %lld has two nodes %lld", (long long)l->trees->ints[i],
+                                (long long)l->ids->ints[i]);
         }
         if (!lt_map_put_bytes(&ns->map, ns->pairs[i], sizeof ns->pairs[i], (uint64_t)i)) {
             return LT_OOM(c->diag);
@@ -114,7 +120,9 @@ static lathe_status read_nodes(lt_eval *c, const lists *l, const names *ns, lt_f
     memset(below, 0, (size_t)f->n_nodes);
     for (int64_t i = 0; i < f->n_nodes; i++) {
         lt_tree_node *node = &f->nodes[i];
-        *node = (lt_tree_node){ .feature = l->features->ints[i], .split = lt_ml_float(&l->splits, i), .missing = l->missing != NULL && l->missing->ints[i] != 0 };
+        *node = (lt_tree_node){ .feature = l->features->ints[i],
+                                .split = lt_ml_float(&l->splits, i),
+                                .missing = l->missing != NULL && l->missing->ints[i] != 0 };
         LT_TRY(mode_named(c, &l->modes->strings[i], &node->mode));
         if (node->mode != LT_TREE_LEAF) {
             LT_TRY(find_node(c, ns, l->trees->ints[i], l->yes->ints[i], &node->yes));
@@ -140,7 +148,8 @@ static lathe_status read_votes(lt_eval *c, const lists *l, const names *ns, lt_f
     for (int64_t i = 0; i < f->n_votes; i++) {
         LT_TRY(find_node(c, ns, l->vote_trees->ints[i], l->vote_ids->ints[i], &leaf[i]));
         if (l->vote_targets->ints[i] < 0 || l->vote_targets->ints[i] >= f->targets) {
-            return lt_eval_fail(c, "vote %lld is for number %lld; there are %lld", (long long)i, (long long)l->vote_targets->ints[i], (long long)f->targets);
+            return lt_eval_fail(c, "vote %lld is for number %lld; there are %lld", (long long)i,
+                                (long long)l->vote_targets->ints[i], (long long)f->targets);
         }
         f->nodes[leaf[i]].count++;
     }
@@ -151,7 +160,8 @@ static lathe_status read_votes(lt_eval *c, const lists *l, const names *ns, lt_f
     }
     for (int64_t i = 0; i < f->n_votes; i++) {
         lt_tree_node *node = &f->nodes[leaf[i]];
-        f->votes[node->first + node->count++] = (lt_tree_vote){ .target = l->vote_targets->ints[i], .weight = lt_ml_float(&l->weights, i) };
+        f->votes[node->first + node->count++] =
+            (lt_tree_vote){ .target = l->vote_targets->ints[i], .weight = lt_ml_float(&l->weights, i) };
     }
     return LATHE_OK;
 }
@@ -177,7 +187,9 @@ lathe_status lt_forest_read_lists(lt_eval *c, const char *prefix, int64_t target
     lists l;
     names ns = { 0 };
     LT_TRY(read_lists(c, prefix, &l));
-    *out = (lt_forest){ .n_nodes = (int64_t)l.ids->count, .n_votes = l.vote_ids != NULL ? (int64_t)l.vote_ids->count : 0, .targets = targets };
+    *out = (lt_forest){ .n_nodes = (int64_t)l.ids->count,
+                        .n_votes = l.vote_ids != NULL ? (int64_t)l.vote_ids->count : 0,
+                        .targets = targets };
     lt_map_init(&ns.map, c->scratch->allocator);
     lathe_status status = read_with_names(c, &l, &ns, out);
     lt_map_free(&ns.map);
@@ -199,7 +211,9 @@ typedef struct positions {
 
 static lathe_status read_positions(lt_eval *c, positions *p)
 {
-    *p = (positions){ .features = list_named(c, "nodes", "featureids"), .yes = list_named(c, "nodes", "truenodeids"), .no = list_named(c, "nodes", "falsenodeids") };
+    *p = (positions){ .features = list_named(c, "nodes", "featureids"),
+                      .yes = list_named(c, "nodes", "truenodeids"),
+                      .no = list_named(c, "nodes", "falsenodeids") };
     p->yes_leaf = list_named(c, "nodes", "trueleafs");
     p->no_leaf = list_named(c, "nodes", "falseleafs");
     p->missing = list_named(c, "nodes", "missing_value_tracks_true");
@@ -210,15 +224,20 @@ static lathe_status read_positions(lt_eval *c, positions *p)
     p->weights = tensor_attr(c, "leaf_weights");
     p->members = tensor_attr(c, "membership_values");
     size_t n = p->features != NULL ? p->features->count : 0;
-    bool whole = n > 0 && as_long(p->yes, n) && as_long(p->no, n) && as_long(p->yes_leaf, n) && as_long(p->no_leaf, n) && p->roots != NULL &&
-                 (p->missing == NULL || p->missing->count == n) && p->modes != NULL && lt_dtype_is_integer(p->modes->dtype) &&
-                 lt_tensor_count(p->modes) == (int64_t)n && p->splits != NULL && lt_dtype_is_float(p->splits->dtype) && lt_tensor_count(p->splits) == (int64_t)n;
+    bool whole = n > 0 && as_long(p->yes, n) && as_long(p->no, n) && as_long(p->yes_leaf, n) &&
+                 as_long(p->no_leaf, n) && p->roots != NULL && (p->missing == NULL || p->missing->count == n) &&
+                 p->modes != NULL && lt_dtype_is_integer(p->modes->dtype) && lt_tensor_count(p->modes) == (int64_t)n &&
+                 p->splits != NULL && lt_dtype_is_float(p->splits->dtype) && lt_tensor_count(p->splits) == (int64_t)n;
     if (!whole) {
-        return lt_ml_refuse(c->where, c->diag, c->op->name, "the attributes nodes_* must be there, each with one element for each node, and tree_roots");
+        return lt_ml_refuse(
+            c->where, c->diag, c->op->name,
+            "the attributes nodes_* must be there, each with one element for each node, and tree_roots");
     }
-    if (p->targets == NULL || p->weights == NULL || !lt_dtype_is_float(p->weights->dtype) || lt_tensor_count(p->weights) != (int64_t)p->targets->count ||
+    if (p->targets == NULL || p->weights == NULL || !lt_dtype_is_float(p->weights->dtype) ||
+        lt_tensor_count(p->weights) != (int64_t)p->targets->count ||
         (p->members != NULL && !lt_dtype_is_float(p->members->dtype))) {
-        return lt_ml_refuse(c->where, c->diag, c->op->name, "leaf_weights and leaf_targetids must be there, with as many elements");
+        return lt_ml_refuse(c->where, c->diag, c->op->name,
+                            "leaf_weights and leaf_targetids must be there, with as many elements");
     }
     return LATHE_OK;
 }
@@ -228,7 +247,8 @@ static lathe_status child_at(lt_eval *c, const lt_forest *f, int64_t inner, int6
 {
     int64_t limit = leaf != 0 ? f->n_nodes - inner : inner;
     if (id < 0 || id >= limit) {
-        return lt_eval_fail(c, "%s %lld is named; there are %lld", leaf != 0 ? "leaf" : "node", (long long)id, (long long)limit);
+        return lt_eval_fail(c, "%s %lld is named; there are %lld", leaf != 0 ? "leaf" : "node", (long long)id,
+                            (long long)limit);
     }
     *out = leaf != 0 ? inner + id : id;
     return LATHE_OK;
@@ -262,7 +282,9 @@ static lathe_status place_nodes(lt_eval *c, const positions *p, lt_forest *f, in
         if (mode < LT_TREE_LEQ || mode > LT_TREE_MEMBER) {
             return lt_eval_fail(c, "nodes_modes holds %lld, which is no comparison", (long long)mode);
         }
-        *node = (lt_tree_node){ .mode = (lt_tree_mode)mode, .feature = p->features->ints[i], .missing = p->missing != NULL && p->missing->ints[i] != 0 };
+        *node = (lt_tree_node){ .mode = (lt_tree_mode)mode,
+                                .feature = p->features->ints[i],
+                                .missing = p->missing != NULL && p->missing->ints[i] != 0 };
         node->split = lt_load_f64(p->splits->dtype, p->splits->data, i);
         LT_TRY(child_at(c, f, inner, p->yes->ints[i], p->yes_leaf->ints[i], &node->yes));
         LT_TRY(child_at(c, f, inner, p->no->ints[i], p->no_leaf->ints[i], &node->no));
@@ -287,13 +309,15 @@ lathe_status lt_forest_read_tensors(lt_eval *c, lt_forest *out)
     }
     for (int64_t i = 0; i < leaves; i++) {
         out->nodes[inner + i] = (lt_tree_node){ .mode = LT_TREE_LEAF, .first = i, .count = 1 };
-        out->votes[i] = (lt_tree_vote){ .target = p.targets->ints[i], .weight = lt_load_f64(p.weights->dtype, p.weights->data, i) };
+        out->votes[i] =
+            (lt_tree_vote){ .target = p.targets->ints[i], .weight = lt_load_f64(p.weights->dtype, p.weights->data, i) };
         most = p.targets->ints[i] > most ? p.targets->ints[i] : most;
     }
     out->targets = lt_attr_i(c->attrs, c->n_attrs, "n_targets", most == INT64_MAX ? most : most + 1);
     for (int64_t i = 0; i < leaves; i++) {
         if (out->votes[i].target < 0 || out->votes[i].target >= out->targets) {
-            return lt_eval_fail(c, "leaf %lld is for target %lld; there are %lld", (long long)i, (long long)out->votes[i].target, (long long)out->targets);
+            return lt_eval_fail(c, "leaf %lld is for target %lld; there are %lld", (long long)i,
+                                (long long)out->votes[i].target, (long long)out->targets);
         }
     }
     for (int64_t i = 0; i < out->n_roots; i++) {
@@ -309,7 +333,8 @@ lathe_status lt_forest_check(lt_eval *c, const lt_forest *f, int64_t features)
     for (int64_t i = 0; i < f->n_nodes; i++) {
         const lt_tree_node *node = &f->nodes[i];
         if (node->mode != LT_TREE_LEAF && (node->feature < 0 || node->feature >= features)) {
-            return lt_eval_fail(c, "node %lld asks for feature %lld; a row has %lld", (long long)i, (long long)node->feature, (long long)features);
+            return lt_eval_fail(c, "node %lld asks for feature %lld; a row has %lld", (long long)i,
+                                (long long)node->feature, (long long)features);
         }
     }
     return LATHE_OK;
@@ -356,7 +381,8 @@ static const lt_tree_node *leaf_of(const lt_forest *f, const lt_ml_matrix *m, in
     return node;
 }
 
-lathe_status lt_forest_score(lt_eval *c, const lt_forest *f, const lt_ml_matrix *m, int64_t row, lt_tree_gather gather, double *scores)
+lathe_status lt_forest_score(lt_eval *c, const lt_forest *f, const lt_ml_matrix *m, int64_t row, lt_tree_gather gather,
+                             double *scores)
 {
     double start = gather == LT_TREE_MIN ? INFINITY : gather == LT_TREE_MAX ? -INFINITY : 0;
     for (int64_t t = 0; t < f->targets; t++) {

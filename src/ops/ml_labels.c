@@ -19,7 +19,9 @@ static list list_of_attr(const lathe_attr *attr)
     list l = { .count = (int64_t)attr->count };
     switch (attr->kind) {
     case LATHE_ATTR_TENSOR:
-        return (list){ .dtype = attr->tensors->dtype, .count = lt_tensor_count(attr->tensors), .data = attr->tensors->data };
+        return (list){ .dtype = attr->tensors->dtype,
+                       .count = lt_tensor_count(attr->tensors),
+                       .data = attr->tensors->data };
     case LATHE_ATTR_STRINGS:
         l.dtype = LATHE_DTYPE_STRING;
         l.data = attr->strings;
@@ -114,25 +116,28 @@ typedef struct encoder {
 } encoder;
 
 /* The one attribute of four that is given. */
-static lathe_status read_one(const lathe_attr *attrs, size_t n, const char *const names[4], const char *where, list *out, lathe_diag *diag)
+static lathe_status read_one(const lathe_attr *attrs, size_t n, const char *const names[4], const char *where,
+                             list *out, lathe_diag *diag)
 {
     const lathe_attr *found = NULL;
     for (int i = 0; i < 4; i++) {
         const lathe_attr *attr = lt_attr_find(attrs, n, names[i]);
         bool given = attr != NULL && (attr->kind == LATHE_ATTR_TENSOR || attr->count > 0);
         if (given && found != NULL) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "leave one of them out", "LabelEncoder: both %s and %s are given", found->name, attr->name);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "leave one of them out",
+                           "LabelEncoder: both %s and %s are given", found->name, attr->name);
         }
         found = given ? attr : found;
     }
     if (found == NULL) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set one of them", "LabelEncoder: none of %s, %s, %s, %s is given", names[0], names[1], names[2], names[3]);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set one of them", "LabelEncoder: none of %s, %s, %s, %s is given",
+                       names[0], names[1], names[2], names[3]);
     }
     *out = list_of_attr(found);
-    if (out->dtype != LATHE_DTYPE_STRING && out->dtype != LATHE_DTYPE_F32 && out->dtype != LATHE_DTYPE_F64 && out->dtype != LATHE_DTYPE_I64 &&
-        out->dtype != LATHE_DTYPE_I32 && out->dtype != LATHE_DTYPE_I16) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "store it as one of string, i64, i32, i16, f32, f64", "LabelEncoder: %s holds elements of type %s",
-                       found->name, lathe_dtype_name(out->dtype));
+    if (out->dtype != LATHE_DTYPE_STRING && out->dtype != LATHE_DTYPE_F32 && out->dtype != LATHE_DTYPE_F64 &&
+        out->dtype != LATHE_DTYPE_I64 && out->dtype != LATHE_DTYPE_I32 && out->dtype != LATHE_DTYPE_I16) {
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "store it as one of string, i64, i32, i16, f32, f64",
+                       "LabelEncoder: %s holds elements of type %s", found->name, lathe_dtype_name(out->dtype));
     }
     return LATHE_OK;
 }
@@ -151,8 +156,9 @@ static lathe_status read_default(const lathe_attr *attrs, size_t n, const char *
         e->otherwise = list_of_attr(whole);
         return e->otherwise.dtype == dtype && e->otherwise.count == 1
                    ? LATHE_OK
-                   : LT_FAIL(diag, LATHE_BAD_MODEL, where, "store one element of the type of the values", "LabelEncoder: default_tensor has %lld elements of type %s",
-                             (long long)e->otherwise.count, lathe_dtype_name(e->otherwise.dtype));
+                   : LT_FAIL(diag, LATHE_BAD_MODEL, where, "store one element of the type of the values",
+                             "LabelEncoder: default_tensor has %lld elements of type %s", (long long)e->otherwise.count,
+                             lathe_dtype_name(e->otherwise.dtype));
     }
     switch (dtype) {
     case LATHE_DTYPE_STRING:
@@ -177,18 +183,21 @@ static lathe_status read_default(const lathe_attr *attrs, size_t n, const char *
     return LATHE_OK;
 }
 
-static lathe_status read_encoder(const lathe_attr *attrs, size_t n, lathe_dtype input, const char *where, encoder *e, lathe_diag *diag)
+static lathe_status read_encoder(const lathe_attr *attrs, size_t n, lathe_dtype input, const char *where, encoder *e,
+                                 lathe_diag *diag)
 {
     static const char *const key_names[] = { "keys_tensor", "keys_strings", "keys_int64s", "keys_floats" };
     static const char *const value_names[] = { "values_tensor", "values_strings", "values_int64s", "values_floats" };
     LT_TRY(read_one(attrs, n, key_names, where, &e->keys, diag));
     LT_TRY(read_one(attrs, n, value_names, where, &e->values, diag));
     if (e->keys.count != e->values.count) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give each key its value", "LabelEncoder: there are %lld keys and %lld values", (long long)e->keys.count,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give each key its value",
+                       "LabelEncoder: there are %lld keys and %lld values", (long long)e->keys.count,
                        (long long)e->values.count);
     }
     if (e->keys.dtype != input) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give keys of the input's type", "LabelEncoder: the input holds %s, the keys are %s", lathe_dtype_name(input),
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give keys of the input's type",
+                       "LabelEncoder: the input holds %s, the keys are %s", lathe_dtype_name(input),
                        lathe_dtype_name(e->keys.dtype));
     }
     return read_default(attrs, n, where, e, diag);
@@ -228,11 +237,13 @@ static lathe_status eval_encoder(lt_eval *c)
 
 /* ---- CategoryMapper ---- */
 
-static lathe_status read_mapper(const lathe_attr *attrs, size_t n, const char *where, list *ints, list *strings, lathe_diag *diag)
+static lathe_status read_mapper(const lathe_attr *attrs, size_t n, const char *where, list *ints, list *strings,
+                                lathe_diag *diag)
 {
     const lathe_attr *i = lt_ml_list(attrs, n, "cats_int64s"), *s = lt_ml_list(attrs, n, "cats_strings");
     if (i == NULL || s == NULL || i->count != s->count) {
-        return lt_ml_refuse(where, diag, "CategoryMapper", "cats_int64s and cats_strings must be there, with as many elements");
+        return lt_ml_refuse(where, diag, "CategoryMapper",
+                            "cats_int64s and cats_strings must be there, with as many elements");
     }
     *ints = list_of_attr(i);
     *strings = list_of_attr(s);
@@ -259,10 +270,13 @@ static lathe_status map_categories(lt_eval *c, keys *k)
     for (int64_t i = 0; i < lt_tensor_count(x); i++) {
         int64_t place = keys_find(k, x, i);
         if (text) {
-            int64_t v = place >= 0 ? ((const int64_t *)ints.data)[place] : lt_attr_i(c->attrs, c->n_attrs, "default_int64", -1);
+            int64_t v =
+                place >= 0 ? ((const int64_t *)ints.data)[place] : lt_attr_i(c->attrs, c->n_attrs, "default_int64", -1);
             lt_store_i64(LATHE_DTYPE_I64, y->data, i, v);
         } else {
-            lt_string v = place >= 0 ? ((const lt_string *)strings.data)[place] : other != NULL ? other->s : (lt_string){ .data = "_Unused", .length = 7 };
+            lt_string v = place >= 0      ? ((const lt_string *)strings.data)[place]
+                          : other != NULL ? other->s
+                                          : (lt_string){ .data = "_Unused", .length = 7 };
             LT_TRY(lt_eval_string(c, v.data, v.length, (lt_string *)y->data + i));
         }
     }
@@ -277,11 +291,13 @@ static lathe_status eval_mapper(lt_eval *c)
 /* ---- OneHotEncoder ---- */
 
 /* Numbers are looked for as integers. */
-static lathe_status read_categories(const lathe_attr *attrs, size_t n, lathe_dtype input, const char *where, list *out, lathe_diag *diag)
+static lathe_status read_categories(const lathe_attr *attrs, size_t n, lathe_dtype input, const char *where, list *out,
+                                    lathe_diag *diag)
 {
     const lathe_attr *i = lt_ml_list(attrs, n, "cats_int64s"), *s = lt_ml_list(attrs, n, "cats_strings");
     if ((i == NULL) == (s == NULL) || (s != NULL) != (input == LATHE_DTYPE_STRING)) {
-        return lt_ml_refuse(where, diag, "OneHotEncoder", "one of cats_int64s and cats_strings must be given, that which has the input's type");
+        return lt_ml_refuse(where, diag, "OneHotEncoder",
+                            "one of cats_int64s and cats_strings must be given, that which has the input's type");
     }
     *out = list_of_attr(i != NULL ? i : s);
     return LATHE_OK;
@@ -328,7 +344,8 @@ static lathe_status encode_one_hot(lt_eval *c, keys *k)
     for (int64_t i = 0; i < lt_tensor_count(x); i++) {
         int64_t place = category_of(k, x, i);
         if (place < 0 && !zeros) {
-            return lt_eval_fail(c, "element %lld of the input is no category, and zeros = 0 asks for one", (long long)i);
+            return lt_eval_fail(c, "element %lld of the input is no category, and zeros = 0 asks for one",
+                                (long long)i);
         }
         for (int64_t j = 0; j < categories.count; j++) {
             y[i * categories.count + j] = j == place ? 1 : 0;
@@ -343,10 +360,18 @@ static lathe_status eval_one_hot(lt_eval *c)
 }
 
 static const lt_attr_spec attrs_encoder[] = {
-    { "default_float", LATHE_ATTR_FLOAT, false },  { "default_int64", LATHE_ATTR_INT, false },   { "default_string", LATHE_ATTR_STRING, false },
-    { "default_tensor", LATHE_ATTR_TENSOR, false }, { "keys_floats", LATHE_ATTR_FLOATS, false }, { "keys_int64s", LATHE_ATTR_INTS, false },
-    { "keys_strings", LATHE_ATTR_STRINGS, false }, { "keys_tensor", LATHE_ATTR_TENSOR, false },  { "values_floats", LATHE_ATTR_FLOATS, false },
-    { "values_int64s", LATHE_ATTR_INTS, false },   { "values_strings", LATHE_ATTR_STRINGS, false }, { "values_tensor", LATHE_ATTR_TENSOR, false },
+    { "default_float", LATHE_ATTR_FLOAT, false },
+    { "default_int64", LATHE_ATTR_INT, false },
+    { "default_string", LATHE_ATTR_STRING, false },
+    { "default_tensor", LATHE_ATTR_TENSOR, false },
+    { "keys_floats", LATHE_ATTR_FLOATS, false },
+    { "keys_int64s", LATHE_ATTR_INTS, false },
+    { "keys_strings", LATHE_ATTR_STRINGS, false },
+    { "keys_tensor", LATHE_ATTR_TENSOR, false },
+    { "values_floats", LATHE_ATTR_FLOATS, false },
+    { "values_int64s", LATHE_ATTR_INTS, false },
+    { "values_strings", LATHE_ATTR_STRINGS, false },
+    { "values_tensor", LATHE_ATTR_TENSOR, false },
     { 0 },
 };
 static const lt_attr_spec attrs_mapper[] = {
@@ -364,26 +389,37 @@ static const lt_attr_spec attrs_one_hot[] = {
 };
 
 static const char *const samples_encoder[] = {
-    "string[4] x = {\"a\", \"b\", \"zz\", \"\"} | y = ai.onnx.ml.LabelEncoder <keys_strings = [\"a\", \"b\", \"\"], values_int64s = [5, 6, 7]> (x)",
-    "string[2,1] x = {\"a\", \"q\"} | y = ai.onnx.ml.LabelEncoder <keys_strings = [\"a\", \"b\"], values_floats = [0.5, 1.5], default_float = 9.0> (x)",
-    "i64[3] x = {1, 2, 3} | y = ai.onnx.ml.LabelEncoder <keys_int64s = [1, 2], values_strings = [\"one\", \"two\"], default_string = \"?\"> (x)",
+    "string[4] x = {\"a\", \"b\", \"zz\", \"\"} | y = ai.onnx.ml.LabelEncoder <keys_strings = [\"a\", \"b\", \"\"], "
+    "values_int64s = [5, 6, 7]> (x)",
+    "string[2,1] x = {\"a\", \"q\"} | y = ai.onnx.ml.LabelEncoder <keys_strings = [\"a\", \"b\"], values_floats = "
+    "[0.5, 1.5], default_float = 9.0> (x)",
+    "i64[3] x = {1, 2, 3} | y = ai.onnx.ml.LabelEncoder <keys_int64s = [1, 2], values_strings = [\"one\", \"two\"], "
+    "default_string = \"?\"> (x)",
     "i64[3] x = {1, 2, 3} | y = ai.onnx.ml.LabelEncoder <keys_int64s = [1, 2], values_floats = [1.0, 2.0]> (x)",
-    "f32[4] x = {1.0, nan, -0.0, 2.0} | y = ai.onnx.ml.LabelEncoder <keys_floats = [1.0, nan, 0.0], values_int64s = [1, 2, 3], default_int64 = 8> (x)",
-    "f32[2] x = {1.0, 5.0} | y = ai.onnx.ml.LabelEncoder <keys_floats = [1.0, 2.0], values_strings = [\"one\", \"two\"]> (x)",
+    "f32[4] x = {1.0, nan, -0.0, 2.0} | y = ai.onnx.ml.LabelEncoder <keys_floats = [1.0, nan, 0.0], values_int64s = "
+    "[1, 2, 3], default_int64 = 8> (x)",
+    "f32[2] x = {1.0, 5.0} | y = ai.onnx.ml.LabelEncoder <keys_floats = [1.0, 2.0], values_strings = [\"one\", "
+    "\"two\"]> (x)",
     "i64[2] x = {1, 2} | y = ai.onnx.ml.LabelEncoder <keys_int64s = [1, 2], values_int64s = [-5, 7]> (x)",
-    "string[3] x = {\"a\", \"b\", \"c\"} | y = ai.onnx.ml.LabelEncoder <keys_tensor = string[2] {\"a\", \"b\"}, values_tensor = i16[2] {-300, 7}, "
+    "string[3] x = {\"a\", \"b\", \"c\"} | y = ai.onnx.ml.LabelEncoder <keys_tensor = string[2] {\"a\", \"b\"}, "
+    "values_tensor = i16[2] {-300, 7}, "
     "default_tensor = i16[1] {42}> (x)",
-    "f64[3] x = {0.5, nan, 4.0} | y = ai.onnx.ml.LabelEncoder <keys_tensor = f64[2] {0.5, nan}, values_tensor = string[2] {\"h\", \"n\"}, "
+    "f64[3] x = {0.5, nan, 4.0} | y = ai.onnx.ml.LabelEncoder <keys_tensor = f64[2] {0.5, nan}, values_tensor = "
+    "string[2] {\"h\", \"n\"}, "
     "default_tensor = string[1] {\"d\"}> (x)",
-    "i32[2] x = {4, 5} | y = ai.onnx.ml.LabelEncoder <keys_tensor = i32[2] {4, 6}, values_tensor = f64[2] {1.5, 2.5}, default_tensor = f64[1] {0.25}> (x)",
+    "i32[2] x = {4, 5} | y = ai.onnx.ml.LabelEncoder <keys_tensor = i32[2] {4, 6}, values_tensor = f64[2] {1.5, 2.5}, "
+    "default_tensor = f64[1] {0.25}> (x)",
     "i64[0] x = {} | y = ai.onnx.ml.LabelEncoder <keys_int64s = [1], values_int64s = [2]> (x)",
     NULL,
 };
 static const char *const samples_mapper[] = {
-    "string[3] x = {\"a\", \"b\", \"c\"} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\", \"b\"], cats_int64s = [3, 4]> (x)",
-    "string[1,2] x = {\"a\", \"c\"} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\", \"b\"], cats_int64s = [3, 4], default_int64 = 9> (x)",
+    "string[3] x = {\"a\", \"b\", \"c\"} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\", \"b\"], cats_int64s = "
+    "[3, 4]> (x)",
+    "string[1,2] x = {\"a\", \"c\"} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\", \"b\"], cats_int64s = [3, "
+    "4], default_int64 = 9> (x)",
     "i64[3] x = {3, 4, 5} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\", \"b\"], cats_int64s = [3, 4]> (x)",
-    "i64[2] x = {3, 5} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\", \"b\"], cats_int64s = [3, 4], default_string = \"other\"> (x)",
+    "i64[2] x = {3, 5} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\", \"b\"], cats_int64s = [3, 4], "
+    "default_string = \"other\"> (x)",
     "i64[0] x = {} | y = ai.onnx.ml.CategoryMapper <cats_strings = [\"a\"], cats_int64s = [3]> (x)",
     NULL,
 };

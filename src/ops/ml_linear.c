@@ -10,22 +10,25 @@ typedef struct linear {
 } linear;
 
 /* features -1: not known yet. */
-static lathe_status read_linear(const lathe_attr *attrs, size_t n, int64_t targets, int64_t features, const char *op, const char *where, linear *out,
-                                lathe_diag *diag)
+static lathe_status read_linear(const lathe_attr *attrs, size_t n, int64_t targets, int64_t features, const char *op,
+                                const char *where, linear *out, lathe_diag *diag)
 {
-    *out = (linear){ .coefficients = lt_ml_list(attrs, n, "coefficients"), .intercepts = lt_ml_list(attrs, n, "intercepts"), .targets = targets };
+    *out = (linear){ .coefficients = lt_ml_list(attrs, n, "coefficients"),
+                     .intercepts = lt_ml_list(attrs, n, "intercepts"),
+                     .targets = targets };
     LT_TRY(lt_ml_post_read(attrs, n, where, &out->post, diag));
     if (out->coefficients == NULL) {
         return lt_ml_refuse(where, diag, op, "coefficients are missing");
     }
     int64_t count = (int64_t)out->coefficients->count;
     if (targets < 1 || count % targets != 0 || (features >= 0 && count / targets != features)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give one coefficient for each feature and target", "%s: %lld coefficients do not go with %lld targets of %lld features", op,
-                       (long long)count, (long long)targets, (long long)features);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give one coefficient for each feature and target",
+                       "%s: %lld coefficients do not go with %lld targets of %lld features", op, (long long)count,
+                       (long long)targets, (long long)features);
     }
     if (out->intercepts != NULL && (int64_t)out->intercepts->count != targets) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give one intercept for each target", "%s: there are %zu intercepts and %lld targets", op, out->intercepts->count,
-                       (long long)targets);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give one intercept for each target",
+                       "%s: there are %zu intercepts and %lld targets", op, out->intercepts->count, (long long)targets);
     }
     out->features = count / targets;
     return LATHE_OK;
@@ -68,7 +71,8 @@ static lathe_status eval_regressor(lt_eval *c)
     lt_ml_matrix m = lt_ml_matrix_of(lt_in(c, 0));
     lt_tensor *y = lt_out(c, 0);
     linear l;
-    LT_TRY(read_linear(c->attrs, c->n_attrs, lt_attr_i(c->attrs, c->n_attrs, "targets", 1), m.features, c->op->name, c->where, &l, c->diag));
+    LT_TRY(read_linear(c->attrs, c->n_attrs, lt_attr_i(c->attrs, c->n_attrs, "targets", 1), m.features, c->op->name,
+                       c->where, &l, c->diag));
     double *scores = lt_eval_scratch(c, l.targets, sizeof *scores);
     if (scores == NULL) {
         return LATHE_OUT_OF_MEMORY;
@@ -88,10 +92,12 @@ static lathe_status eval_regressor(lt_eval *c)
 /*
  * One row of coefficients for each class; or, for two classes, one alone, whose score is that of the second class: the first has the opposite.
  */
-static lathe_status read_classifier(const lathe_attr *attrs, size_t n, int64_t features, const char *where, linear *l, lt_ml_labels *labels, lathe_diag *diag)
+static lathe_status read_classifier(const lathe_attr *attrs, size_t n, int64_t features, const char *where, linear *l,
+                                    lt_ml_labels *labels, lathe_diag *diag)
 {
     LT_TRY(lt_ml_labels_read(attrs, n, "classlabels_ints", "classlabels_strings", where, labels, diag));
-    const lathe_attr *coefficients = lt_ml_list(attrs, n, "coefficients"), *intercepts = lt_ml_list(attrs, n, "intercepts");
+    const lathe_attr *coefficients = lt_ml_list(attrs, n, "coefficients"),
+                     *intercepts = lt_ml_list(attrs, n, "intercepts");
     int64_t count = coefficients != NULL ? (int64_t)coefficients->count : 0, classes = (int64_t)labels->count;
     bool one = classes == 2 && (features >= 0 ? count == features : intercepts != NULL && intercepts->count == 1);
     return read_linear(attrs, n, one ? 1 : classes, features, "LinearClassifier", where, l, diag);
@@ -103,7 +109,8 @@ static lathe_status infer_classifier(lt_infer *c)
     lt_ml_labels labels;
     int64_t features;
     LT_TRY(known_features(c, &features));
-    LT_TRY(lt_ml_labels_read(c->attrs, c->n_attrs, "classlabels_ints", "classlabels_strings", c->where, &labels, c->diag));
+    LT_TRY(
+        lt_ml_labels_read(c->attrs, c->n_attrs, "classlabels_ints", "classlabels_strings", c->where, &labels, c->diag));
     if (features >= 0) {
         LT_TRY(read_classifier(c->attrs, c->n_attrs, features, c->where, &l, &labels, c->diag));
     }
@@ -164,7 +171,8 @@ static const char *const samples_regressor[] = {
     "f32[2,2] x = rand(1) | y = ai.onnx.ml.LinearRegressor <targets = 2, " TWO "> (x)",
     "f32[2,2] x = rand(1) | y = ai.onnx.ml.LinearRegressor <targets = 2, post_transform = \"LOGISTIC\", " TWO "> (x)",
     "f32[2,2] x = rand(1) | y = ai.onnx.ml.LinearRegressor <targets = 2, post_transform = \"SOFTMAX\", " TWO "> (x)",
-    "f32[2,2] x = {0.0, -0.25, 1.0, 2.0} | y = ai.onnx.ml.LinearRegressor <targets = 2, post_transform = \"SOFTMAX_ZERO\", " TWO "> (x)",
+    "f32[2,2] x = {0.0, -0.25, 1.0, 2.0} | y = ai.onnx.ml.LinearRegressor <targets = 2, post_transform = "
+    "\"SOFTMAX_ZERO\", " TWO "> (x)",
     "f32[1,2] x = {0.0, 0.25} | y = ai.onnx.ml.LinearRegressor <targets = 2, post_transform = \"PROBIT\", " TWO "> (x)",
     "f32[2,2] x = rand(1) | y = ai.onnx.ml.LinearRegressor <coefficients = [0.5, -2.0]> (x)",
     "f32[2] x = rand(1) | y = ai.onnx.ml.LinearRegressor <coefficients = [0.5, -2.0], intercepts = [1.0]> (x)",
@@ -174,14 +182,20 @@ static const char *const samples_regressor[] = {
 };
 static const char *const samples_classifier[] = {
     "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [5, 7], " TWO "> (x)",
-    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_strings = [\"a\", \"b\"], post_transform = \"SOFTMAX\", " TWO "> (x)",
-    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_strings = [\"a\", \"b\"], post_transform = \"SOFTMAX_ZERO\", " TWO "> (x)",
-    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [5, 7], post_transform = \"LOGISTIC\", multi_class = 1, " TWO "> (x)",
-    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [5, 7], post_transform = \"LOGISTIC\", " ONE "> (x)",
+    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_strings = [\"a\", \"b\"], post_transform = "
+    "\"SOFTMAX\", " TWO "> (x)",
+    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_strings = [\"a\", \"b\"], post_transform = "
+    "\"SOFTMAX_ZERO\", " TWO "> (x)",
+    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [5, 7], post_transform = "
+    "\"LOGISTIC\", multi_class = 1, " TWO "> (x)",
+    "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [5, 7], post_transform = "
+    "\"LOGISTIC\", " ONE "> (x)",
     "f32[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [5, 7], " ONE "> (x)",
-    "f64[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [1, 2, 3], coefficients = [0.5, 1.0, -1.0, 2.0, 0.0, 0.25], "
+    "f64[3,2] x = rand(1) | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [1, 2, 3], coefficients = [0.5, "
+    "1.0, -1.0, 2.0, 0.0, 0.25], "
     "intercepts = [0.0, 0.5, 1.0]> (x)",
-    "i32[3,1] x = {-1, 0, 1} | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [1, 2, 3], coefficients = [0.5, 1.0, -1.0], intercepts = [0.0, 0.5, 0.0]> (x)",
+    "i32[3,1] x = {-1, 0, 1} | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [1, 2, 3], coefficients = [0.5, "
+    "1.0, -1.0], intercepts = [0.0, 0.5, 0.0]> (x)",
     "i64[0,2] x = {} | y, z = ai.onnx.ml.LinearClassifier <classlabels_ints = [5, 7], " TWO "> (x)",
     NULL,
 };

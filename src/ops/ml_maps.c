@@ -23,7 +23,8 @@ static lathe_status infer_zip(lt_infer *c)
     lt_ml_labels labels;
     lt_dim rows, features;
     bool known;
-    LT_TRY(lt_ml_labels_read(c->attrs, c->n_attrs, "classlabels_int64s", "classlabels_strings", c->where, &labels, c->diag));
+    LT_TRY(lt_ml_labels_read(c->attrs, c->n_attrs, "classlabels_int64s", "classlabels_strings", c->where, &labels,
+                             c->diag));
     LT_TRY(lt_ml_rows(c, &rows, &features, &known));
     if (known && lt_dim_is_const(features) && features.k >= 0 && (uint64_t)features.k != labels.count) {
         return lt_infer_fail(c, "the input has %lld columns, there are %zu keys", (long long)features.k, labels.count);
@@ -52,7 +53,8 @@ static lathe_status eval_zip(lt_eval *c)
     lt_ml_matrix m = lt_ml_matrix_of(lt_in(c, 0));
     lt_ml_labels labels;
     lt_any *items;
-    LT_TRY(lt_ml_labels_read(c->attrs, c->n_attrs, "classlabels_int64s", "classlabels_strings", c->where, &labels, c->diag));
+    LT_TRY(lt_ml_labels_read(c->attrs, c->n_attrs, "classlabels_int64s", "classlabels_strings", c->where, &labels,
+                             c->diag));
     if (m.features != (int64_t)labels.count) {
         return lt_eval_fail(c, "the input has %lld columns, there are %zu keys", (long long)m.features, labels.count);
     }
@@ -77,17 +79,23 @@ static lathe_status open_map(lt_eval *c, lathe_dtype key, entries *out)
     if (map->count < 2) {
         return LATHE_OK; /* an empty map may have nothing */
     }
-    *out = (entries){ .keys = &map->items[0].tensor, .values = &map->items[1].tensor, .count = lt_tensor_count(&map->items[0].tensor) };
+    *out = (entries){ .keys = &map->items[0].tensor,
+                      .values = &map->items[1].tensor,
+                      .count = lt_tensor_count(&map->items[0].tensor) };
     if (out->count > 0 && out->keys->dtype != key) {
-        return lt_eval_fail(c, "the keys of the map are %s, not %s", lathe_dtype_name(out->keys->dtype), lathe_dtype_name(key));
+        return lt_eval_fail(c, "the keys of the map are %s, not %s", lathe_dtype_name(out->keys->dtype),
+                            lathe_dtype_name(key));
     }
-    return lt_tensor_count(out->values) == out->count ? LATHE_OK : lt_eval_fail(c, "the map has %lld keys and %lld values", (long long)out->count,
-                                                                                (long long)lt_tensor_count(out->values));
+    return lt_tensor_count(out->values) == out->count
+               ? LATHE_OK
+               : lt_eval_fail(c, "the map has %lld keys and %lld values", (long long)out->count,
+                              (long long)lt_tensor_count(out->values));
 }
 
 /* ---- CastMap: the values in the order of their keys, or each at the place that its key says ---- */
 
-static lathe_status read_cast(const lathe_attr *attrs, size_t n, const char *where, lathe_dtype *to, bool *sparse, int64_t *length, lathe_diag *diag)
+static lathe_status read_cast(const lathe_attr *attrs, size_t n, const char *where, lathe_dtype *to, bool *sparse,
+                              int64_t *length, lathe_diag *diag)
 {
     *to = lt_attr_is(attrs, n, "cast_to", "TO_FLOAT", "TO_FLOAT")    ? LATHE_DTYPE_F32
           : lt_attr_is(attrs, n, "cast_to", "TO_STRING", "TO_FLOAT") ? LATHE_DTYPE_STRING
@@ -95,8 +103,11 @@ static lathe_status read_cast(const lathe_attr *attrs, size_t n, const char *whe
                                                                      : LATHE_DTYPE_UNDEFINED;
     *sparse = lt_attr_is(attrs, n, "map_form", "SPARSE", "DENSE");
     *length = lt_attr_i(attrs, n, "max_map", 1);
-    if (*to == LATHE_DTYPE_UNDEFINED || (!*sparse && !lt_attr_is(attrs, n, "map_form", "DENSE", "DENSE")) || (*sparse && *length < 1)) {
-        return lt_ml_refuse(where, diag, "CastMap", "cast_to is TO_FLOAT, TO_STRING or TO_INT64, map_form DENSE or SPARSE, and max_map is positive");
+    if (*to == LATHE_DTYPE_UNDEFINED || (!*sparse && !lt_attr_is(attrs, n, "map_form", "DENSE", "DENSE")) ||
+        (*sparse && *length < 1)) {
+        return lt_ml_refuse(
+            where, diag, "CastMap",
+            "cast_to is TO_FLOAT, TO_STRING or TO_INT64, map_form DENSE or SPARSE, and max_map is positive");
     }
     return LATHE_OK;
 }
@@ -166,7 +177,8 @@ static lathe_status cast_sparse(lt_eval *c, const entries *map, int64_t length)
     for (int64_t i = 0; i < map->count; i++) {
         int64_t key = lt_load_i64(LATHE_DTYPE_I64, map->keys->data, i);
         if (key < 0 || key >= length) {
-            return lt_eval_fail(c, "the map has the key %lld; with map_form = SPARSE it must be below max_map, %lld", (long long)key, (long long)length);
+            return lt_eval_fail(c, "the map has the key %lld; with map_form = SPARSE it must be below max_map, %lld",
+                                (long long)key, (long long)length);
         }
         LT_TRY(put_cast(c, map->values, i, key));
     }
@@ -202,7 +214,8 @@ static lathe_status infer_dict(lt_infer *c)
         return lt_infer_fail(c, "the map has keys of another type than the vocabulary");
     }
     lt_dim count = lt_dim_const((int64_t)words.count);
-    return lt_infer_out(c, 0, x->elem != NULL ? x->elem->dtype : LATHE_DTYPE_UNDEFINED, x->elem != NULL ? 1 : -1, &count);
+    return lt_infer_out(c, 0, x->elem != NULL ? x->elem->dtype : LATHE_DTYPE_UNDEFINED, x->elem != NULL ? 1 : -1,
+                        &count);
 }
 
 static const void *word_at(const lt_ml_labels *words, size_t i, size_t *length)
@@ -280,7 +293,9 @@ static const char *const samples_zip[] = {
     "f32[0,2] x = {} | y = ai.onnx.ml.ZipMap <classlabels_strings = [\"no\", \"yes\"]> (x)",
     NULL,
 };
-#define MAP "f32[1,3] x = {2.5, -1.0, 3.75}, i64[] p = {0} | s = ai.onnx.ml.ZipMap <classlabels_int64s = [5, 0, 2]> (x); m = SequenceAt (s, p); "
+#define MAP                                                                                                            \
+    "f32[1,3] x = {2.5, -1.0, 3.75}, i64[] p = {0} | s = ai.onnx.ml.ZipMap <classlabels_int64s = [5, 0, 2]> (x); m = " \
+    "SequenceAt (s, p); "
 static const char *const samples_cast[] = {
     MAP "y = ai.onnx.ml.CastMap (m)",
     MAP "y = ai.onnx.ml.CastMap <cast_to = \"TO_INT64\"> (m)",
@@ -292,7 +307,8 @@ static const char *const samples_cast[] = {
 };
 static const char *const samples_dict[] = {
     MAP "y = ai.onnx.ml.DictVectorizer <int64_vocabulary = [0, 1, 2, 5]> (m)",
-    "f32[1,2] x = {2.5, -1.0}, i64[] p = {0} | s = ai.onnx.ml.ZipMap <classlabels_strings = [\"b\", \"a\"]> (x); m = SequenceAt (s, p); "
+    "f32[1,2] x = {2.5, -1.0}, i64[] p = {0} | s = ai.onnx.ml.ZipMap <classlabels_strings = [\"b\", \"a\"]> (x); m = "
+    "SequenceAt (s, p); "
     "y = ai.onnx.ml.DictVectorizer <string_vocabulary = [\"a\", \"b\", \"c\"]> (m)",
     NULL,
 };

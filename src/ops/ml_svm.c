@@ -16,11 +16,14 @@ typedef struct machine {
     lt_ml_post post;
 } machine;
 
-static lathe_status read_machine(const lathe_attr *attrs, size_t n, const char *op, const char *where, machine *m, lathe_diag *diag)
+static lathe_status read_machine(const lathe_attr *attrs, size_t n, const char *op, const char *where, machine *m,
+                                 lathe_diag *diag)
 {
     static const char *const names[] = { "LINEAR", "POLY", "RBF", "SIGMOID" };
     const lathe_attr *params = lt_ml_list(attrs, n, "kernel_params");
-    *m = (machine){ .coefficients = lt_ml_list(attrs, n, "coefficients"), .vectors = lt_ml_list(attrs, n, "support_vectors"), .rho = lt_ml_list(attrs, n, "rho") };
+    *m = (machine){ .coefficients = lt_ml_list(attrs, n, "coefficients"),
+                    .vectors = lt_ml_list(attrs, n, "support_vectors"),
+                    .rho = lt_ml_list(attrs, n, "rho") };
     LT_TRY(lt_ml_post_read(attrs, n, where, &m->post, diag));
     while (m->kernel < KERNELS && !lt_attr_is(attrs, n, "kernel_type", names[m->kernel], "LINEAR")) {
         m->kernel++;
@@ -36,7 +39,8 @@ static lathe_status read_machine(const lathe_attr *attrs, size_t n, const char *
         m->coef0 = params->floats[1];
         m->degree = params->floats[2];
     }
-    return m->coefficients != NULL && m->rho != NULL ? LATHE_OK : lt_ml_refuse(where, diag, op, "coefficients or rho is missing");
+    return m->coefficients != NULL && m->rho != NULL ? LATHE_OK
+                                                     : lt_ml_refuse(where, diag, op, "coefficients or rho is missing");
 }
 
 static double apply_kernel(const machine *m, kernel kind, const lt_ml_matrix *x, int64_t row, const float *vector)
@@ -62,13 +66,15 @@ static double apply_kernel(const machine *m, kernel kind, const lt_ml_matrix *x,
 static lathe_status check_sizes(lt_eval *c, const machine *m, int64_t features, int64_t coefficients)
 {
     int64_t wanted;
-    bool fits = lt_i64_mul(m->n_vectors, features, &wanted) && (m->n_vectors == 0 || (m->vectors != NULL && (int64_t)m->vectors->count == wanted));
+    bool fits = lt_i64_mul(m->n_vectors, features, &wanted) &&
+                (m->n_vectors == 0 || (m->vectors != NULL && (int64_t)m->vectors->count == wanted));
     if (!fits) {
-        return lt_eval_fail(c, "support_vectors has %zu numbers; there are %lld vectors of %lld features", m->vectors != NULL ? m->vectors->count : 0,
-                            (long long)m->n_vectors, (long long)features);
+        return lt_eval_fail(c, "support_vectors has %zu numbers; there are %lld vectors of %lld features",
+                            m->vectors != NULL ? m->vectors->count : 0, (long long)m->n_vectors, (long long)features);
     }
     if ((int64_t)m->coefficients->count != coefficients) {
-        return lt_eval_fail(c, "coefficients has %zu numbers instead of %lld", m->coefficients->count, (long long)coefficients);
+        return lt_eval_fail(c, "coefficients has %zu numbers instead of %lld", m->coefficients->count,
+                            (long long)coefficients);
     }
     return LATHE_OK;
 }
@@ -97,7 +103,8 @@ static lathe_status eval_regressor(lt_eval *c)
     for (int64_t row = 0; y != NULL && row < x.rows; row++) {
         double sum = m.rho->floats[0];
         for (int64_t j = 0; j < m.n_vectors; j++) {
-            sum += (double)m.coefficients->floats[j] * apply_kernel(&m, m.kernel, &x, row, m.vectors->floats + j * x.features);
+            sum += (double)m.coefficients->floats[j] *
+                   apply_kernel(&m, m.kernel, &x, row, m.vectors->floats + j * x.features);
         }
         sum += m.n_vectors == 0 ? apply_kernel(&m, LINEAR, &x, row, m.coefficients->floats) : 0;
         sum = one_class ? (sum > 0 ? 1 : -1) : sum;
@@ -120,9 +127,12 @@ typedef struct classifier {
  * Columns: a probability for each class; or, without probabilities, a score for each pair of classes; for two classes, which are one pair, the score
  * and its opposite; in a linear model a score for each class.
  */
-static lathe_status read_classifier(const lathe_attr *attrs, size_t n, const char *where, classifier *k, lathe_diag *diag)
+static lathe_status read_classifier(const lathe_attr *attrs, size_t n, const char *where, classifier *k,
+                                    lathe_diag *diag)
 {
-    *k = (classifier){ .per_class = lt_ml_list(attrs, n, "vectors_per_class"), .prob_a = lt_ml_list(attrs, n, "prob_a"), .prob_b = lt_ml_list(attrs, n, "prob_b") };
+    *k = (classifier){ .per_class = lt_ml_list(attrs, n, "vectors_per_class"),
+                       .prob_a = lt_ml_list(attrs, n, "prob_a"),
+                       .prob_b = lt_ml_list(attrs, n, "prob_b") };
     LT_TRY(read_machine(attrs, n, "SVMClassifier", where, &k->m, diag));
     LT_TRY(lt_ml_labels_read(attrs, n, "classlabels_ints", "classlabels_strings", where, &k->labels, diag));
     k->classes = (int64_t)k->labels.count;
@@ -141,11 +151,14 @@ static lathe_status read_classifier(const lathe_attr *attrs, size_t n, const cha
         }
     }
     if (k->classes < 2 || (int64_t)k->per_class->count != k->classes || (int64_t)k->m.rho->count != k->pairs) {
-        return lt_ml_refuse(where, diag, "SVMClassifier", "vectors_per_class must have an element for each class, rho one for each pair of classes");
+        return lt_ml_refuse(where, diag, "SVMClassifier",
+                            "vectors_per_class must have an element for each class, rho one for each pair of classes");
     }
     if ((k->prob_a != NULL || k->prob_b != NULL) &&
-        (k->prob_a == NULL || k->prob_b == NULL || (int64_t)k->prob_a->count != k->pairs || (int64_t)k->prob_b->count != k->pairs)) {
-        return lt_ml_refuse(where, diag, "SVMClassifier", "prob_a and prob_b must have an element for each pair of classes");
+        (k->prob_a == NULL || k->prob_b == NULL || (int64_t)k->prob_a->count != k->pairs ||
+         (int64_t)k->prob_b->count != k->pairs)) {
+        return lt_ml_refuse(where, diag, "SVMClassifier",
+                            "prob_a and prob_b must have an element for each pair of classes");
     }
     k->columns = k->prob_a != NULL || k->classes == 2 ? k->classes : k->pairs;
     return LATHE_OK;
@@ -233,12 +246,16 @@ typedef struct room {
 
 static lathe_status make_room(lt_eval *c, const classifier *k, room *w)
 {
-    int64_t squares = k->prob_a != NULL ? k->classes * k->classes : 0, most = k->pairs > k->columns ? k->pairs : k->columns;
-    *w = (room){ .values = lt_eval_scratch(c, k->m.n_vectors, 8), .scores = lt_eval_scratch(c, most, 8), .votes = lt_eval_scratch(c, k->classes, 8) };
+    int64_t squares = k->prob_a != NULL ? k->classes * k->classes : 0,
+            most = k->pairs > k->columns ? k->pairs : k->columns;
+    *w = (room){ .values = lt_eval_scratch(c, k->m.n_vectors, 8),
+                 .scores = lt_eval_scratch(c, most, 8),
+                 .votes = lt_eval_scratch(c, k->classes, 8) };
     w->r = lt_eval_scratch(c, squares, 8);
     w->q = lt_eval_scratch(c, squares, 8);
     w->p = lt_eval_scratch(c, 2 * k->classes, 8);
-    bool made = w->values != NULL && w->scores != NULL && w->votes != NULL && w->r != NULL && w->q != NULL && w->p != NULL;
+    bool made =
+        w->values != NULL && w->scores != NULL && w->votes != NULL && w->r != NULL && w->q != NULL && w->p != NULL;
     return made ? LATHE_OK : LATHE_OUT_OF_MEMORY;
 }
 
@@ -248,7 +265,8 @@ static void estimate(const classifier *k, room *w)
     int64_t n = k->classes, pair = 0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = i + 1; j < n; j++, pair++) {
-            double p = 1 / (1 + exp(w->scores[pair] * (double)k->prob_a->floats[pair] + (double)k->prob_b->floats[pair]));
+            double p =
+                1 / (1 + exp(w->scores[pair] * (double)k->prob_a->floats[pair] + (double)k->prob_b->floats[pair]));
             p = p < 1e-7 ? 1e-7 : p > 1 - 1e-7 ? 1 - 1e-7 : p;
             w->r[i * n + j] = p;
             w->r[j * n + i] = 1 - p;
@@ -263,7 +281,8 @@ static size_t decide(const classifier *k, const lt_ml_matrix *x, int64_t row, ro
 {
     if (k->per_class == NULL) {
         for (int64_t i = 0; i < k->classes; i++) {
-            w->scores[i] = (double)k->m.rho->floats[0] + apply_kernel(&k->m, LINEAR, x, row, k->m.coefficients->floats + i * x->features);
+            w->scores[i] = (double)k->m.rho->floats[0] +
+                           apply_kernel(&k->m, LINEAR, x, row, k->m.coefficients->floats + i * x->features);
         }
         return lt_ml_best(w->scores, k->classes);
     }
@@ -288,7 +307,8 @@ static lathe_status eval_classifier(lt_eval *c)
     room w;
     int64_t coefficients;
     LT_TRY(read_classifier(c->attrs, c->n_attrs, c->where, &k, c->diag));
-    if (!lt_i64_mul(k.per_class != NULL ? k.classes - 1 : k.classes, k.per_class != NULL ? k.m.n_vectors : x.features, &coefficients)) {
+    if (!lt_i64_mul(k.per_class != NULL ? k.classes - 1 : k.classes, k.per_class != NULL ? k.m.n_vectors : x.features,
+                    &coefficients)) {
         return lt_eval_fail(c, "there are more coefficients than memory holds");
     }
     LT_TRY(check_sizes(c, &k.m, x.features, coefficients));
@@ -307,45 +327,79 @@ static lathe_status eval_classifier(lt_eval *c)
 }
 
 static const lt_attr_spec attrs_regressor[] = {
-    { "coefficients", LATHE_ATTR_FLOATS, false },   { "kernel_params", LATHE_ATTR_FLOATS, false }, { "kernel_type", LATHE_ATTR_STRING, false },
-    { "n_supports", LATHE_ATTR_INT, false },        { "one_class", LATHE_ATTR_INT, false },        { "post_transform", LATHE_ATTR_STRING, false },
-    { "rho", LATHE_ATTR_FLOATS, false },            { "support_vectors", LATHE_ATTR_FLOATS, false }, { 0 },
+    { "coefficients", LATHE_ATTR_FLOATS, false },
+    { "kernel_params", LATHE_ATTR_FLOATS, false },
+    { "kernel_type", LATHE_ATTR_STRING, false },
+    { "n_supports", LATHE_ATTR_INT, false },
+    { "one_class", LATHE_ATTR_INT, false },
+    { "post_transform", LATHE_ATTR_STRING, false },
+    { "rho", LATHE_ATTR_FLOATS, false },
+    { "support_vectors", LATHE_ATTR_FLOATS, false },
+    { 0 },
 };
 static const lt_attr_spec attrs_classifier[] = {
-    { "classlabels_ints", LATHE_ATTR_INTS, false }, { "classlabels_strings", LATHE_ATTR_STRINGS, false }, { "coefficients", LATHE_ATTR_FLOATS, false },
-    { "kernel_params", LATHE_ATTR_FLOATS, false },  { "kernel_type", LATHE_ATTR_STRING, false },          { "post_transform", LATHE_ATTR_STRING, false },
-    { "prob_a", LATHE_ATTR_FLOATS, false },         { "prob_b", LATHE_ATTR_FLOATS, false },               { "rho", LATHE_ATTR_FLOATS, false },
-    { "support_vectors", LATHE_ATTR_FLOATS, false }, { "vectors_per_class", LATHE_ATTR_INTS, false },     { 0 },
+    { "classlabels_ints", LATHE_ATTR_INTS, false },
+    { "classlabels_strings", LATHE_ATTR_STRINGS, false },
+    { "coefficients", LATHE_ATTR_FLOATS, false },
+    { "kernel_params", LATHE_ATTR_FLOATS, false },
+    { "kernel_type", LATHE_ATTR_STRING, false },
+    { "post_transform", LATHE_ATTR_STRING, false },
+    { "prob_a", LATHE_ATTR_FLOATS, false },
+    { "prob_b", LATHE_ATTR_FLOATS, false },
+    { "rho", LATHE_ATTR_FLOATS, false },
+    { "support_vectors", LATHE_ATTR_FLOATS, false },
+    { "vectors_per_class", LATHE_ATTR_INTS, false },
+    { 0 },
 };
 
-#define SUPPORT "n_supports = 3, coefficients = [0.5, -1.0, 0.75], support_vectors = [0.5, 1.0, -0.25, 0.5, 1.5, -1.0], rho = [0.125], "
-#define PAIR                                                                                                                                                  \
-    "vectors_per_class = [2, 1], coefficients = [0.5, 0.25, -0.75], support_vectors = [0.5, 1.0, -0.25, 0.5, 1.5, -1.0], rho = [0.125], "                      \
+#define SUPPORT                                                                                                        \
+    "n_supports = 3, coefficients = [0.5, -1.0, 0.75], support_vectors = [0.5, 1.0, -0.25, 0.5, 1.5, -1.0], rho = "    \
+    "[0.125], "
+#define PAIR                                                                                                           \
+    "vectors_per_class = [2, 1], coefficients = [0.5, 0.25, -0.75], support_vectors = [0.5, 1.0, -0.25, 0.5, 1.5, "    \
+    "-1.0], rho = [0.125], "                                                                                           \
     "kernel_params = [0.5, 0.25, 2.0], "
-#define THREE                                                                                                                                                 \
-    "vectors_per_class = [2, 1, 1], coefficients = [0.5, 0.25, -0.75, -1.0, 1.0, 0.5, 0.25, -0.5], "                                                          \
-    "support_vectors = [0.5, 1.0, -0.25, 0.5, 1.5, -1.0, -1.0, 2.0], rho = [0.125, -0.25, 0.5], kernel_params = [0.5, 0.25, 2.0], "
+#define THREE                                                                                                          \
+    "vectors_per_class = [2, 1, 1], coefficients = [0.5, 0.25, -0.75, -1.0, 1.0, 0.5, 0.25, -0.5], "                   \
+    "support_vectors = [0.5, 1.0, -0.25, 0.5, 1.5, -1.0, -1.0, 2.0], rho = [0.125, -0.25, 0.5], kernel_params = "      \
+    "[0.5, 0.25, 2.0], "
 static const char *const samples_regressor[] = {
-    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT "kernel_type = \"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
-    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT "kernel_type = \"RBF\", kernel_params = [0.5, 0.0, 0.0]> (x)",
-    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT "kernel_type = \"POLY\", kernel_params = [0.5, 0.25, 3.0]> (x)",
-    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT "kernel_type = \"SIGMOID\", kernel_params = [0.5, 0.25, 0.0]> (x)",
-    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT "kernel_type = \"RBF\", kernel_params = [0.5, 0.0, 0.0], one_class = 1> (x)",
-    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <coefficients = [0.5, -2.0], rho = [0.25], kernel_type = \"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
-    "f64[2,2] x = iota | y = ai.onnx.ml.SVMRegressor <coefficients = [0.5, -2.0], rho = [0.25], kernel_type = \"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
-    "i64[0,2] x = {} | y = ai.onnx.ml.SVMRegressor <coefficients = [0.5, -2.0], rho = [0.25], kernel_type = \"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
+    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT
+    "kernel_type = \"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
+    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT
+    "kernel_type = \"RBF\", kernel_params = [0.5, 0.0, 0.0]> (x)",
+    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT
+    "kernel_type = \"POLY\", kernel_params = [0.5, 0.25, 3.0]> (x)",
+    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT
+    "kernel_type = \"SIGMOID\", kernel_params = [0.5, 0.25, 0.0]> (x)",
+    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <" SUPPORT
+    "kernel_type = \"RBF\", kernel_params = [0.5, 0.0, 0.0], one_class = 1> (x)",
+    "f32[3,2] x = rand(1) | y = ai.onnx.ml.SVMRegressor <coefficients = [0.5, -2.0], rho = [0.25], kernel_type = "
+    "\"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
+    "f64[2,2] x = iota | y = ai.onnx.ml.SVMRegressor <coefficients = [0.5, -2.0], rho = [0.25], kernel_type = "
+    "\"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
+    "i64[0,2] x = {} | y = ai.onnx.ml.SVMRegressor <coefficients = [0.5, -2.0], rho = [0.25], kernel_type = "
+    "\"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
     NULL,
 };
 static const char *const samples_classifier[] = {
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR "kernel_type = \"RBF\", classlabels_ints = [4, 6]> (x)",
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR "kernel_type = \"POLY\", classlabels_strings = [\"a\", \"b\"], post_transform = \"LOGISTIC\"> (x)",
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR "kernel_type = \"SIGMOID\", classlabels_ints = [4, 6], post_transform = \"SOFTMAX\"> (x)",
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR "kernel_type = \"LINEAR\", classlabels_ints = [4, 6], prob_a = [0.5], prob_b = [-0.25]> (x)",
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" THREE "kernel_type = \"RBF\", classlabels_ints = [4, 6, 8]> (x)",
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" THREE "kernel_type = \"LINEAR\", classlabels_strings = [\"a\", \"b\", \"c\"], "
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR
+    "kernel_type = \"RBF\", classlabels_ints = [4, 6]> (x)",
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR
+    "kernel_type = \"POLY\", classlabels_strings = [\"a\", \"b\"], post_transform = \"LOGISTIC\"> (x)",
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR
+    "kernel_type = \"SIGMOID\", classlabels_ints = [4, 6], post_transform = \"SOFTMAX\"> (x)",
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" PAIR
+    "kernel_type = \"LINEAR\", classlabels_ints = [4, 6], prob_a = [0.5], prob_b = [-0.25]> (x)",
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" THREE
+    "kernel_type = \"RBF\", classlabels_ints = [4, 6, 8]> (x)",
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" THREE
+    "kernel_type = \"LINEAR\", classlabels_strings = [\"a\", \"b\", \"c\"], "
     "prob_a = [-1.0, 0.5, -2.0], prob_b = [0.25, 0.0, -0.5]> (x)",
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" THREE "kernel_type = \"LINEAR\", classlabels_ints = [4, 6, 8], post_transform = \"SOFTMAX\"> (x)",
-    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <coefficients = [0.5, 1.0, -1.0, 0.25, 0.5, 0.5], rho = [0.25], classlabels_ints = [4, 6, 8], kernel_type = \"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <" THREE
+    "kernel_type = \"LINEAR\", classlabels_ints = [4, 6, 8], post_transform = \"SOFTMAX\"> (x)",
+    "f32[4,2] x = rand(1) | y, z = ai.onnx.ml.SVMClassifier <coefficients = [0.5, 1.0, -1.0, 0.25, 0.5, 0.5], rho = "
+    "[0.25], classlabels_ints = [4, 6, 8], kernel_type = \"LINEAR\", kernel_params = [0.0, 0.0, 0.0]> (x)",
     "i64[0,2] x = {} | y, z = ai.onnx.ml.SVMClassifier <" PAIR "kernel_type = \"RBF\", classlabels_ints = [4, 6]> (x)",
     NULL,
 };

@@ -17,7 +17,14 @@ typedef enum lt_regex_op {
     LT_RE_MATCH
 } lt_regex_op;
 
-typedef enum lt_regex_place { LT_RE_BEGIN_TEXT, LT_RE_END_TEXT, LT_RE_BEGIN_LINE, LT_RE_END_LINE, LT_RE_WORD_EDGE, LT_RE_NO_WORD_EDGE } lt_regex_place;
+typedef enum lt_regex_place {
+    LT_RE_BEGIN_TEXT,
+    LT_RE_END_TEXT,
+    LT_RE_BEGIN_LINE,
+    LT_RE_END_LINE,
+    LT_RE_WORD_EDGE,
+    LT_RE_NO_WORD_EDGE
+} lt_regex_place;
 
 typedef struct lt_regex_code {
     lt_regex_op op;
@@ -39,7 +46,8 @@ typedef struct lt_regex {
 } lt_regex;
 
 /* Everything is in the arena. LATHE_BAD_MODEL when the pattern has no meaning, LATHE_UNSUPPORTED for what is left out, with the place in the pattern. */
-lathe_status lt_regex_compile(lt_arena *arena, const char *pattern, size_t length, const char *where, lt_regex *out, lathe_diag *diag);
+lathe_status lt_regex_compile(lt_arena *arena, const char *pattern, size_t length, const char *where, lt_regex *out,
+                              lathe_diag *diag);
 
 /* What matching needs besides: made once for a pattern, used for many texts. */
 typedef struct lt_regex_work {

@@ -21,9 +21,9 @@ typedef struct compiler {
     lt_regex_reader r;
     group groups[LT_RE_MOST_DEPTH + 1];
     int depth;
-    int32_t atom;           /* what an operator would repeat begins here; -1: nothing */
-    const char *repeated;   /* behind the last operator that repeats */
-    lt_regex_code *copy;    /* a run that is being copied */
+    int32_t atom;         /* what an operator would repeat begins here; -1: nothing */
+    const char *repeated; /* behind the last operator that repeats */
+    lt_regex_code *copy;  /* a run that is being copied */
     size_t room_copy;
 } compiler;
 
@@ -33,10 +33,13 @@ static lathe_status make_room(compiler *p, int64_t more)
 {
     lt_regex *out = &p->r.out;
     if (out->n_code + more > LT_RE_MOST_CODE) {
-        return LT_FAIL(p->r.diag, LATHE_UNSUPPORTED, p->r.where, "repeat less, or match in several steps", "the pattern needs more than %d instructions",
-                       LT_RE_MOST_CODE);
+        return LT_FAIL(p->r.diag, LATHE_UNSUPPORTED, p->r.where, "repeat less, or match in several steps",
+                       "the pattern needs more than %d instructions", LT_RE_MOST_CODE);
     }
-    return lt_arena_grow(p->r.arena, (void **)&out->code, &p->r.room_code, (size_t)(out->n_code + more), sizeof *out->code) ? LATHE_OK : LT_OOM(p->r.diag);
+    return lt_arena_grow(p->r.arena, (void **)&out->code, &p->r.room_code, (size_t)(out->n_code + more),
+                         sizeof *out->code)
+               ? LATHE_OK
+               : LT_OOM(p->r.diag);
 }
 
 static lathe_status emit(compiler *p, lt_regex_code code)
@@ -166,7 +169,8 @@ static lathe_status read_open(compiler *p)
     if (!lt_regex_next_is(&p->r, "?")) {
         return open_group(p, p->r.flags);
     }
-    if (named || (lt_regex_next_is(&p->r, "?<") && !lt_regex_next_is(&p->r, "?<=") && !lt_regex_next_is(&p->r, "?<!"))) {
+    if (named ||
+        (lt_regex_next_is(&p->r, "?<") && !lt_regex_next_is(&p->r, "?<=") && !lt_regex_next_is(&p->r, "?<!"))) {
         p->r.at += named ? 3 : 2;
         LT_TRY(skip_name(p));
         return open_group(p, p->r.flags);
@@ -314,7 +318,10 @@ static lathe_status read_backslash(compiler *p)
     static const struct {
         const char *text;
         lt_regex_place place;
-    } places[] = { { "\\A", LT_RE_BEGIN_TEXT }, { "\\z", LT_RE_END_TEXT }, { "\\b", LT_RE_WORD_EDGE }, { "\\B", LT_RE_NO_WORD_EDGE } };
+    } places[] = { { "\\A", LT_RE_BEGIN_TEXT },
+                   { "\\z", LT_RE_END_TEXT },
+                   { "\\b", LT_RE_WORD_EDGE },
+                   { "\\B", LT_RE_NO_WORD_EDGE } };
     int32_t from = p->r.out.n_items;
     bool found;
     uint32_t c;
@@ -382,14 +389,17 @@ static lathe_status read_piece(compiler *p)
     }
 }
 
-lathe_status lt_regex_compile(lt_arena *arena, const char *pattern, size_t length, const char *where, lt_regex *out, lathe_diag *diag)
+lathe_status lt_regex_compile(lt_arena *arena, const char *pattern, size_t length, const char *where, lt_regex *out,
+                              lathe_diag *diag)
 {
     compiler *p = LT_ARENA_NEW(arena, compiler);
     if (p == NULL) {
         return LT_OOM(diag);
     }
     const char *text = length > 0 ? pattern : "";
-    p->r = (lt_regex_reader){ .arena = arena, .begin = text, .at = text, .end = text + length, .where = where, .diag = diag };
+    p->r = (lt_regex_reader){
+        .arena = arena, .begin = text, .at = text, .end = text + length, .where = where, .diag = diag
+    };
     p->groups[0] = (group){ .leave = -1 };
     p->atom = -1;
     while (p->r.at < p->r.end) {

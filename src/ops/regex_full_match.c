@@ -4,7 +4,8 @@
 #include "ops/move.h"
 #include "ops/regex.h"
 
-static lathe_status compile(lt_arena *arena, const lathe_attr *attrs, size_t n_attrs, const char *where, lt_regex *out, lathe_diag *diag)
+static lathe_status compile(lt_arena *arena, const lathe_attr *attrs, size_t n_attrs, const char *where, lt_regex *out,
+                            lathe_diag *diag)
 {
     const lathe_attr *pattern = lt_attr_find(attrs, n_attrs, "pattern");
     if (pattern == NULL) {
@@ -48,10 +49,12 @@ static lathe_status eval_regex(lt_eval *c)
 static const lt_attr_spec attrs_regex[] = { { "pattern", LATHE_ATTR_STRING, false }, { 0 } };
 
 static const char *const samples_regex[] = {
-    "string[3] x = {\"www.google.com\", \"www.facebook.com\", \"www.bbc.co.uk\"} | y = RegexFullMatch <pattern = \"www\\\\.[\\\\w.-]+\\\\.com\"> (x)",
+    "string[3] x = {\"www.google.com\", \"www.facebook.com\", \"www.bbc.co.uk\"} | y = RegexFullMatch <pattern = "
+    "\"www\\\\.[\\\\w.-]+\\\\.com\"> (x)",
     "string[2,2] x = {\"ab\", \"aab\", \"b\", \"abb\"} | y = RegexFullMatch <pattern = \"a{1,2}b\"> (x)",
     "string[4] x = {\"\", \"a\", \"ab\", \"abab\"} | y = RegexFullMatch <pattern = \"(?:ab|a)*?\"> (x)",
-    "string[4] x = {\"\\xc3\\x84pfel\", \"\\xc3\\xa4PFEL\", \"apfel\", \"\\xe2\\x82\\xacpfel\"} | y = RegexFullMatch <pattern = \"(?i)\\xc3\\xa4pfel\"> (x)",
+    "string[4] x = {\"\\xc3\\x84pfel\", \"\\xc3\\xa4PFEL\", \"apfel\", \"\\xe2\\x82\\xacpfel\"} | y = RegexFullMatch "
+    "<pattern = \"(?i)\\xc3\\xa4pfel\"> (x)",
     "string[3] x = {\"a\\x0ab\", \"a b\", \"a\\x0a\\x0ab\"} | y = RegexFullMatch <pattern = \"(?s)a.b\"> (x)",
     "string[3] x = {\"a\\x0ab\", \"a b\", \"ab\"} | y = RegexFullMatch <pattern = \"(?m)a$.?\\\\s^b\"> (x)",
     "string[3] x = {\"one two\", \"onetwo\", \"one  two\"} | y = RegexFullMatch <pattern = \"one\\\\b *\\\\btwo\"> (x)",

@@ -13,7 +13,8 @@ lathe_status lt_regex_prepare(lt_arena *arena, const lt_regex *regex, lt_regex_w
     work->now = LT_ARENA_ARRAY(arena, int32_t, n);
     work->next = LT_ARENA_ARRAY(arena, int32_t, n);
     work->stack = LT_ARENA_ARRAY(arena, int32_t, 2 * n + 2); /* each instruction is left once, and puts two at most */
-    return work->seen != NULL && work->now != NULL && work->next != NULL && work->stack != NULL ? LATHE_OK : LT_OOM(diag);
+    return work->seen != NULL && work->now != NULL && work->next != NULL && work->stack != NULL ? LATHE_OK
+                                                                                                : LT_OOM(diag);
 }
 
 /* A place between two code points; NONE before the first and behind the last one, ODD for a byte that is none. */

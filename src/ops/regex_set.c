@@ -12,8 +12,10 @@
 
 lathe_status lt_regex_bad(lt_regex_reader *r, const char *text)
 {
-    return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, "correct the pattern; its syntax is that of RE2", "the pattern '%.*s' is wrong at byte %zu: %s",
-                   (int)(r->end - r->begin < 200 ? r->end - r->begin : 200), r->begin, (size_t)(r->at - r->begin), text);
+    return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->where, "correct the pattern; its syntax is that of RE2",
+                   "the pattern '%.*s' is wrong at byte %zu: %s",
+                   (int)(r->end - r->begin < 200 ? r->end - r->begin : 200), r->begin, (size_t)(r->at - r->begin),
+                   text);
 }
 
 lathe_status lt_regex_take(lt_regex_reader *r, uint32_t *c)
@@ -106,9 +108,20 @@ static const named letters[] = {
 };
 
 static const named words[] = {
-    { "alnum", "09AZaz" }, { "alpha", "AZaz" }, { "ascii", "\x01\x7f" }, { "blank", "\t\t  " },  { "cntrl", "\x01\x1f\x7f\x7f" },
-    { "digit", "09" },     { "graph", "!~" },   { "lower", "az" },       { "print", " ~" },      { "punct", "!/:@[`{~" },
-    { "space", "\t\r  " }, { "upper", "AZ" },   { "word", "09AZ__az" },  { "xdigit", "09AFaf" },
+    { "alnum", "09AZaz" },
+    { "alpha", "AZaz" },
+    { "ascii", "\x01\x7f" },
+    { "blank", "\t\t  " },
+    { "cntrl", "\x01\x1f\x7f\x7f" },
+    { "digit", "09" },
+    { "graph", "!~" },
+    { "lower", "az" },
+    { "print", " ~" },
+    { "punct", "!/:@[`{~" },
+    { "space", "\t\r  " },
+    { "upper", "AZ" },
+    { "word", "09AZ__az" },
+    { "xdigit", "09AFaf" },
 };
 
 static lathe_status add_named(lt_regex_reader *r, const named *set, bool negate)
@@ -159,10 +172,13 @@ static lathe_status add_categories(lt_regex_reader *r, bool negate)
     }
     uint32_t set = lt_uni_categories(name, length);
     if (set == 0) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, "name general categories (\\p{L}, \\p{Lu}) or ranges ([\\x{370}-\\x{3ff}]) instead",
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where,
+                       "name general categories (\\p{L}, \\p{Lu}) or ranges ([\\x{370}-\\x{3ff}]) instead",
                        "the pattern has \\p{%.*s}: scripts of Unicode are left out", (int)length, name);
     }
-    return add_item(r, (lt_regex_item){ .first = set, .last = LT_RE_CATEGORIES, .fold = (r->flags & LT_RE_FOLD) != 0, .negate = negate });
+    return add_item(
+        r, (lt_regex_item){
+               .first = set, .last = LT_RE_CATEGORIES, .fold = (r->flags & LT_RE_FOLD) != 0, .negate = negate });
 }
 
 lathe_status lt_regex_group(lt_regex_reader *r, bool *found)
@@ -218,7 +234,10 @@ static lathe_status add_word(lt_regex_reader *r, bool *found)
 
 static int digit_of(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : 99;
 }
 
 /* At most `most` digits of the base; how many there were. */
@@ -262,7 +281,8 @@ lathe_status lt_regex_escape(lt_regex_reader *r, uint32_t *c)
         return LATHE_OK;
     }
     if (*c == 'C') {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, "use . or (?s:.), which match a code point", "the pattern has \\C: single bytes are not matched");
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, "use . or (?s:.), which match a code point",
+                       "the pattern has \\C: single bytes are not matched");
     }
     if (*c >= '1' && *c <= '9') {
         return lt_regex_bad(r, "there are no references to groups");

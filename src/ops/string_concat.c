@@ -74,10 +74,12 @@ static lathe_status infer_split(lt_infer *c)
     const lt_type *x = c->in[0];
     lt_dim dims[LATHE_MAX_RANK];
     if (lt_attr_i(c->attrs, c->n_attrs, "maxsplit", 0) < 0) {
-        return lt_infer_fail(c, "maxsplit is %lld; leave it out for as many pieces as there are", (long long)lt_attr_i(c->attrs, c->n_attrs, "maxsplit", 0));
+        return lt_infer_fail(c, "maxsplit is %lld; leave it out for as many pieces as there are",
+                             (long long)lt_attr_i(c->attrs, c->n_attrs, "maxsplit", 0));
     }
     if (x->rank >= LATHE_MAX_RANK) {
-        return lt_infer_fail(c, "input 0 has rank %d; at most %d leaves room for the pieces", x->rank, LATHE_MAX_RANK - 1);
+        return lt_infer_fail(c, "input 0 has rank %d; at most %d leaves room for the pieces", x->rank,
+                             LATHE_MAX_RANK - 1);
     }
     for (int k = 0; k < x->rank; k++) {
         dims[k] = x->dims[k];
@@ -210,10 +212,13 @@ static lathe_status eval_split(lt_eval *c)
     return LATHE_OK;
 }
 
-static const lt_attr_spec attrs_split[] = { { "delimiter", LATHE_ATTR_STRING, false }, { "maxsplit", LATHE_ATTR_INT, false }, { 0 } };
+static const lt_attr_spec attrs_split[] = { { "delimiter", LATHE_ATTR_STRING, false },
+                                            { "maxsplit", LATHE_ATTR_INT, false },
+                                            { 0 } };
 
 static const char *const samples_concat[] = {
-    "string[3] x = {\"a\", \"\", \"\\xc3\\xa4\"}, string[3] y = {\"b\", \"\", \"\\xe2\\x82\\xac.\"} | z = StringConcat (x, y)",
+    "string[3] x = {\"a\", \"\", \"\\xc3\\xa4\"}, string[3] y = {\"b\", \"\", \"\\xe2\\x82\\xac.\"} | z = StringConcat "
+    "(x, y)",
     "string[2,1] x = {\"a\", \"b\"}, string[3] y = {\"1\", \"2\", \"3\"} | z = StringConcat (x, y)",
     "string[] x = {\"a\"}, string[2,1,2] y = {\"1\", \"2\", \"3\", \"4\"} | z = StringConcat (x, y)",
     "string[] x = {\"one\"}, string[] y = {\"two\"} | z = StringConcat (x, y)",

@@ -16,7 +16,8 @@ typedef struct casing {
     bool turkic;
 } casing;
 
-static lathe_status read_change(const lathe_attr *attrs, size_t n_attrs, const char *where, change *out, lathe_diag *diag)
+static lathe_status read_change(const lathe_attr *attrs, size_t n_attrs, const char *where, change *out,
+                                lathe_diag *diag)
 {
     static const char *const names[] = { [KEEP] = "NONE", [LOWER] = "LOWER", [UPPER] = "UPPER" };
     for (int i = 0; i < 3; i++) {
@@ -25,7 +26,8 @@ static lathe_status read_change(const lathe_attr *attrs, size_t n_attrs, const c
             return LATHE_OK;
         }
     }
-    return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set it to NONE, LOWER or UPPER", "StringNormalizer: case_change_action is none of NONE, LOWER, UPPER");
+    return LT_FAIL(diag, LATHE_BAD_MODEL, where, "set it to NONE, LOWER or UPPER",
+                   "StringNormalizer: case_change_action is none of NONE, LOWER, UPPER");
 }
 
 static lathe_status infer_normalizer(lt_infer *c)
@@ -85,7 +87,8 @@ static lathe_status map_text(lt_eval *c, casing how, const lt_string *text, lt_s
 }
 
 /* Marks in keep[] which texts stay; where case does not matter, all are compared in lower case. */
-static lathe_status find_kept(lt_eval *c, const lt_map *stops, casing compare, const lt_tensor *x, bool *keep, int64_t *count)
+static lathe_status find_kept(lt_eval *c, const lt_map *stops, casing compare, const lt_tensor *x, bool *keep,
+                              int64_t *count)
 {
     const lt_string *texts = x->data;
     lt_string text;
@@ -114,7 +117,8 @@ static lathe_status add_stops(lt_eval *c, casing compare, lt_map *stops)
 static bool is_turkic(const lt_eval *c)
 {
     const lathe_attr *locale = lt_attr_find(c->attrs, c->n_attrs, "locale");
-    if (locale == NULL || locale->s.length < 2 || (memcmp(locale->s.data, "tr", 2) != 0 && memcmp(locale->s.data, "az", 2) != 0)) {
+    if (locale == NULL || locale->s.length < 2 ||
+        (memcmp(locale->s.data, "tr", 2) != 0 && memcmp(locale->s.data, "az", 2) != 0)) {
         return false;
     }
     return locale->s.length == 2 || strchr("_-.@", locale->s.data[2]) != NULL;
@@ -168,14 +172,18 @@ static const lt_attr_spec attrs_normalizer[] = {
 };
 
 static const char *const samples_normalizer[] = {
-    "string[4] x = {\"monday\", \"Tuesday\", \"Wednesday\", \"monday\"} | y = StringNormalizer <case_change_action = \"UPPER\", is_case_sensitive = 1, "
+    "string[4] x = {\"monday\", \"Tuesday\", \"Wednesday\", \"monday\"} | y = StringNormalizer <case_change_action = "
+    "\"UPPER\", is_case_sensitive = 1, "
     "stopwords = [\"monday\"]> (x)",
-    "string[1,3] x = {\"Monday\", \"TUESDAY\", \"x\"} | y = StringNormalizer <case_change_action = \"LOWER\", stopwords = [\"monday\", \"friday\"]> (x)",
+    "string[1,3] x = {\"Monday\", \"TUESDAY\", \"x\"} | y = StringNormalizer <case_change_action = \"LOWER\", "
+    "stopwords = [\"monday\", \"friday\"]> (x)",
     "string[2] x = {\"a\", \"B\"} | y = StringNormalizer (x)",
     "string[2] x = {\"a\", \"a\"} | y = StringNormalizer <is_case_sensitive = 1, stopwords = [\"a\"]> (x)",
     "string[1,1] x = {\"a\"} | y = StringNormalizer <is_case_sensitive = 1, stopwords = [\"a\"]> (x)",
-    "string[2] x = {\"\\xc3\\x84B\", \"\\xce\\xa9\\xd0\\x96\"} | y = StringNormalizer <case_change_action = \"LOWER\", locale = \"en_US\"> (x)",
-    "string[2] x = {\"a\", \"A\"} | y = StringNormalizer <is_case_sensitive = 1, stopwords = [\"A\"], case_change_action = \"UPPER\"> (x)",
+    "string[2] x = {\"\\xc3\\x84B\", \"\\xce\\xa9\\xd0\\x96\"} | y = StringNormalizer <case_change_action = \"LOWER\", "
+    "locale = \"en_US\"> (x)",
+    "string[2] x = {\"a\", \"A\"} | y = StringNormalizer <is_case_sensitive = 1, stopwords = [\"A\"], "
+    "case_change_action = \"UPPER\"> (x)",
     NULL,
 };
 

@@ -11,9 +11,9 @@ typedef struct table {
     const lathe_attr *pool, *indexes, *counts, *weights; /* weights NULL: all are 1 */
     int64_t least, most, skips;                          /* lengths of n-grams; tokens to leave out between two */
     bool truncate, weigh;
-    int64_t width; /* of the result */
-    lt_map words;  /* token to number */
-    lt_imap nodes; /* node << 32 | token to node */
+    int64_t width;  /* of the result */
+    lt_map words;   /* token to number */
+    lt_imap nodes;  /* node << 32 | token to node */
     int64_t *first; /* of a node: its n-gram; -1: none */
     int64_t *next;  /* of an n-gram: another one of the same tokens; -1: none */
 } table;
@@ -50,10 +50,13 @@ static lathe_status check_pool(const table *t, const char *where, lathe_diag *di
         }
         grams += (end - begin) / n;
     }
-    return grams == (int64_t)t->indexes->count ? LATHE_OK : refuse(where, diag, "ngram_indexes must have one element for each n-gram of the pool");
+    return grams == (int64_t)t->indexes->count
+               ? LATHE_OK
+               : refuse(where, diag, "ngram_indexes must have one element for each n-gram of the pool");
 }
 
-static lathe_status read_table(const lathe_attr *attrs, size_t n, lathe_dtype dtype, const char *where, table *t, lathe_diag *diag)
+static lathe_status read_table(const lathe_attr *attrs, size_t n, lathe_dtype dtype, const char *where, table *t,
+                               lathe_diag *diag)
 {
     const lathe_attr *ints = find(attrs, n, "pool_int64s"), *strings = find(attrs, n, "pool_strings");
     *t = (table){ .pool = dtype == LATHE_DTYPE_STRING ? strings : ints };
@@ -69,10 +72,13 @@ static lathe_status read_table(const lathe_attr *attrs, size_t n, lathe_dtype dt
         return refuse(where, diag, "mode is none of TF, IDF, TFIDF");
     }
     if (t->pool == NULL || (ints != NULL && strings != NULL)) {
-        return refuse(where, diag, "one of pool_strings and pool_int64s must be given, that which has the input's type");
+        return refuse(where, diag,
+                      "one of pool_strings and pool_int64s must be given, that which has the input's type");
     }
     if (t->indexes == NULL || t->counts == NULL || t->least < 1 || t->most < t->least || t->skips < 0) {
-        return refuse(where, diag, "ngram_indexes or ngram_counts is empty, or min_gram_length, max_gram_length, max_skip_count make no sense");
+        return refuse(where, diag,
+                      "ngram_indexes or ngram_counts is empty, or min_gram_length, max_gram_length, max_skip_count "
+                      "make no sense");
     }
     if (t->weights != NULL && t->weights->count != t->indexes->count) {
         return refuse(where, diag, "weights must have one element for each n-gram of the pool");
@@ -112,7 +118,8 @@ static int64_t token_of(const table *t, const lt_string *text, int64_t number)
 {
     uint64_t found;
     const void *key = text == NULL ? (const void *)&number : text->length > 0 ? text->data : "";
-    return lt_map_get_bytes(&t->words, key, text == NULL ? sizeof number : text->length, &found) ? (int64_t)found : NO_TOKEN;
+    return lt_map_get_bytes(&t->words, key, text == NULL ? sizeof number : text->length, &found) ? (int64_t)found
+                                                                                                 : NO_TOKEN;
 }
 
 static lathe_status name_tokens(lt_eval *c, table *t)
@@ -121,7 +128,8 @@ static lathe_status name_tokens(lt_eval *c, table *t)
         bool ints = t->pool->kind == LATHE_ATTR_INTS;
         size_t length = ints ? sizeof(int64_t) : t->pool->strings[i].length;
         const void *key = ints ? (const void *)&t->pool->ints[i] : length > 0 ? t->pool->strings[i].data : "";
-        if (!lt_map_get_bytes(&t->words, key, length, NULL) && !lt_map_put_bytes(&t->words, key, length, t->words.count)) {
+        if (!lt_map_get_bytes(&t->words, key, length, NULL) &&
+            !lt_map_put_bytes(&t->words, key, length, t->words.count)) {
             return LT_OOM(c->diag);
         }
     }
@@ -179,7 +187,8 @@ static lathe_status build(lt_eval *c, table *t)
 /* ---- Counting ---- */
 
 /* Counts the n-grams that begin at a token, with `stride` from each token to the next. */
-static void count_from(const table *t, const int64_t *row, int64_t length, int64_t at, int64_t stride, int64_t least, int64_t *counts)
+static void count_from(const table *t, const int64_t *row, int64_t length, int64_t at, int64_t stride, int64_t least,
+                       int64_t *counts)
 {
     uint64_t node = 0;
     for (int64_t n = 1; n <= t->most && child(t, node, row[at], &node); n++) {
@@ -220,7 +229,8 @@ static lathe_status vectorize(lt_eval *c, table *t)
         for (int64_t k = 0; k < length; k++) {
             int64_t at = r * length + k;
             bool text = x->dtype == LATHE_DTYPE_STRING;
-            row[k] = token_of(t, text ? (const lt_string *)x->data + at : NULL, text ? 0 : lt_load_i64(x->dtype, x->data, at));
+            row[k] = token_of(t, text ? (const lt_string *)x->data + at : NULL,
+                              text ? 0 : lt_load_i64(x->dtype, x->data, at));
         }
         memset(counts, 0, (size_t)grams * sizeof *counts);
         memset(out, 0, (size_t)t->width * sizeof *out);
@@ -249,30 +259,39 @@ static lathe_status eval_tfidf(lt_eval *c)
 }
 
 static const lt_attr_spec attrs_tfidf[] = {
-    { "max_gram_length", LATHE_ATTR_INT, true },   { "max_skip_count", LATHE_ATTR_INT, true }, { "min_gram_length", LATHE_ATTR_INT, true },
-    { "mode", LATHE_ATTR_STRING, true },           { "ngram_counts", LATHE_ATTR_INTS, true },  { "ngram_indexes", LATHE_ATTR_INTS, true },
-    { "pool_int64s", LATHE_ATTR_INTS, false },     { "pool_strings", LATHE_ATTR_STRINGS, false }, { "weights", LATHE_ATTR_FLOATS, false },
-    { 0 },
+    { "max_gram_length", LATHE_ATTR_INT, true }, { "max_skip_count", LATHE_ATTR_INT, true },
+    { "min_gram_length", LATHE_ATTR_INT, true }, { "mode", LATHE_ATTR_STRING, true },
+    { "ngram_counts", LATHE_ATTR_INTS, true },   { "ngram_indexes", LATHE_ATTR_INTS, true },
+    { "pool_int64s", LATHE_ATTR_INTS, false },   { "pool_strings", LATHE_ATTR_STRINGS, false },
+    { "weights", LATHE_ATTR_FLOATS, false },     { 0 },
 };
 
-#define POOL "ngram_counts = [0, 4], ngram_indexes = [0, 1, 2, 3, 4, 5, 6], pool_int64s = [2, 3, 5, 4, 5, 6, 7, 8, 6, 7]"
+#define POOL                                                                                                           \
+    "ngram_counts = [0, 4], ngram_indexes = [0, 1, 2, 3, 4, 5, 6], pool_int64s = [2, 3, 5, 4, 5, 6, 7, 8, 6, 7]"
 static const char *const samples_tfidf[] = {
-    "i32[12] x = {1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 2, max_gram_length = 2, max_skip_count = 0, " POOL
-    "> (x)",
-    "i64[2,6] x = {1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = 5, " POOL
-    "> (x)",
-    "i64[12] x = {1, 5, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"IDF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = 1, "
+    "i32[12] x = {1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 2, "
+    "max_gram_length = 2, max_skip_count = 0, " POOL "> (x)",
+    "i64[2,6] x = {1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, "
+    "max_gram_length = 2, max_skip_count = 5, " POOL "> (x)",
+    "i64[12] x = {1, 5, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"IDF\", min_gram_length = 1, "
+    "max_gram_length = 2, max_skip_count = 1, "
     "weights = [1.0, 0.5, 2.0, 3.0, 4.0, 5.0, 6.0], " POOL "> (x)",
-    "i64[12] x = {1, 5, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"TFIDF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = 1, "
+    "i64[12] x = {1, 5, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"TFIDF\", min_gram_length = 1, "
+    "max_gram_length = 2, max_skip_count = 1, "
     "weights = [1.0, 0.5, 2.0, 3.0, 4.0, 5.0, 6.0], " POOL "> (x)",
-    "i64[12] x = {1, 5, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"IDF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = 1, " POOL
-    "> (x)",
-    "string[5] x = {\"a\", \"b\", \"\", \"c\", \"a\"} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, max_gram_length = 3, max_skip_count = 0, "
-    "ngram_counts = [0, 2, 4], ngram_indexes = [4, 0, 2, 1], pool_strings = [\"a\", \"c\", \"a\", \"b\", \"\", \"c\", \"a\"]> (x)",
-    "string[3] x = {\"a\", \"b\", \"a\"} | y = TfIdfVectorizer <mode = \"TFIDF\", min_gram_length = 1, max_gram_length = 1, max_skip_count = 0, "
+    "i64[12] x = {1, 5, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8} | y = TfIdfVectorizer <mode = \"IDF\", min_gram_length = 1, "
+    "max_gram_length = 2, max_skip_count = 1, " POOL "> (x)",
+    "string[5] x = {\"a\", \"b\", \"\", \"c\", \"a\"} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, "
+    "max_gram_length = 3, max_skip_count = 0, "
+    "ngram_counts = [0, 2, 4], ngram_indexes = [4, 0, 2, 1], pool_strings = [\"a\", \"c\", \"a\", \"b\", \"\", \"c\", "
+    "\"a\"]> (x)",
+    "string[3] x = {\"a\", \"b\", \"a\"} | y = TfIdfVectorizer <mode = \"TFIDF\", min_gram_length = 1, max_gram_length "
+    "= 1, max_skip_count = 0, "
     "ngram_counts = [0], ngram_indexes = [1, 0], pool_strings = [\"a\", \"b\"], weights = [2.0, 5.0]> (x)",
-    "i64[0] x = {} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = 0, " POOL "> (x)",
-    "i64[2,0] x = {} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = 0, " POOL "> (x)",
+    "i64[0] x = {} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = "
+    "0, " POOL "> (x)",
+    "i64[2,0] x = {} | y = TfIdfVectorizer <mode = \"TF\", min_gram_length = 1, max_gram_length = 2, max_skip_count = "
+    "0, " POOL "> (x)",
     NULL,
 };
 

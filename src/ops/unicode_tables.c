@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+/* clang-format off */
 typedef struct row {
     uint32_t first, last;
     uint32_t step;
