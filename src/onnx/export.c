@@ -19,6 +19,7 @@ typedef struct exporter {
     lathe_diag *diag;
     const char *domains[MAX_DOMAINS]; /* besides ai.onnx */
     int versions[MAX_DOMAINS];
+    int least[MAX_DOMAINS]; /* that the operators so far need */
     size_t n_domains;
     uint64_t suffix;
     int depth;
@@ -88,6 +89,27 @@ static const char *domain_of(const lt_op *op)
     return op->domain != NULL ? op->domain : "";
 }
 
+/* Operators that the newest version of ai.onnx.ml does not have any more: the last one that does, else 0. */
+static int last_version(const lt_op *op)
+{
+    bool ml = strcmp(domain_of(op), "ai.onnx.ml") == 0;
+    return ml && (strcmp(op->name, "TreeEnsembleClassifier") == 0 || strcmp(op->name, "TreeEnsembleRegressor") == 0) ? 4 : 0;
+}
+
+static lathe_status raise_version(exporter *e, size_t i, const lt_op *op)
+{
+    e->least[i] = op->since > e->least[i] ? op->since : e->least[i];
+    if (last_version(op) > 0) {
+        e->versions[i] = last_version(op);
+    }
+    if (e->least[i] > e->versions[i] && e->versions[i] < LT_NEWEST_ML_OPSET && strcmp(e->domains[i], "ai.onnx.ml") == 0) {
+        return LT_FAIL(e->diag, LATHE_UNSUPPORTED, NULL, "write the trees of all nodes in one form",
+                       "no version of %s has both TreeEnsemble and the operators before it", e->domains[i]);
+    }
+    e->versions[i] = e->least[i] > e->versions[i] ? e->least[i] : e->versions[i];
+    return LATHE_OK;
+}
+
 static lathe_status add_domain(exporter *e, const lt_op *op)
 {
     const char *domain = domain_of(op);
@@ -96,8 +118,7 @@ static lathe_status add_domain(exporter *e, const lt_op *op)
     }
     for (size_t i = 0; i < e->n_domains; i++) {
         if (strcmp(e->domains[i], domain) == 0) {
-            e->versions[i] = op->since > e->versions[i] ? op->since : e->versions[i];
-            return LATHE_OK;
+            return raise_version(e, i, op);
         }
     }
     if (e->n_domains == MAX_DOMAINS) {
@@ -105,8 +126,8 @@ static lathe_status add_domain(exporter *e, const lt_op *op)
                        MAX_DOMAINS);
     }
     e->domains[e->n_domains] = domain;
-    e->versions[e->n_domains++] = strcmp(domain, "ai.onnx.ml") == 0 ? LT_NEWEST_ML_OPSET : op->since;
-    return LATHE_OK;
+    e->versions[e->n_domains] = strcmp(domain, "ai.onnx.ml") == 0 ? LT_NEWEST_ML_OPSET : op->since;
+    return raise_version(e, e->n_domains++, op);
 }
 
 static lathe_status put_body(void *user, lt_region_id region, lt_buf *out);

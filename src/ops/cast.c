@@ -32,7 +32,7 @@ static bool plain_number(const lt_string *s, char *out, size_t size, size_t *len
     return true;
 }
 
-static lathe_status number_from_string(lt_eval *c, const lt_string *s, int64_t i)
+lathe_status lt_number_from_text(lt_eval *c, const lt_string *s, int64_t i)
 {
     lt_tensor *out = lt_out(c, 0);
     char text[512];
@@ -61,10 +61,10 @@ static lathe_status number_from_string(lt_eval *c, const lt_string *s, int64_t i
 }
 
 /* The shortest text that reads back as the same number; integers and bools as integers. */
-static lathe_status string_from_number(lt_eval *c, const lt_tensor *in, int64_t i)
+lathe_status lt_text_from_number(lt_eval *c, const lt_tensor *in, int64_t i, int64_t to)
 {
     char text[LT_FMT_MAX];
-    lt_string *out = (lt_string *)lt_out(c, 0)->data + i;
+    lt_string *out = (lt_string *)lt_out(c, 0)->data + to;
     const lt_dtype_info *info = lt_dtype_get(in->dtype);
     if (in->dtype == LATHE_DTYPE_F64) {
         lt_fmt_f64(lt_load_f64(in->dtype, in->data, i), text);
@@ -121,8 +121,8 @@ static lathe_status eval_cast(lt_eval *c)
         return lt_eval_copy(c, out, 0, in, 0, count);
     }
     for (int64_t i = 0; i < count && (in->dtype == LATHE_DTYPE_STRING || out->dtype == LATHE_DTYPE_STRING); i++) {
-        LT_TRY(in->dtype == LATHE_DTYPE_STRING ? number_from_string(c, (const lt_string *)in->data + i, i)
-                                               : string_from_number(c, in, i));
+        LT_TRY(in->dtype == LATHE_DTYPE_STRING ? lt_number_from_text(c, (const lt_string *)in->data + i, i)
+                                               : lt_text_from_number(c, in, i, i));
     }
     if (in->dtype == LATHE_DTYPE_STRING || out->dtype == LATHE_DTYPE_STRING) {
         return LATHE_OK;

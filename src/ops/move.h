@@ -74,6 +74,10 @@ lathe_status lt_raw_in(lt_eval *c, const lt_tensor *tensor, lt_raw *raw);
 lathe_status lt_raw_out(lt_eval *c, lt_tensor *tensor, lt_raw *raw);
 lathe_status lt_raw_done(lt_eval *c, lt_tensor *tensor, const lt_raw *raw);
 
+/* Between texts and numbers as Cast does it: element i of output 0 from a text; element `to` of output 0, a text, from element i of a tensor. */
+lathe_status lt_number_from_text(lt_eval *c, const lt_string *s, int64_t i);
+lathe_status lt_text_from_number(lt_eval *c, const lt_tensor *in, int64_t i, int64_t to);
+
 /* memcpy that allows 0 bytes of nothing. */
 void lt_copy_bytes(void *dst, const void *src, size_t bytes);
 

@@ -65,7 +65,7 @@ typedef struct lt_op {
     /*
      * Signature: "(T X, T W, T? B) -> (T Y); T: float". A type is a variable or a constraint; "T? B" optional, "T... x" variadic (same type), "any... x"
      * variadic of any types (may be empty; "T..." holds at least one). Constraints after ';' are words separated by spaces, variables by ',': float (f16 f32 f64 bf16), int (all signed and unsigned
-     * 8..64), signed, unsigned, numeric (float int), all (numeric bool string complex f8 and sub-byte types), f8, seq, opt, any, or names of dtypes.
+     * 8..64), signed, unsigned, numeric (float int), all (numeric bool string complex f8 and sub-byte types), f8, seq, opt, map, any, or names of dtypes.
      * The signature is a promise of the evaluation: types beyond it are refused with the op's name.
      */
     const char *sig;

@@ -157,7 +157,7 @@ static bool word_allows(piece word, const lt_type *type)
     case LT_OPTIONAL:
         return piece_is(word, "opt") || piece_is(word, "any");
     case LT_MAP:
-        return piece_is(word, "any");
+        return piece_is(word, "map") || piece_is(word, "any");
     }
     return false;
 }

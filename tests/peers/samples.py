@@ -7,7 +7,7 @@
 Needs: onnx, onnxruntime, numpy (tests/peers/requirements.txt). Lathe itself only writes the models: no result of its own enters the data.
 
 A file holds blocks "sample TEXT" followed by lines "PEER NAME TYPE = {elements}" in the spelling of the text IR, "PEER NAME seq COUNT" and
-"PEER NAME absent" for containers (items are NAME[i]), or "PEER none: reason" when the peer cannot compute the sample.
+"PEER NAME absent" for containers (items are NAME[i]; a map's are its keys and its values), or "PEER none: reason" when the peer cannot compute the sample.
 """
 import argparse
 import concurrent.futures
@@ -64,13 +64,39 @@ def schema_of(node, version):
         return None
 
 
+def split_at_map(model):
+    """No operator of ONNX takes a map out of a sequence, but Lathe's SequenceAt does. ONNX Runtime gets two models: before and behind it."""
+    maps = {node.output[0] for node in model.graph.node if node.op_type == "ZipMap"}
+    at = [i for i, node in enumerate(model.graph.node) if node.op_type == "SequenceAt" and node.input[0] in maps]
+    if not at:
+        return None
+    node = model.graph.node[at[0]]
+    zipped = next(n for n in model.graph.node if node.input[0] in n.output)
+    key = TensorProto.STRING if any(a.name == "classlabels_strings" for a in zipped.attribute) else TensorProto.INT64
+    kind = helper.make_map_type_proto(key, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    first, second = onnx.ModelProto(), onnx.ModelProto()
+    first.CopyFrom(model)
+    second.CopyFrom(model)
+    del first.graph.node[at[0]:], first.graph.output[:], second.graph.node[:at[0] + 1]
+    first.graph.output.append(helper.make_value_info(node.input[0], helper.make_sequence_type_proto(kind)))
+    second.graph.input.append(helper.make_value_info(node.output[0], kind))
+    return first, second, node.output[0]
+
+
 def run_runtime(path):
+    model = onnx.load(path)
+    split = split_at_map(model)
+    if split is None:
+        return run_model(model, {})
+    return run_model(split[1], {split[2]: run_model(split[0], {})[0][1][0]})
+
+
+def run_model(model, inputs):
     import onnxruntime as ort
     ort.set_default_logger_severity(4)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    model = onnx.load(path)
     names = [o.name for o in model.graph.output]
     carried = carry(model)
     model.ir_version = min(model.ir_version, 11)
@@ -84,7 +110,7 @@ def run_runtime(path):
             error = error if error is not None and "till opset" not in str(error) else e
     if session is None:
         raise error
-    outs = session.run(None, {})
+    outs = session.run(None, inputs)
     return [(n, v.astype(carried[n]) if n in carried else v) for n, v in zip(names, outs)]
 
 
@@ -133,7 +159,8 @@ def lines_of(peer, name, value):
     if isinstance(value, (list, tuple)):
         return [f"{peer} {name} seq {len(value)}"] + [line for i, v in enumerate(value) for line in lines_of(peer, f"{name}[{i}]", v)]
     if isinstance(value, dict):
-        raise TypeError("a map")
+        keys, values = np.array(list(value.keys())), np.array(list(value.values()), np.float32)
+        return [f"{peer} {name} map"] + lines_of(peer, f"{name}[0]", keys) + lines_of(peer, f"{name}[1]", values)
     array = np.asarray(value)
     kind = dtype_name(array.dtype)
     dims = ",".join(str(d) for d in array.shape)

@@ -202,7 +202,7 @@ static const lt_any *find_result(const lt_graph *graph, const lt_run *run, const
             any = any->items;
         } else if (*at == '[') {
             size_t index = (size_t)strtoul(at + 1, NULL, 10);
-            any = any->cls == LT_SEQUENCE && index < any->count ? &any->items[index] : NULL;
+            any = (any->cls == LT_SEQUENCE || any->cls == LT_MAP) && index < any->count ? &any->items[index] : NULL;
             at = strchr(at, ']') + 1;
         } else {
             return any;
@@ -225,6 +225,10 @@ static bool compare_line(const lt_graph *graph, const lt_run *run, char *line, c
     if (strcmp(rest, "absent") == 0) {
         snprintf(why, size, "%s is not absent", line);
         return any->cls == LT_OPTIONAL && any->count == 0;
+    }
+    if (strcmp(rest, "map") == 0) {
+        snprintf(why, size, "%s is no map", line);
+        return any->cls == LT_MAP;
     }
     if (strncmp(rest, "seq ", 4) == 0) {
         snprintf(why, size, "%s has not %s items", line, rest + 4);
