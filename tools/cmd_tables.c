@@ -74,6 +74,9 @@ int verb_ops(tool *t)
     lt_json j;
     size_t shown = 0;
     bool detail = t->args->n_operands > 0;
+    if (args_has(t->args, OPT_MARKDOWN)) {
+        return print_operator_page(t);
+    }
     lt_buf_init(&out, NULL);
     lt_json_init(&j, &out, true);
     lt_json_begin_array(&j);
