@@ -15,7 +15,8 @@ typedef struct ulp_function {
     const char *node; /* text IR of y from x (and w) */
     double (*truth)(double x, double w);
     bool two;         /* reads w too */
-    double bound;     /* in units in the last place */
+    double bound;     /* of the reference, in units in the last place */
+    double fast;      /* of the kernels, where it is more; else 0 */
 } ulp_function;
 
 #define ULP_FLUSHED 0x1p-110
@@ -32,6 +33,7 @@ typedef struct ulp_result {
     uint64_t flushed;   /* results that are 0 and should be less than ULP_FLUSHED: the kernels' rule for what dies out exponentially */
 } ulp_result;
 
+double ulp_bound(const ulp_function *f, const char *path);
 /* path: "reference", "base", "avx2", "avx512". points: a power of two up to 2^32, spread evenly over all f32; 2^32 is every one of them. */
 void ulp_measure(const ulp_function *f, const char *path, uint64_t points, ulp_result *out);
 

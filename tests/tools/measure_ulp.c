@@ -27,7 +27,7 @@ static int measure(const ulp_function *f, const char *path, uint64_t points)
     if (!r.measured) {
         return 0;
     }
-    bool beyond = r.worst > f->bound || r.wrong > 0;
+    bool beyond = r.worst > ulp_bound(f, path) || r.wrong > 0;
     printf("%-11s %-9s %11llu points, worst %12.4g ulp at %.9g", f->name, path, (unsigned long long)r.points, r.worst, (double)r.at[0]);
     if (f->two) {
         printf(", %.9g", (double)r.at[1]);
