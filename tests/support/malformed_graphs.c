@@ -186,7 +186,8 @@ static void break_body(maker *m, size_t i)
             pb_set_str(first, NODE_OP, "Nothing");
             break;
         }
-        malformed_emit(m, "body", CERTAIN, k == 2 ? "nowhere" : k == 6 ? "Nothing" : pb_text(attr, ATTR_NAME, 0), "%s %s", pb_text(attr, ATTR_NAME, 0), what[k]);
+        /* A branch that a constant condition never takes may be wrong. */
+        malformed_emit(m, "body", strcmp(m->op->name, "If") != 0 ? CERTAIN : 0, k == 2 ? "nowhere" : k == 6 ? "Nothing" : pb_text(attr, ATTR_NAME, 0), "%s %s", pb_text(attr, ATTR_NAME, 0), what[k]);
     }
 }
 
