@@ -61,7 +61,7 @@ bless: deps-test  ## rewrite the expectations of golden pages; review reads the 
 	$(call compile,$(PRESET))
 	@LATHE_BLESS=1 ctest --test-dir build/$(PRESET) --output-on-failure -j $(JOBS) -L bless
 
-fuzz: deps-test  ## fuzz one target: make fuzz F=onnx SECS=60
+fuzz: deps-test  ## fuzz one target, or each in turn: make fuzz F=onnx SECS=60, F=all
 	@scripts/deps.sh fuzz
 	@scripts/fuzz.sh "$(F)" $(SECS) $(JOBS)
 

@@ -1,8 +1,15 @@
 #!/bin/sh
-# fuzz.sh TARGET SECONDS JOBS: libFuzzer on tests/fuzz/fuzz_TARGET.c, from the seeds in the repository; without a TARGET it lists them.
+# fuzz.sh TARGET SECONDS JOBS: libFuzzer on tests/fuzz/fuzz_TARGET.c, from the seeds in the repository; without a TARGET it lists them. TARGET all: each in turn.
 # The growing corpus and crashes stay under build/fuzz; pick good ones into tests/fuzz/seeds by hand.
 set -eu
 target=$1
+if [ "$target" = all ]; then
+    for file in tests/fuzz/fuzz_*.c; do
+        name=${file#tests/fuzz/fuzz_}
+        sh "$0" "${name%.c}" "$2" "$3"
+    done
+    exit 0
+fi
 if [ -z "$target" ] || [ ! -f "tests/fuzz/fuzz_$target.c" ]; then
     echo "usage: make fuzz F=TARGET SECS=60, where TARGET is one of:" >&2
     ls tests/fuzz | sed -n 's/^fuzz_\(.*\)\.c$/    \1/p' >&2

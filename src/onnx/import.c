@@ -64,7 +64,7 @@ static lathe_status report_unsupported(const lt_import *in, lathe_diag *diag)
         snprintf(where, sizeof where, "%s: %s%snode '%s' (%s%s%s, opset %lld)", in->name, item->path,
                  item->path[0] != '\0' ? ": " : "", item->node, item->domain, item->domain[0] != '\0' ? "." : "",
                  item->op, (long long)item->version);
-        LT_FAIL(diag, LATHE_UNSUPPORTED, where, NULL, "%s", item->reason);
+        LT_FAIL(diag, LATHE_UNSUPPORTED, where, item->advice, "%s", item->reason);
     }
     return in->n_unsupported > 0 ? LATHE_UNSUPPORTED : LATHE_OK;
 }

@@ -252,7 +252,8 @@ lathe_status lt_import_expand(lt_import *in, lt_scope *scope, const lt_pb_node *
     if (version != 1 && !scope->dead) {
         const char *reason = version < 1 ? "the model imports no opset for the operator's domain"
                                          : "the opset is newer than 1, the newest that this build knows";
-        LT_TRY(lt_import_refuse(in, scope, node, version, reason));
+        LT_TRY(lt_import_refuse(in, scope, node, version, reason,
+                                version < 1 ? "the exporter forgot it: add an opset_import for the domain" : "export the model with opset 1 of the domain"));
         dead = true;
     }
     if (dead) {

@@ -125,10 +125,13 @@ lathe_status lt_import_check_size(lt_import *in)
     if (in->function_sizes == NULL) {
         return LT_OOM(in->diag);
     }
-    LT_TRY(count_nodes(in, graph->node.at, graph->node.count, 0, &total));
-    if (total > LT_IMPORT_MAX_NODES) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "the model unfolds to more than %d nodes",
-                       LT_IMPORT_MAX_NODES);
+    for (size_t i = 0; i < graph->node.count; i++) {
+        LT_TRY(count_nodes(in, &graph->node.at[i], 1, 0, &total));
+        if (total > LT_IMPORT_MAX_NODES) {
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, lt_import_where(in, NULL, &graph->node.at[i]),
+                           "let the functions call each other less often",
+                           "the model unfolds to more than %d nodes", LT_IMPORT_MAX_NODES);
+        }
     }
     return LATHE_OK;
 }
@@ -320,19 +323,19 @@ lathe_status lt_import_call(lt_import *in, lt_scope *scope, const lt_pb_node *no
     const char *reason = NULL;
     for (int i = 0; i < in->n_active; i++) {
         if (in->active[i] == function) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the function '%.*s' calls itself",
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "ONNX has no recursion: use Loop", "the function '%.*s' calls itself",
                            shown(function->name), function->name.length > 0 ? function->name.data : "");
         }
     }
     if (in->n_active == LT_MAX_DEPTH) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "functions call each other deeper than %d",
-                       LT_MAX_DEPTH);
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "a loop or a flat function says the same",
+                       "functions call each other deeper than %d", LT_MAX_DEPTH);
     }
     LT_TRY(bind_attributes(in, scope, node, function, where, &bindings, &reason));
     LT_TRY(open_call(in, scope, node, function, &inner));
     inner.bindings = &bindings;
     if (reason != NULL) {
-        LT_TRY(lt_import_refuse(in, scope, node, lt_import_version(&scope->opsets, node->domain), reason));
+        LT_TRY(lt_import_refuse(in, scope, node, lt_import_version(&scope->opsets, node->domain), reason, NULL));
         inner.dead = true;
     }
     in->active[in->n_active++] = function;

@@ -22,16 +22,16 @@ typedef struct work { /* on one node */
     bool dead;
 } work;
 
-static lathe_status refuse(lt_import *in, const lt_scope *scope, work *w, const char *reason)
+static lathe_status refuse(lt_import *in, const lt_scope *scope, work *w, const char *reason, const char *advice)
 {
     w->dead = true;
-    return lt_import_refuse(in, scope, w->node, w->version, reason);
+    return lt_import_refuse(in, scope, w->node, w->version, reason, advice);
 }
 
 /* Is there an operator for the node, at this opset? */
 static lathe_status check_operator(lt_import *in, const lt_scope *scope, work *w)
 {
-    const char *reason = NULL;
+    const char *reason = NULL, *advice = "the exporter forgot it: add an opset_import for the domain";
     int64_t newest = lt_import_is_onnx(w->node->domain)        ? LT_NEWEST_OPSET
                      : lt_pb_is(w->node->domain, "ai.onnx.ml") ? LT_NEWEST_ML_OPSET
                                                                : INT32_MAX;
@@ -41,13 +41,17 @@ static lathe_status check_operator(lt_import *in, const lt_scope *scope, work *w
     } else if (w->version > newest) {
         reason = lt_arena_printf(&in->arena, "opset %lld is newer than %lld, the newest that this build knows",
                                  (long long)w->version, (long long)newest);
+        advice = lt_arena_printf(&in->arena, "export the model with opset %lld or an older one", (long long)newest);
     } else if (w->constant) {
         return LATHE_OK;
     } else {
         LT_TRY(lt_upgrade_known(&in->arena, w->op, w->domain, w->version, &reason, in->diag));
-        return reason != NULL ? refuse(in, scope, w, reason) : LATHE_OK;
+        advice = lt_import_is_onnx(w->node->domain)
+                     ? "check the operator's name and the opset; an operator of your own can be given as a function of the model"
+                     : "give the operator as a function of the model, or cut it out of the graph";
+        return reason != NULL ? refuse(in, scope, w, reason, advice) : LATHE_OK;
     }
-    return reason != NULL ? refuse(in, scope, w, reason) : LT_OOM(in->diag);
+    return reason != NULL ? refuse(in, scope, w, reason, advice) : LT_OOM(in->diag);
 }
 
 static lathe_status find_inputs(lt_import *in, const lt_scope *scope, work *w)
@@ -234,7 +238,7 @@ static lathe_status prepare(lt_import *in, lt_scope *scope, work *w)
     }
     LT_TRY(status);
     w->dead = w->dead || w->bodies.dead;
-    return reason != NULL && !refused ? refuse(in, scope, w, reason) : LATHE_OK;
+    return reason != NULL && !refused ? refuse(in, scope, w, reason, NULL) : LATHE_OK;
 }
 
 static lathe_status add_origin(lt_import *in, const lt_scope *scope, work *w)

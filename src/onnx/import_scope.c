@@ -28,8 +28,8 @@ lathe_status lt_scope_open(lt_import *in, lt_scope *scope)
     scope->import = in;
     in->depth++;
     if (in->depth > LT_MAX_DEPTH) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "subgraphs and functions are nested deeper than %d",
-                       LT_MAX_DEPTH);
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, "a loop or a flat function says the same",
+                       "subgraphs and functions are nested deeper than %d", LT_MAX_DEPTH);
     }
     return LATHE_OK;
 }
@@ -181,7 +181,7 @@ static const char *keep(lt_arena *arena, lathe_bytes span)
 }
 
 lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version,
-                              const char *reason)
+                              const char *reason, const char *advice)
 {
     lt_arena *arena = in->report_arena;
     void *items = in->unsupported;
@@ -196,8 +196,10 @@ lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, const lt_pb_
         .path = lt_arena_str(arena, scope != NULL ? scope->path : ""),
         .version = version,
         .reason = lt_arena_str(arena, reason),
+        .advice = lt_arena_str(arena, advice != NULL ? advice : ""),
     };
-    if (item.node == NULL || item.op == NULL || item.domain == NULL || item.path == NULL || item.reason == NULL) {
+    if (item.node == NULL || item.op == NULL || item.domain == NULL || item.path == NULL || item.reason == NULL ||
+        item.advice == NULL) {
         return LT_OOM(in->diag);
     }
     in->unsupported[in->n_unsupported++] = item;
@@ -213,7 +215,7 @@ lathe_status lt_import_refused(lt_import *in, const lt_scope *scope, const lt_pb
     lathe_diag_record record = { .struct_size = sizeof record };
     size_t count = lathe_diag_count(in->diag);
     bool told = count > 0 && lathe_diag_at(in->diag, count - 1, &record) == LATHE_OK;
-    status = lt_import_refuse(in, scope, node, version, told ? record.text : "unsupported");
+    status = lt_import_refuse(in, scope, node, version, told ? record.text : "unsupported", told ? record.advice : NULL);
     if (status == LATHE_OK) {
         lathe_diag_clear(in->diag);
     }

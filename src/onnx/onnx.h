@@ -27,7 +27,7 @@ extern const lt_import_options lt_import_defaults;
 typedef struct lt_unsupported {
     const char *node, *op, *domain, *path;
     int64_t version;
-    const char *reason;
+    const char *reason, *advice; /* advice: "" when there is nothing to do about it */
 } lt_unsupported;
 typedef struct lt_import_report {
     const lt_unsupported *items; /* in the arena given to the import */

@@ -153,9 +153,9 @@ lathe_bytes lt_import_label(const lt_pb_node *node);
 const char *lt_import_path(lt_import *in, const lt_scope *outer, const char *label, const char *what);
 /* "model.onnx: if1/then_branch: node 'conv1' (Conv)" in the arena. */
 const char *lt_import_where(lt_import *in, const lt_scope *scope, const lt_pb_node *node);
-/* Records something that cannot be handled. */
+/* Records something that cannot be handled; advice may be NULL. */
 lathe_status lt_import_refuse(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version,
-                              const char *reason);
+                              const char *reason, const char *advice);
 /* After a call that reported LATHE_UNSUPPORTED: the same, with its text; other states are passed on. */
 lathe_status lt_import_refused(lt_import *in, const lt_scope *scope, const lt_pb_node *node, int64_t version,
                                lathe_status status);

@@ -185,7 +185,7 @@ static lathe_status read_typed(lt_tensor_reader *reader, const lt_pb_tensor *pb,
 static lathe_status read_number(lathe_bytes text, const char *key, const char *where, int64_t *out, lathe_diag *diag)
 {
     if (!lt_parse_i64(text.data, text.length, out) || *out < 0) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "external data: %s is '%.*s', which is no size", key,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "export the model anew", "external data: %s is '%.*s', which is no size", key,
                        (int)(text.length < 64 ? text.length : 64), text.length > 0 ? text.data : "");
     }
     return LATHE_OK;
@@ -203,7 +203,7 @@ static lathe_status open_external(lt_tensor_reader *reader, lathe_bytes location
     }
     const char *name = lt_pb_str(reader->arena, location, &bad);
     if (name == NULL || name[0] == '\0') {
-        return bad || name != NULL ? LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+        return bad || name != NULL ? LT_FAIL(diag, LATHE_BAD_MODEL, where, "export the model anew",
                                              "external data: the location is empty or holds a NUL byte")
                                    : LT_OOM(diag);
     }

@@ -40,7 +40,10 @@ static lathe_status read_symbol(host_shape *h, const lathe_bytes *text, int n_in
     const char *at = text->data, *end = text->data + text->length;
     binding *b = &h->symbols[h->n_symbols];
     int64_t input, axis;
-    LT_TRY(lt_dim_parse(table, &at, end, &b->leaf, h->diag));
+    lathe_status status = lt_dim_parse(table, &at, end, &b->leaf, h->diag);
+    if (status != LATHE_OK) {
+        return status == LATHE_BAD_MODEL ? wrong(h, "not a symbol", text) : status;
+    }
     const char *dot = at < end ? memchr(at, '.', (size_t)(end - at)) : NULL;
     if (at == end || *at != '=' || dot == NULL || !lt_parse_i64(at + 1, (size_t)(dot - at - 1), &input) ||
         !lt_parse_i64(dot + 1, (size_t)(end - dot - 1), &axis)) {
@@ -89,7 +92,10 @@ static lathe_status read_symbols(host_shape *h, const lathe_attr *attrs, size_t 
 static lathe_status read_expr(const host_shape *h, const lathe_bytes *text, lt_dims *table, lt_dim *out)
 {
     const char *at = text->data, *end = text->data + text->length;
-    LT_TRY(lt_dim_parse(table, &at, end, out, h->diag));
+    lathe_status status = lt_dim_parse(table, &at, end, out, h->diag);
+    if (status != LATHE_OK) {
+        return status == LATHE_BAD_MODEL ? wrong(h, "not an expression", text) : status;
+    }
     return at == end ? LATHE_OK : wrong(h, "not an expression", text);
 }
 

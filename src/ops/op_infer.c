@@ -18,7 +18,12 @@ lathe_status lt_op_infer(lt_infer *c)
             c->out_contents[i] = (lt_contents){ 0 };
         }
     }
-    return c->op->infer(c);
+    lathe_status status = c->op->infer(c);
+    if (status == LATHE_OVERFLOW) { /* arithmetic of extents knows no place */
+        return LT_FAIL(c->diag, status, c->where, "look at the sizes that go in: the result would be too large for any machine",
+                       "%s: an extent of the result does not fit 64 bits", c->op->name);
+    }
+    return status;
 }
 
 lathe_status lt_infer_fail(lt_infer *c, const char *format, ...)

@@ -143,7 +143,7 @@ static double sign(double x)
 static double gelu_tanh(double x)
 {
     const double root_2_over_pi = 0.79788456080286535588;
-    return 0.5 * x * (1.0 + tanh(root_2_over_pi * (x + 0.044715 * x * x * x)));
+    return x * sigmoid(2.0 * root_2_over_pi * (x + 0.044715 * x * x * x)); /* (1 + tanh u) / 2, which would cancel */
 }
 
 /* Two and three arguments. *known is set to false when op is none of these. */
@@ -238,7 +238,7 @@ static double float_one(lathe_pw_op op, double x, const double imm[2])
     case LATHE_PW_HARD_SWISH:
         return x * hard_sigmoid(x, 1.0 / 6.0, 0.5);
     case LATHE_PW_GELU:
-        return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440));
+        return 0.5 * x * erfc(-x * 0.70710678118654752440); /* 1 + erf, which would cancel */
     case LATHE_PW_GELU_TANH:
         return gelu_tanh(x);
     default: /* LOAD, ROOT, STORE, CONST, CAST hand their argument on */

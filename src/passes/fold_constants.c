@@ -84,7 +84,9 @@ static lathe_status fold(lt_pass_call *c, lt_node_id id)
     lathe_status status = lt_graph_fold_node(c->graph, id, NULL);
     lt_edit_end(c->graph);
     if (status == LATHE_OUT_OF_MEMORY) {
-        return LT_OOM(c->diag);
+        char where[256];
+        return LT_FAIL(c->diag, status, lt_node_describe(c->graph, lt_node_get(c->graph, id), where, sizeof where),
+                       "let the network compute it from an input of its own, if it must be this large", "out of memory for the constants that the node gives");
     }
     if (status != LATHE_OK) {
         lt_pass_note(c, lt_node_get(c->graph, id), "stays: evaluating it failed (%s)", lathe_status_name(status));

@@ -251,7 +251,8 @@ static lathe_status place_output(lathe_context *context, lt_cell *cell, const lt
     if (b->own_bytes < cell->bytes || !b->own) {
         void *grown = lt_alloc(context->allocator, (size_t)cell->bytes, 64);
         if (!grown) {
-            return LT_OOM(diag);
+            return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, v->name, "give inputs of smaller shapes", "out of memory: output '%s' needs %llu bytes", v->name,
+                           (unsigned long long)cell->bytes);
         }
         lt_release(context->allocator, b->own, (size_t)b->own_bytes, 64);
         b->own = grown;
@@ -429,6 +430,22 @@ static uint64_t scratch_of_steps(const lathe_context *context, const lt_state *s
     return most;
 }
 
+/* Memory did not suffice: says for what, and which value takes most of it. */
+static lathe_status blame_largest(const lt_state *s, int space, uint64_t bytes, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    const char *name = p->n_values > 0 ? p->values[0].name : "";
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < p->n_values; i++) {
+        if (p->values[i].storage == LT_STORE_ARENA && (int)p->values[i].format.space == space && s->cells[i].bytes > most) {
+            most = s->cells[i].bytes;
+            name = p->values[i].name;
+        }
+    }
+    return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, name, "give inputs of smaller shapes", "out of memory: the run needs %llu bytes; '%s' alone has %llu", (unsigned long long)bytes,
+                   name, (unsigned long long)most);
+}
+
 static lathe_status reserve(lathe_context *context, lt_state *s, bool planned, lathe_diag *diag)
 {
     const lt_plan_program *p = s->program->plan;
@@ -443,7 +460,10 @@ static lathe_status reserve(lathe_context *context, lt_state *s, bool planned, l
     for (int space = 0; space < 3; space++) {
         uint64_t scratch = scratch_of_steps(context, s, (lathe_space)space);
         if (totals[space] || scratch) {
-            LT_TRY(lt_state_reserve(context, s, space, totals[space], scratch, diag));
+            lathe_status status = lt_state_reserve(context, s, space, totals[space], scratch, diag);
+            if (status != LATHE_OK) {
+                return status == LATHE_OUT_OF_MEMORY ? blame_largest(s, space, totals[space] + scratch, diag) : status;
+            }
         }
     }
     return LATHE_OK;

@@ -376,7 +376,12 @@ static lathe_status run_loop(run *r, const lt_plan_instr *instr, uint32_t body, 
         LT_TRY(store_scalar(r, l->cond_in, go));
         LT_TRY(execute(r, body, instr->b, depth + 1));
         for (uint32_t k = 0; k < l->n_scan; k++) {
-            LT_TRY(push_scan(r, scan_heap, &lists[k], l->scan_out[k]));
+            lathe_status status = push_scan(r, scan_heap, &lists[k], l->scan_out[k]);
+            if (status == LATHE_OUT_OF_MEMORY) {
+                return LT_FAIL(r->diag, status, p->values[l->scan_out[k]].name, "let the loop end sooner", "out of memory after %lld iterations of a loop that keeps '%s' of each",
+                               (long long)i, p->values[l->scan_out[k]].name);
+            }
+            LT_TRY(status);
         }
         LT_TRY(l->cond_out == LT_PLAN_NONE ? LATHE_OK : scalar(r, l->cond_out, &go));
         lt_arena *next = &heaps[(i + 1) & 1];
