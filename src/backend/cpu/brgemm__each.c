@@ -14,11 +14,11 @@ enum { NEXT = GEMM_NR * 4 };   /* bytes of the next panel that four steps bring 
 enum { AHEAD = 16 * GEMM_NR }; /* floats of the panel that are fetched before they are needed */
 enum { LONG = 10240 / GEMM_NR }; /* rows of a panel that the first-level cache does not hold beside the rest */
 #if LT_VECTOR_BYTES == 64
-enum { SEGMENT = 7, NARROW = 7 };
+enum { SEGMENT = 7, NARROW = 7, ONE_FORM = 1 }; /* ONE_FORM: with a second one of the loop or of the end, sums go to the stack */
 #elif LT_VECTOR_BYTES == 32
-enum { SEGMENT = 3, NARROW = 6 }; /* six sums would have to wait for each other */
+enum { SEGMENT = 3, NARROW = 6, ONE_FORM = 0 }; /* six sums would have to wait for each other */
 #else
-enum { SEGMENT = 2, NARROW = 2 };
+enum { SEGMENT = 2, NARROW = 2, ONE_FORM = 0 };
 #endif
 
 typedef float vf_any
@@ -317,7 +317,7 @@ INLINE void one_block(const int segments, const int rows, const bool wide, const
     sums acc;
     const float *b = call->b;
     /* Fetching takes its part of the instructions, so it is for panels that come from far away: new ones, and those that no first-level cache holds. */
-    const char *next = (const char *)(call->next || call->taps * call->k < LONG ? call->next : call->b);
+    const char *next = (const char *)(call->next || (!ONE_FORM && call->taps * call->k < LONG) ? call->next : call->b);
     if (call->add[0]) {
         foresee(segments, rows, wide, call, done);
     }
@@ -329,11 +329,11 @@ INLINE void one_block(const int segments, const int rows, const bool wide, const
     for (int64_t t = 0; t < call->taps; t++) {
         int64_t at = (call->tap ? call->tap[t] : 0) + done * call->lda;
         const char *a0 = (const char *)(call->a[0] + at), *a1 = (const char *)(call->a[segments - 1] + at);
-        b = next ? one_tap(segments, rows, wide, true, &acc, a0, a1, s, b, call->k, &next)
+        b = ONE_FORM || next ? one_tap(segments, rows, wide, true, &acc, a0, a1, s, b, call->k, &next)
                  : one_tap(segments, rows, wide, false, &acc, a0, a1, s, b, call->k, &next);
     }
-    /* Masks only where they are needed: some processors take a long time over each masked store. */
-    if (call->cols == (wide ? GEMM_NR : VL)) {
+    /* Masks only where they are needed: some processors take a long time over each masked store. Those with AVX-512 do not. */
+    if (!ONE_FORM && call->cols == (wide ? GEMM_NR : VL)) {
         finish(segments, rows, wide, &acc, call, done, ALL, ALL);
     } else {
         finish(segments, rows, wide, &acc, call, done, wide ? ALL : first_lanes(call->cols),
