@@ -4,7 +4,7 @@
     make.py FOLDER
 
 good/NAME/model.onnx with test_data_set_0/{input,output}_N.pb: what must import and what it must compute. Expected outputs come from ONNX Runtime
-where it knows the opset, else from the formulas written beside the model.
+where it knows the opset, else from the formulas written beside the model. good/ms_* are tests/peers/microsoft.py's: `microsoft.py LATHE --write FOLDER/good`.
 bad/NAME.onnx and bad.txt ("NAME|status|part of the message"): what must be refused, and how.
 """
 import os
