@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "onnx/import_expand.h"
+#include "onnx/microsoft.h"
 
 static const lt_value_id none = { 0, 0 };
 
@@ -236,24 +236,38 @@ static lathe_status start(lt_import *in, const lt_scope *scope, const lt_pb_node
     return lt_graph_add_origin(in->graph, &origin, &x->origin, in->diag);
 }
 
+/* The node's expansion, whichever list it is from. */
+static void expand_node(lt_expand *x, lt_scope *scope, const lt_pb_node *node, const expansion *e, const lt_ms_op *row,
+                        lt_value_id *out)
+{
+    if (row != NULL) {
+        lt_ms_expand(x, scope, node, row, out);
+    } else {
+        e->expand(x, scope, node, out);
+    }
+}
+
 lathe_status lt_import_expand(lt_import *in, lt_scope *scope, const lt_pb_node *node, const char *where, bool *done)
 {
     const expansion *e = find(node);
+    const lt_ms_op *row = e == NULL ? lt_ms_find(node) : NULL;
+    size_t outputs = row != NULL ? (size_t)row->outputs : e != NULL ? e->outputs : 0;
+    int64_t newest = lt_import_is_onnx(node->domain) ? LT_NEWEST_OPSET : 1;
     int64_t version = lt_import_version(&scope->opsets, node->domain);
     bool dead;
-    *done = e != NULL;
-    if (e == NULL) {
+    *done = e != NULL || row != NULL;
+    if (!*done) {
         return LATHE_OK;
     }
-    if (node->output.count > e->outputs || node->output.count == 0) {
+    if (node->output.count > outputs || node->output.count == 0) {
         return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the node has %zu outputs", node->output.count);
     }
     LT_TRY(reads_dead(in, scope, node, where, &dead));
-    if (version != 1 && !scope->dead) {
+    if ((version < 1 || version > newest) && !scope->dead) {
         const char *reason = version < 1 ? "the model imports no opset for the operator's domain"
-                                         : "the opset is newer than 1, the newest that this build knows";
+                                         : "the opset is newer than any that this build knows";
         LT_TRY(lt_import_refuse(in, scope, node, version, reason,
-                                version < 1 ? "the exporter forgot it: add an opset_import for the domain" : "export the model with opset 1 of the domain"));
+                                version < 1 ? "the exporter forgot it: add an opset_import for the domain" : "export the model with an older opset of the domain"));
         dead = true;
     }
     if (dead) {
@@ -265,7 +279,7 @@ lathe_status lt_import_expand(lt_import *in, lt_scope *scope, const lt_pb_node *
         return LT_OOM(in->diag);
     }
     LT_TRY(start(in, scope, node, &x));
-    e->expand(&x, scope, node, out);
+    expand_node(&x, scope, node, e, row, out);
     if (x.status == LATHE_UNSUPPORTED) {
         LT_TRY(lt_import_refused(in, scope, node, version, x.status));
         return bind_dead(in, scope, node, where);

@@ -1,6 +1,6 @@
 /*
  * import_expand.h - operators that the importer expands into others instead of giving them a meaning of their own:
- * FlexAttention and Gradient; and the builder that writes such expansions. Private to src/onnx.
+ * FlexAttention, Gradient, com.microsoft's (microsoft.h); and the builder that writes such expansions. Private to src/onnx.
  */
 #ifndef LT_IMPORT_EXPAND_H
 #define LT_IMPORT_EXPAND_H

@@ -4,7 +4,7 @@
     make.py FOLDER
 
 good/NAME/model.onnx with test_data_set_0/{input,output}_N.pb: what must import and what it must compute. Expected outputs come from ONNX Runtime
-where it knows the opset, else from the formulas written beside the model.
+where it knows the opset, else from the formulas written beside the model. good/ms_* are tests/peers/microsoft.py's: `microsoft.py LATHE --write FOLDER/good`.
 bad/NAME.onnx and bad.txt ("NAME|status|part of the message"): what must be refused, and how.
 """
 import os
@@ -691,6 +691,23 @@ def refusals():
         chain.append(node("Mul", "d%d d%d" % (i + 1, i + 1), "e%d" % i))
         chain[-2].output[0], chain[-1].output[0], chain[-1].input[:] = "f%d" % i, "d%d" % (i + 1), ["f%d" % i, "f%d" % i]
     bad_graph("gradient_explosion", chain + [node("Neg", "d40")], "bad-model", "the model unfolds to more than", extra=TRAINING, opset=24)
+    ms = lambda kind, ins, outs="y", **attrs: [h.make_node(kind, ins.split(), outs.split(","), domain="com.microsoft", **attrs)]
+    for name, nodes, status, text in (
+            ("attribute", ms("Gelu", "x", bogus=1), "unsupported", "Gelu: this build does not know the attribute 'bogus'"),
+            ("kind", ms("QuickGelu", "x", alpha=1), "bad-model", "QuickGelu: attribute 'alpha' is of another kind"),
+            ("graph", ms("Gelu", "x", bogus=lost), "bad-model", "an attribute holds a graph"),
+            ("inputs", ms("Gelu", "x x"), "bad-model", "Gelu: 2 inputs; there may be 1"),
+            ("missing", ms("BiasGelu", "x"), "bad-model", "BiasGelu: input 1 is missing"),
+            ("activation", ms("FusedConv", "x x", activation="Bogus"), "unsupported", "the activation 'Bogus' with 0 parameters is not known"),
+            ("heads", ms("MultiHeadAttention", "x x x"), "bad-model", "MultiHeadAttention: num_heads is needed"),
+            ("cache", [h.make_node("MultiHeadAttention", ["x"] * 3 + [""] * 5 + ["x"], ["y"], domain="com.microsoft", num_heads=1)], "unsupported", "past_sequence_length and cache_indirection"),
+            ("bits", ms("MatMulNBits", "x x x", K=16, N=1, bits=3, block_size=16), "unsupported", "MatMulNBits: 3 bits are not possible; 2, 4 and 8 are"),
+            ("block", ms("MatMulNBits", "x x x", K=16, N=1, bits=4, block_size=7), "bad-model", "block_size (a power of two from 16 on)"),
+            ("concat", ms("QLinearConcat", "x x x x x x"), "bad-model", "QLinearConcat: 6 inputs; two and three for each part"),
+            ("output", ms("SkipSimplifiedLayerNormalization", "x x x", "y,z"), "unsupported", "this build does not compute output 1"),
+            ("sizes", ms("Attention", "x x", num_heads=1, qkv_hidden_sizes=[1]), "bad-model", "qkv_hidden_sizes must have three numbers")):
+        bad_graph("ms_" + name, nodes, status, text, ins=[vi("x", (1, 4, 4))], extra=[("com.microsoft", 1)], opset=24)
+    bad_graph("ms_opset", ms("Gelu", "x"), "unsupported", "the model imports no opset for the operator's domain", opset=24)
     with open(os.path.join(OUT, "bad.txt"), "w") as out:
         out.write("\n".join(BAD) + "\n")
 
