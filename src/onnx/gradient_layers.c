@@ -4,29 +4,9 @@
  */
 #include <string.h>
 
-#include "onnx/import_expand.h"
+#include "onnx/gradient_formulas.h"
 
 static const lt_value_id none = { 0, 0 };
-
-static lt_value_id add(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Add", p, q);
-}
-
-static lt_value_id sub(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Sub", p, q);
-}
-
-static lt_value_id mul(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Mul", p, q);
-}
-
-static lt_value_id over(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Div", p, q);
-}
 
 static const lathe_attr *find_attr(lt_backward *b, const char *name)
 {

@@ -7,7 +7,7 @@
  */
 #include <math.h>
 
-#include "onnx/import_expand.h"
+#include "onnx/gradient_formulas.h"
 
 static const lt_value_id none = { 0, 0 };
 
@@ -41,28 +41,6 @@ lt_value_id lt_backward_sum_to(lt_backward *b, lt_value_id value, lt_value_id li
     }
     lt_value_id sum = lt_expand_int(b->x, "ReduceSum", "keepdims", 0, value, lt_expand_ints(b->x, axes, count));
     return lt_expand_reshape(b->x, sum, lt_expand_1(b->x, "Shape", like));
-}
-
-/* ---- Short names, for formulas ---- */
-
-static lt_value_id add(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Add", p, q);
-}
-
-static lt_value_id sub(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Sub", p, q);
-}
-
-static lt_value_id mul(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Mul", p, q);
-}
-
-static lt_value_id over(lt_backward *b, lt_value_id p, lt_value_id q)
-{
-    return lt_expand_2(b->x, "Div", p, q);
 }
 
 static lt_value_id apply(lt_backward *b, const char *op, lt_value_id p)
