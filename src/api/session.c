@@ -96,19 +96,21 @@ lathe_status lt_session_close(lt_session *s, lathe_status status, lathe_diag *di
     return status == LATHE_OK ? saved : status;
 }
 
-/* Plans are written at about this rate: constants are packed, hashed, copied. */
-#define WRITE_SECONDS_PER_BYTE 1.5e-9
+/* Plans are written at about this rate: constants are packed, hashed, copied; and engines to be compared are loaded, too. */
+#define WRITE_SECONDS_PER_BYTE 2e-9
+#define LOAD_SECONDS_PER_BYTE  2e-9
 
 /*
  * What follows the timing: two engines built and run against each other, and the plan itself. There will be two once a measured time has overturned an
- * estimate; before that it becomes the less likely the further the timing is.
+ * estimate; until then it may come to that or not, through what reformats turn out to cost.
  */
 static double seconds_after(const lt_session *s, const lt_tune_progress *at)
 {
     double write = at->weight_bytes * WRITE_SECONDS_PER_BYTE, runs = LT_VERDICT_SECONDS / 2 / (at->engine_seconds > 1e-6 ? at->engine_seconds : 1e-6);
-    double likely = s->options->level < 2 || !s->compare ? 0 : at->overturned ? 1 : 1 - at->share;
+    double likely = s->options->level < 2 || !s->compare ? 0 : at->overturned ? 1 : 0.4;
     runs = runs < LT_VERDICT_LEAST ? LT_VERDICT_LEAST : runs > LT_VERDICT_ROUNDS ? LT_VERDICT_ROUNDS : runs;
-    return write + likely * (2 * write + 2 * (runs + 1) * at->engine_seconds);
+    double engines = 2 * (write + at->weight_bytes * LOAD_SECONDS_PER_BYTE) + 2 * (runs + 1) * at->engine_seconds;
+    return write + likely * engines;
 }
 
 static lathe_status on_progress(void *user, const lt_tune_progress *at, lathe_diag *diag)

@@ -139,17 +139,17 @@ static lathe_status pick_states(struct lt_clock *c, const lt_draft *d, job *j)
 
 /*
  * What a job will take: operands are made and packed, results judged, everybody runs once, then the rounds. The sizes of the terms to one another were
- * fitted to builds of five networks; what they all have to be multiplied by here and now shows as the jobs go by.
+ * fitted to builds of three networks; what they all have to be multiplied by here and now shows as the jobs go by.
  */
 static double expect(const struct lt_clock *c, const lt_draft *d, const job *j)
 {
-    double ns = 2e6 + lt_oracle_work(d->problem), bytes = lt_problem_bytes(d->problem);
+    double ns = 1e6 + 4 * lt_oracle_work(d->problem), bytes = lt_problem_bytes(d->problem);
     for (uint32_t i = 0; i < j->n; i++) {
         const lt_candidate *cand = d->states[j->states[i]];
         double once = cand->estimate_ns / lt_tuner_threads(c->t) + 0.15 * bytes;
         double shots = 1 + c->effort->shots[0] + (i < 2 ? c->effort->shots[1] + c->effort->shots[2] : 0);
         double most = once * (1 + (i < 2 ? 3.0 : 1.0)) + c->effort->round_ns * (i < 2 ? 3 : 1);
-        ns += 1.5 * bytes + (once * shots < most ? once * shots : most);
+        ns += 3 * bytes + (once * shots < most ? once * shots : most);
     }
     return ns;
 }
@@ -282,7 +282,7 @@ static lathe_status tell(const struct lt_clock *c, const job *j, uint32_t number
     const lt_tune_options *o = c->t->options;
     double ratio = c->done > 0 ? c->spent / c->done : 1;
     lt_tune_progress p = {.what = lt_draft_label(c->t, &c->t->drafts.items[j->draft]), .done = number, .total = (uint32_t)c->n_jobs,
-                          .left = (c->expected - c->done) * ratio * 1e-9, .share = c->expected > 0 ? c->done / c->expected : 1, .overturned = c->overturned, .engine_seconds = c->engine_ns * ratio * 1e-9, .weight_bytes = c->weight_bytes};
+                          .left = (c->expected - c->done) * ratio * 1e-9, .overturned = c->overturned, .engine_seconds = c->engine_ns * ratio * 1e-9, .weight_bytes = c->weight_bytes};
     return o->progress ? o->progress(o->progress_user, &p, c->t->diag) : LATHE_OK;
 }
 

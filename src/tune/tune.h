@@ -98,7 +98,6 @@ typedef struct lt_tune_progress {
     double left;                   /* seconds of timing that are still to come, as predicted */
     double engine_seconds;         /* of one run of all steps, as predicted */
     bool overturned;               /* a measured time has already beaten the best estimate, so the choice will not be the static one */
-    double share;                  /* of the expected timing that is over, 0 to 1 */
     double weight_bytes;           /* of all constants */
 } lt_tune_progress;
 
