@@ -107,7 +107,7 @@ lathe_status lt_session_close(lt_session *s, lathe_status status, lathe_diag *di
 static double seconds_after(const lt_session *s, const lt_tune_progress *at)
 {
     double write = at->weight_bytes * WRITE_SECONDS_PER_BYTE, runs = LT_VERDICT_SECONDS / 2 / (at->engine_seconds > 1e-6 ? at->engine_seconds : 1e-6);
-    double likely = s->options->level < 2 || !s->compare ? 0 : at->overturned ? 1 : 0.4;
+    double likely = s->options->level < 2 || !s->compare ? 0 : at->overturned ? 1 : 0.5;
     runs = runs < LT_VERDICT_LEAST ? LT_VERDICT_LEAST : runs > LT_VERDICT_ROUNDS ? LT_VERDICT_ROUNDS : runs;
     double engines = 2 * (write + at->weight_bytes * LOAD_SECONDS_PER_BYTE) + 2 * (runs + 1) * at->engine_seconds;
     return write + likely * engines;
