@@ -70,10 +70,10 @@ command -v dpkg-shlibdeps >/dev/null || { echo "check_install: no dpkg-shlibdeps
 quietly cpack cpack -G DEB --config "$build/CPackConfig.cmake" -B "$work/deb"
 deb=$(echo "$work"/deb/*.deb)
 dpkg-deb -f "$deb" Depends | grep -q libc6 || die "the .deb does not say what it depends on"
-mkdir -p "$work/root/var/lib/dpkg/info" "$work/root/var/lib/dpkg/updates"
-: >"$work/root/var/lib/dpkg/status"
+mkdir -p "$work/root" "$work/admin/info" "$work/admin/updates"
+: >"$work/admin/status"
 if [ "$(id -u)" = 0 ]; then
-    quietly "dpkg --install" dpkg --root="$work/root" --log=/dev/null --force-depends --force-script-chrootless --install "$deb"
+    quietly "dpkg --install" dpkg --instdir="$work/root" --admindir="$work/admin" --log=/dev/null --force-depends --force-script-chrootless --install "$deb"
 else
     quietly "unpacking the .deb" dpkg-deb -x "$deb" "$work/root"
 fi

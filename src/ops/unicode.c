@@ -1,5 +1,5 @@
 /*
- * unicode.c - UTF-8 in and out, white space. Used by the operators on strings; the tables are in unicode_tables.c.
+ * unicode.c - UTF-8 in and out, white space. Used by the operators on strings; the tables are in unicode_tables.inc.
  */
 #include "ops/unicode.h"
 

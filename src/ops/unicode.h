@@ -16,7 +16,7 @@ int32_t lt_utf8_read(const char *text, size_t length, size_t *bytes);
 /* Writes a code point; the number of bytes, at most 4. */
 size_t lt_utf8_write(uint32_t c, char out[4]);
 
-/* The tables (unicode_tables.c): simple mappings, locale does not matter. */
+/* The tables (unicode_case.c): simple mappings, locale does not matter. */
 uint32_t lt_uni_lower(uint32_t c);
 uint32_t lt_uni_upper(uint32_t c);
 /* The next code point that is the same but for case; again and again it comes back to c. */

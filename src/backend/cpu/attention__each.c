@@ -631,7 +631,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 LT_TACTICS(LT_EACH(attention)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "attention.f32." ISA_NAME,
-      .version = 1,
+      .version = 2,
       .summary = "Attention in blocks of rows and keys, heads read where they lie",
       .ops = "lathe.PackedAttention",
       .device = LATHE_SPACE_HOST,

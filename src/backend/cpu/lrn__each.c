@@ -157,7 +157,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 LT_TACTICS(LT_EACH(lrn)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "lrn.f32." ISA_NAME,
-      .version = 1,
+      .version = 2,
       .summary = "LRN, plain or channels last",
       .ops = "LRN",
       .device = LATHE_SPACE_HOST,

@@ -18,7 +18,7 @@ static struct {
     pthread_mutex_t lock;
     _Atomic int opened;
     char path[1024], why[LATHE_WHY_MAX], version[32];
-    lt_onednn library;
+    lt_onednn functions;
 } lt_onednn_state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What dnnl_version() points to. */
@@ -136,7 +136,7 @@ static bool find_tags(void *handle, lt_onednn *l)
 static bool fill(void *handle)
 {
     const version *(*version_of)(void);
-    lt_onednn *l = &lt_onednn_state.library;
+    lt_onednn *l = &lt_onednn_state.functions;
     if (!look_up(handle, "dnnl_version", &version_of)) {
         return refuse("the file has no function dnnl_version");
     }
@@ -185,7 +185,7 @@ static bool open_library(void)
         if (fill(handle)) {
             return true;
         }
-        memset(&lt_onednn_state.library, 0, sizeof lt_onednn_state.library);
+        memset(&lt_onednn_state.functions, 0, sizeof lt_onednn_state.functions);
         (void)dlclose(handle);
         handle = NULL;
         if (path[0]) {
@@ -211,7 +211,7 @@ const lt_onednn *lt_onednn_library(const char **why)
     if (why) {
         *why = here ? "" : lt_onednn_state.why;
     }
-    return here ? &lt_onednn_state.library : NULL;
+    return here ? &lt_onednn_state.functions : NULL;
 }
 
 bool lt_onednn_find(char *text, size_t text_size, char *why, size_t why_size)
