@@ -26,8 +26,44 @@ static bool is_open(const lt_type *type)
     return type->cls == LT_TENSOR && type->dtype == LATHE_DTYPE_UNDEFINED;
 }
 
-static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, int depth, const lt_type **out)
+/* An unknown that may already be whatever the other one is. */
+static bool holds(lt_infer *c, lt_dim unknown, lt_dim other)
 {
+    int64_t low, high, from, to;
+    if (c->dims == NULL || lt_dim_is_const(unknown) || lt_dim_get(c->dims, unknown).op != LT_DIM_FRESH) {
+        return false;
+    }
+    lt_dim_bounds(c->dims, unknown, &low, &high);
+    lt_dim_bounds(c->dims, other, &from, &to);
+    return low <= from && to <= high;
+}
+
+lathe_status lt_join_extents(lt_infer *c, const lt_type *a, const lt_type *b, bool items, lt_type *out)
+{
+    *out = *a;
+    if (a->rank != b->rank) {
+        out->rank = -1;
+    }
+    for (int k = 0; k < out->rank; k++) {
+        if (!lt_dim_same(a->dims[k], b->dims[k]) && !(items && holds(c, a->dims[k], b->dims[k]))) {
+            lt_dim low, high;
+            LT_TRY(lt_move_min(c, a->dims[k], b->dims[k], &low));
+            LT_TRY(lt_move_max(c, a->dims[k], b->dims[k], &high));
+            LT_TRY(lt_infer_fresh(c, low, high, &out->dims[k]));
+        }
+    }
+    return LATHE_OK;
+}
+
+static lathe_status keep(lt_infer *c, const lt_type *type, const lt_type **out)
+{
+    *out = lt_arena_copy(c->arena, type, sizeof *type, _Alignof(lt_type));
+    return *out != NULL ? LATHE_OK : LT_OOM(c->diag);
+}
+
+static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, bool loose, int depth, const lt_type **out)
+{
+    lt_type made = { 0 };
     *out = a;
     if (a == NULL || b == NULL || is_open(a) || is_open(b)) {
         *out = a == NULL || (b != NULL && is_open(a)) ? b : a;
@@ -41,26 +77,25 @@ static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, int de
     }
     if (a->cls == LT_TENSOR) {
         *out = lt_any_tensor(a->dtype);
-        return LATHE_OK;
+        if (loose || c->arena == NULL || a->rank != b->rank || a->rank < 0) {
+            return LATHE_OK;
+        }
+        LT_TRY(lt_join_extents(c, a, b, true, &made));
+        return keep(c, &made, out);
     }
     const lt_type *elem;
-    LT_TRY(join(c, a->elem, b->elem, depth + 1, &elem));
+    LT_TRY(join(c, a->elem, b->elem, loose, depth + 1, &elem));
     if (elem == a->elem || c->arena == NULL) {
         return LATHE_OK;
     }
-    lt_type *made = LT_ARENA_NEW(c->arena, lt_type);
-    if (made == NULL) {
-        return LT_OOM(c->diag);
-    }
-    *made = *a;
-    made->elem = elem;
-    *out = made;
-    return LATHE_OK;
+    made = *a;
+    made.elem = elem;
+    return keep(c, &made, out);
 }
 
-lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, const lt_type **out)
+lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, bool loose, const lt_type **out)
 {
-    return join(c, a, b, 0, out);
+    return join(c, a, b, loose, 0, out);
 }
 
 static bool has_fresh(const lt_dims *dims, lt_dim d, int depth)

@@ -11,8 +11,13 @@
  * them.
  */
 const lt_type *lt_any_tensor(lathe_dtype dtype);
-/* What is true of both element types: same shapes stay, else the rank becomes unknown. NULL: nothing is known. */
-lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, const lt_type **out);
+/* What is true of both element types: extents that differ become unknown between the two; when `loose`, the rank with them. NULL: nothing is known. */
+lathe_status lt_join_elem(lt_infer *c, const lt_type *a, const lt_type *b, bool loose, const lt_type **out);
+/*
+ * What is true of two tensor types of one dtype. items: of element types, where an unknown stands for each item's own extent and may go on doing so for
+ * another type's.
+ */
+lathe_status lt_join_extents(lt_infer *c, const lt_type *a, const lt_type *b, bool items, lt_type *out);
 /*
  * The type of one item: extents that only the run tells are another item's each time, so that nothing may be concluded
  * from two of them being the same.

@@ -11,21 +11,9 @@ static lathe_status join(lt_infer *c, const lt_type *a, const lt_type *b, lt_typ
         return lt_infer_fail(c, "the branches give values of different types");
     }
     if (a->cls != LT_TENSOR) {
-        return lt_join_elem(c, a->elem, b->elem, &out->elem);
+        return lt_join_elem(c, a->elem, b->elem, false, &out->elem);
     }
-    if (a->rank != b->rank) {
-        out->rank = -1;
-        return LATHE_OK;
-    }
-    for (int k = 0; k < a->rank; k++) {
-        if (!lt_dim_same(a->dims[k], b->dims[k])) {
-            lt_dim low, high;
-            LT_TRY(lt_move_min(c, a->dims[k], b->dims[k], &low));
-            LT_TRY(lt_move_max(c, a->dims[k], b->dims[k], &high));
-            LT_TRY(lt_infer_fresh(c, low, high, &out->dims[k]));
-        }
-    }
-    return LATHE_OK;
+    return lt_join_extents(c, a, b, false, out);
 }
 
 /* Contents of the condition: 0 or 1, -1 unknown. */

@@ -3,8 +3,8 @@
  */
 #include "ops/loop_internal.h"
 
-/* Items that differ become unknown. Of an optional, the body may give the element alone. */
-static lathe_status widen_container(lt_infer *c, lt_type *carried, const lt_type *result, bool *changed)
+/* Items that differ become unknown: their extents, and from the third round on their ranks, too. Of an optional, the body may give the element alone. */
+static lathe_status widen_container(lt_infer *c, lt_type *carried, const lt_type *result, int round, bool *changed)
 {
     const lt_type *from = result->elem, *elem;
     if (carried->cls == LT_OPTIONAL && result->cls != LT_OPTIONAL) {
@@ -15,7 +15,7 @@ static lathe_status widen_container(lt_infer *c, lt_type *carried, const lt_type
     } else if (carried->cls != result->cls || (carried->cls == LT_MAP && carried->dtype != result->dtype)) {
         return lt_infer_fail(c, "a value carried from iteration to iteration changes its type");
     }
-    LT_TRY(lt_join_elem(c, carried->elem, from, &elem));
+    LT_TRY(lt_join_elem(c, carried->elem, from, round >= 2, &elem));
     if (elem != NULL && (carried->elem == NULL || !lt_type_same(elem, carried->elem))) {
         carried->elem = elem;
         *changed = true;
@@ -24,7 +24,7 @@ static lathe_status widen_container(lt_infer *c, lt_type *carried, const lt_type
 }
 
 /* Extents that differ become unknown; true when the type of `carried` was narrower than this. */
-static lathe_status widen(lt_infer *c, lt_type *carried, const lt_type *result, bool *varies, bool *changed)
+static lathe_status widen(lt_infer *c, lt_type *carried, const lt_type *result, int round, bool *varies, bool *changed)
 {
     if (carried->cls == LT_TENSOR && carried->dtype == LATHE_DTYPE_UNDEFINED) {
         *carried = *result;
@@ -33,7 +33,7 @@ static lathe_status widen(lt_infer *c, lt_type *carried, const lt_type *result, 
     }
     bool open = result->cls == LT_TENSOR && result->dtype == LATHE_DTYPE_UNDEFINED;
     if (!open && carried->cls != LT_TENSOR) {
-        return widen_container(c, carried, result, changed);
+        return widen_container(c, carried, result, round, changed);
     }
     if (!open && (carried->cls != result->cls || (carried->cls == LT_TENSOR && carried->dtype != result->dtype))) {
         return lt_infer_fail(c, "a value carried from iteration to iteration changes its element type");
@@ -73,7 +73,7 @@ lathe_status lt_body_infer(lt_infer *c, lt_body_types *b)
         changed = false;
         LT_TRY(c->region(c, b->body, in, b->n_in, b->out, b->n_out));
         for (int k = 0; k < b->n; k++) {
-            LT_TRY(widen(c, &b->in[b->first_in + k], &b->out[b->first_out + k], varies[k], &changed));
+            LT_TRY(widen(c, &b->in[b->first_in + k], &b->out[b->first_out + k], round, varies[k], &changed));
         }
     }
     for (int k = 0; k < b->n && changed; k++) {

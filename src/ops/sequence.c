@@ -46,7 +46,7 @@ static lathe_status infer_construct(lt_infer *c)
 {
     const lt_type *elem = c->in[0];
     for (int i = 1; i < c->n_in; i++) {
-        LT_TRY(lt_join_elem(c, elem, c->in[i], &elem));
+        LT_TRY(lt_join_elem(c, elem, c->in[i], false, &elem));
     }
     return lt_infer_container(c, 0, LT_SEQUENCE, elem);
 }
@@ -117,7 +117,7 @@ static lathe_status infer_insert(lt_infer *c)
 {
     const lt_type *elem;
     LT_TRY(check_position(c, 2));
-    LT_TRY(lt_join_elem(c, elem_of(c, 0), c->in[1], &elem));
+    LT_TRY(lt_join_elem(c, elem_of(c, 0), c->in[1], false, &elem));
     return lt_infer_container(c, 0, LT_SEQUENCE, elem);
 }
 

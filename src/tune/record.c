@@ -61,7 +61,7 @@ static bool read_entry(char *line, lt_record_entry *e)
     for (int i = 0; i < 7; i++) {
         word[i] = strtok_r(i ? NULL : line, " \t\r", &rest);
     }
-    uint64_t ordinal, version, config;
+    uint64_t ordinal = 0, version = 0, config = 0;
     char hex[24];
     if (!word[5] || word[6] || strlen(word[0]) != 16) {
         return false;
