@@ -60,13 +60,23 @@ static lathe_status check_windows(lt_infer *c)
                                                   : LATHE_OK;
 }
 
+/* Types alone can be told. */
+static lathe_status open_ranks(lt_infer *c)
+{
+    static const int like[] = { Q, K, V, Q };
+    for (int i = 0; i < (int)LT_COUNT(like); i++) {
+        LT_TRY(lt_infer_out(c, i, c->in[like[i]]->dtype, -1, NULL));
+    }
+    return LATHE_OK;
+}
+
 static lathe_status infer_attention(lt_infer *c)
 {
     lt_dim q[4], k[4], v[4], total;
     LT_TRY(check_windows(c));
     if (c->in[Q]->rank < 0 || c->in[K]->rank < 0 || c->in[V]->rank < 0 ||
         (given(c, PAST_KEY) && c->in[PAST_KEY]->rank < 0)) {
-        return LATHE_OK;
+        return open_ranks(c);
     }
     LT_TRY(four(c, c->in[Q], "q_num_heads", q));
     LT_TRY(four(c, c->in[K], "kv_num_heads", k));

@@ -59,7 +59,7 @@ static lathe_status infer_causal(lt_infer *c)
     LT_TRY(check_rank(c, 1, "the weight"));
     LT_TRY(check_rank(c, 3, "past_state"));
     LT_TRY(state_dims(c, dims));
-    LT_TRY(lt_nn_infer_vector(c, 2, dims[1], "the number of channels"));
+    LT_TRY(lt_dim_is(dims[1], -1) ? LATHE_OK : lt_nn_infer_vector(c, 2, dims[1], "the number of channels"));
     for (int d = 0; d < 3; d++) {
         if (!lt_dim_is(dims[d], -1)) {
             LT_TRY(check_extent(c, 3, d, dims[d], "extents of past_state and of what the kernel leaves over"));

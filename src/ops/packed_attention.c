@@ -167,7 +167,7 @@ static lathe_status infer_packed(lt_infer *c)
         }
     }
     if (c->in[0]->rank < 0) {
-        return LATHE_OK;
+        return lt_infer_out(c, 0, c->in[0]->dtype, -1, NULL);
     }
     layout q = layout_of(c->attrs, c->n_attrs, 0), k = layout_of(c->attrs, c->n_attrs, 1),
            v = layout_of(c->attrs, c->n_attrs, 2), y = layout_of(c->attrs, c->n_attrs, 3);

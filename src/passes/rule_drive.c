@@ -11,8 +11,10 @@
 
 typedef struct driver {
     lt_pass_call *call;
-    lt_rule_code **codes;
+    const lt_rule *rules;
+    lt_rule_code **codes; /* NULL: no node that it could begin at has come by, so it was not compiled */
     size_t n_codes;
+    lt_imap known;        /* operators, by address, whose rules are compiled */
     lt_arena arena;    /* of one match */
     lt_node_id *queue; /* in the scratch arena; entries before `head` are done */
     size_t head, tail, capacity;
@@ -60,19 +62,30 @@ static lathe_status push_neighbours(driver *d, const lt_match *m)
     return LATHE_OK;
 }
 
-static lathe_status compile_rules(lt_pass_call *c, const lt_rule *rules, driver *d)
+/* Reading the text of a rule costs more than trying it, and most rules begin at operators that a network does not have. */
+static lathe_status compile_rules_of(driver *d, const lt_op *op)
 {
-    while (rules[d->n_codes].name != NULL) {
-        d->n_codes++;
-    }
-    d->codes = LT_ARENA_ARRAY(c->scratch, lt_rule_code *, d->n_codes + 1);
-    if (d->codes == NULL) {
-        return LT_OOM(c->diag);
+    lt_pass_call *c = d->call;
+    uint64_t key = (uint64_t)(uintptr_t)op;
+    if (lt_imap_get(&d->known, key, NULL)) {
+        return LATHE_OK;
     }
     for (size_t i = 0; i < d->n_codes; i++) {
-        LT_TRY(lt_rule_compile(&rules[i], c->scratch, &d->codes[i], c->diag));
+        const char *last = strrchr(d->rules[i].pattern, ';');
+        if (d->codes[i] == NULL && strstr(last != NULL ? last : d->rules[i].pattern, op->name) != NULL) {
+            LT_TRY(lt_rule_compile(&d->rules[i], c->scratch, &d->codes[i], c->diag));
+        }
     }
-    return LATHE_OK;
+    return lt_imap_put(&d->known, key, 1) ? LATHE_OK : LT_OOM(c->diag);
+}
+
+static lathe_status count_rules(driver *d)
+{
+    while (d->rules[d->n_codes].name != NULL) {
+        d->n_codes++;
+    }
+    d->codes = lt_arena_zero(d->call->scratch, d->n_codes + 1, sizeof *d->codes, _Alignof(lt_rule_code *));
+    return d->codes != NULL ? LATHE_OK : LT_OOM(d->call->diag);
 }
 
 static size_t rule_number(const driver *d, const lt_rule_code *code)
@@ -139,10 +152,12 @@ static lathe_status sweep(driver *d, bool *any)
     d->head = 0;
     d->tail = d->capacity = count;
     while (d->head < d->tail) {
-        lt_node_id node = d->queue[d->head++];
+        lt_node_id id = d->queue[d->head++];
+        const lt_node *node = lt_node_get(d->call->graph, id);
+        LT_TRY(node != NULL ? compile_rules_of(d, node->op) : LATHE_OK);
         for (size_t k = 0; k < d->n_codes; k++) {
-            bool hit;
-            LT_TRY(try_rule(d, d->codes[k], node, &hit));
+            bool hit = false;
+            LT_TRY(d->codes[k] != NULL ? try_rule(d, d->codes[k], id, &hit) : LATHE_OK);
             *any = *any || hit;
         }
     }
@@ -151,21 +166,23 @@ static lathe_status sweep(driver *d, bool *any)
 
 lathe_status lt_rules_run(lt_pass_call *c, const lt_rule *rules)
 {
-    driver d = { .call = c };
+    driver d = { .call = c, .rules = rules };
     bool any = true;
     lathe_status status = LATHE_OK;
-    LT_TRY(compile_rules(c, rules, &d));
+    LT_TRY(count_rules(&d));
     for (lt_region_id r = 0; r < lt_graph_regions(c->graph); r++) {
         d.bound += lt_graph_node_count(c->graph, r);
     }
     d.bound = 16 * d.bound + 256;
     lt_arena_init(&d.arena, c->allocator);
     lt_imap_init(&d.noted, c->allocator);
+    lt_imap_init(&d.known, c->allocator);
     while (any && status == LATHE_OK) {
         any = false;
         status = sweep(&d, &any);
     }
     lt_imap_free(&d.noted);
+    lt_imap_free(&d.known);
     lt_arena_destroy(&d.arena);
     return status;
 }

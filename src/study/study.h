@@ -184,4 +184,18 @@ typedef enum lt_study_form {
 lathe_status lt_study_form_of(const void *onnx, size_t size, const char *folder, lt_study_form form, const lt_any *const *inputs, size_t n_inputs, lt_buf *out,
                               lathe_diag *diag);
 
+/* ---- Operators ---- */
+
+/* study_operators.c: what a build offers for an operator's samples, in each element type that they can be written in. Bit LATHE_DTYPE_* of the sets. */
+typedef struct lt_study_operator {
+    uint64_t types;         /* samples can be built */
+    uint64_t fast;          /* all steps of at least one sample have a kernel beside the reference, or cost nothing */
+    unsigned char *offered; /* by number of the tactic (lathe_tactic_at): is it a candidate for any of their steps? */
+} lt_study_operator;
+lathe_status lt_study_operator_of(const lt_op *op, lt_arena *arena, lt_study_operator *out, lathe_diag *diag);
+/* Is this operand of a sample one that exporters write as a constant? */
+bool lt_study_carries_sizes(const lt_tensor *tensor);
+/* Puts an input of the same name in an initializer's place. dims: its extents; NULL: those of the initializer. Types are not inferred anew. */
+lathe_status lt_study_open_operand(lt_graph *graph, const char *name, const lt_dim *dims, lathe_diag *diag);
+
 #endif

@@ -177,7 +177,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
             change(tree, &random, 0);
         }
         pb_write(tree, &buf);
-        if (!buf.failed && buf.length <= max_size) {
+        if (!buf.failed && buf.length > 0 && buf.length <= max_size) {
             memcpy(data, buf.data, buf.length);
             size = buf.length;
         }

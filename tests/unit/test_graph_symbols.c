@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/graph.h"
+#include "study/study.h"
 
-enum { MOST_INPUTS = 24, MOST_AXES = 64, SIZES = 32, TRIES = 30 };
+enum { MOST_INPUTS = 24, MOST_AXES = 64, TRIES = 30 };
 
 typedef struct axis {
     int64_t own;   /* in the sample */
@@ -90,32 +90,13 @@ static bool only_numbers_tell(const sample *s)
 
 /* ---- The sample in three forms ---- */
 
-/* Sizes, axes, counts, pads: what an exporter leaves in the model as a constant. */
-static bool carries_sizes(const lt_tensor *tensor)
-{
-    bool integer = tensor->dtype == LATHE_DTYPE_I64 || tensor->dtype == LATHE_DTYPE_I32;
-    return (integer && tensor->rank <= 1 && lt_tensor_count(tensor) <= SIZES) || tensor->rank == 0;
-}
-
-/* Puts an input of the same name in the initializer's place, with the extents given. */
-static lathe_status make_input(lt_graph *graph, const char *name, const lt_dim *dims, lathe_diag *diag)
-{
-    lt_value_id old = lt_graph_find(graph, name), input;
-    lt_type type = lt_value_get(graph, old)->type;
-    memcpy(type.dims, dims, (size_t)type.rank * sizeof *dims);
-    LT_TRY(lt_graph_add_input(graph, LT_MAIN, "operand", &type, &input, diag));
-    LT_TRY(lt_graph_replace_value(graph, old, input, diag));
-    LT_TRY(lt_graph_remove_input(graph, old, diag));
-    return lt_graph_rename(graph, input, name, diag);
-}
-
 /* The operands of the sample's first node that carry data. false: more than there is room for. */
 static bool list_operands(sample *s, const lt_graph *graph)
 {
     const lt_node *node = lt_region_first(graph, LT_MAIN);
     for (uint32_t i = 0; node && i < node->n_inputs; i++) {
         const lt_value *v = lt_node_in(graph, node, i);
-        bool before = !v || !v->blob || v->type.cls != LT_TENSOR || carries_sizes(lt_value_tensor(v));
+        bool before = !v || !v->blob || v->type.cls != LT_TENSOR || lt_study_carries_sizes(lt_value_tensor(v));
         for (int k = 0; k < s->n_inputs && !before; k++) {
             before = strcmp(s->names[k], v->name) == 0;
         }
@@ -146,7 +127,7 @@ static lathe_status name_extents(sample *s, lathe_diag *diag)
             LT_TRY(lt_dim_symbol(lt_graph_dims(s->symbolic), name, &s->axes[a].name, diag));
             dims[a - s->first_axis[i]] = s->axes[a].name;
         }
-        LT_TRY(make_input(s->symbolic, s->names[i], dims, diag));
+        LT_TRY(lt_study_open_operand(s->symbolic, s->names[i], dims, diag));
     }
     return lt_graph_infer(s->symbolic, diag);
 }
@@ -159,7 +140,7 @@ static lathe_status number_extents(const sample *s, lt_graph **out, lathe_diag *
         for (int a = s->first_axis[i]; a < s->first_axis[i + 1]; a++) {
             dims[a - s->first_axis[i]] = lt_dim_const(s->axes[a].bound);
         }
-        LT_TRY(make_input(*out, s->names[i], dims, diag));
+        LT_TRY(lt_study_open_operand(*out, s->names[i], dims, diag));
     }
     return lt_graph_infer(*out, diag);
 }
@@ -298,6 +279,30 @@ static void draw_binding(sample *s, uint64_t *random)
     }
 }
 
+/* Nothing but types is known of one operand, or of all: that must be fine, and leave a graph that holds what graphs promise. */
+static void check_ranks(tally *t, const sample *s, lathe_diag *diag)
+{
+    lathe_diag_record record = { .struct_size = sizeof record, .text = "" };
+    for (int only = -1; only < s->n_inputs; only++) {
+        lt_graph *graph = NULL;
+        lathe_diag_clear(diag);
+        lathe_status status = number_extents(s, &graph, diag);
+        for (int i = 0; i < s->n_inputs && status == LATHE_OK; i++) {
+            lt_value_id id = lt_graph_find(graph, s->names[i]);
+            lt_type type = lt_value_get(graph, id)->type;
+            type.rank = only < 0 || only == i ? -1 : type.rank;
+            status = lt_graph_set_type(graph, id, &type, diag);
+        }
+        status = status == LATHE_OK ? lt_graph_infer(graph, diag) : status;
+        status = status == LATHE_OK ? lt_graph_verify(graph, diag) : status;
+        if (status != LATHE_OK) {
+            (void)lathe_diag_at(diag, 0, &record);
+            mistake(t, s, "without the rank of %s: %s", only < 0 ? "any operand" : s->names[only], record.text);
+        }
+        lt_graph_destroy(graph);
+    }
+}
+
 static void check_sample(tally *t, const char *text, uint64_t *random)
 {
     lt_graph *original = NULL;
@@ -313,6 +318,7 @@ static void check_sample(tally *t, const char *text, uint64_t *random)
         mistake(t, s, "refused with names for extents: %s", lathe_diag_at(diag, 0, &record) == LATHE_OK ? record.text : "");
     } else {
         t->samples++;
+        check_ranks(t, s, diag);
         if (!check_binding(t, s, original)) {
             mistake(t, s, "refused with the sample's own numbers");
         }
