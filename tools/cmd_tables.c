@@ -1,7 +1,7 @@
 /*
  * cmd_tables.c - lathe ops and lathe tactics: what this build knows.
  */
-#include "tool.h"
+#include "operator_page.h"
 #include <lathe/tactic.h>
 #include <string.h>
 
@@ -28,30 +28,57 @@ static const char *kind_name(lathe_attr_kind kind)
     return (size_t)kind < LT_COUNT(names) ? names[kind] : "?";
 }
 
-static void print_op(const lt_op *op, bool detail)
+static void print_op(const lt_op *op, const lt_study_operator *kernels, bool detail)
 {
-    printf("%-28s %-14s %3d  %s\n", op->name, domain_of(op), op->since, op->sig);
+    lt_buf opsets, types, families;
+    lt_buf_init(&opsets, NULL);
+    lt_buf_init(&types, NULL);
+    lt_buf_init(&families, NULL);
+    put_opsets(&opsets, op);
+    put_types(&types, kernels->fast);
+    put_families(&families, op, kernels);
+    printf("%-28s %-14s %s\n", op->name, domain_of(op), op->sig);
+    printf("    opsets %s; kernels for: %s\n", lt_buf_str(&opsets), kernels->fast ? lt_buf_str(&types) : "none, the reference");
+    if (detail && families.length > 0) {
+        printf("    by: %s\n", lt_buf_str(&families));
+    }
     for (const lt_attr_spec *a = op->attrs; detail && a && a->name; a++) {
         printf("    %s: %s%s\n", a->name, kind_name(a->kind), a->required ? ", required" : "");
     }
     for (size_t i = 0; detail && op->samples && op->samples[i]; i++) {
         printf("    sample: %s\n", op->samples[i]);
     }
+    lt_buf_free(&opsets);
+    lt_buf_free(&types);
+    lt_buf_free(&families);
 }
 
-static void json_op(lt_json *j, const lt_op *op)
+static void json_types(lt_json *j, const char *key, uint64_t types)
 {
-    lt_json_begin_object(j);
-    const struct {
-        const char *key;
-        const char *text;
-    } texts[] = { { "name", op->name }, { "domain", domain_of(op) }, { "signature", op->sig } };
-    for (size_t i = 0; i < LT_COUNT(texts); i++) {
-        lt_json_key(j, texts[i].key);
-        lt_json_string(j, texts[i].text);
+    lt_json_key(j, key);
+    lt_json_begin_array(j);
+    for (int d = 0; d < LATHE_DTYPE_COUNT; d++) {
+        if (types >> d & 1) {
+            lt_json_string(j, lathe_dtype_name((lathe_dtype)d));
+        }
     }
-    lt_json_key(j, "since");
-    lt_json_i64(j, op->since);
+    lt_json_end_array(j);
+}
+
+static void json_opsets(lt_json *j, const lt_op *op)
+{
+    int versions[LT_ONNX_VERSIONS];
+    size_t n = lt_onnx_versions(op->name, op->domain ? op->domain : "", op->since, versions);
+    lt_json_key(j, "opsets");
+    lt_json_begin_array(j);
+    for (size_t i = 0; i < n; i++) {
+        lt_json_i64(j, versions[i]);
+    }
+    lt_json_end_array(j);
+}
+
+static void json_attributes(lt_json *j, const lt_op *op)
+{
     lt_json_key(j, "attributes");
     lt_json_begin_array(j);
     for (const lt_attr_spec *a = op->attrs; a && a->name; a++) {
@@ -65,6 +92,24 @@ static void json_op(lt_json *j, const lt_op *op)
         lt_json_end_object(j);
     }
     lt_json_end_array(j);
+}
+
+static void json_op(lt_json *j, const lt_op *op, const lt_study_operator *kernels)
+{
+    lt_json_begin_object(j);
+    const struct {
+        const char *key;
+        const char *text;
+    } texts[] = { { "name", op->name }, { "domain", domain_of(op) }, { "signature", op->sig } };
+    for (size_t i = 0; i < LT_COUNT(texts); i++) {
+        lt_json_key(j, texts[i].key);
+        lt_json_string(j, texts[i].text);
+    }
+    lt_json_key(j, "since");
+    lt_json_i64(j, op->since);
+    json_opsets(j, op);
+    json_types(j, "kernels", kernels->fast);
+    json_attributes(j, op);
     lt_json_end_object(j);
 }
 
@@ -85,11 +130,17 @@ int verb_ops(tool *t)
         if (!wanted(t, op)) {
             continue;
         }
+        lt_study_operator kernels;
+        lathe_status status = lt_study_operator_of(op, &t->arena, &kernels, t->diag);
+        if (status != LATHE_OK) {
+            lt_buf_free(&out);
+            return tool_fail(t, status);
+        }
         shown++;
         if (t->json) {
-            json_op(&j, op);
+            json_op(&j, op, &kernels);
         } else {
-            print_op(op, detail);
+            print_op(op, &kernels, detail);
         }
     }
     lt_json_end_array(&j);

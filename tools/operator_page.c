@@ -1,7 +1,8 @@
 /*
- * operator_page.c - docs/operators.md, made from the tables of operators and tactics: lathe ops --markdown. A test compares the page with what this prints.
+ * operator_page.c - docs/operators.md, made from the tables of operators and from what a build offers for their samples: lathe ops --markdown. A test compares
+ * the page with what this prints. Its columns of opsets and kernels are those of `lathe ops`, too.
  */
-#include "tool.h"
+#include "operator_page.h"
 #include <lathe/tactic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,30 +56,94 @@ static size_t family_length(const char *name)
     return length;
 }
 
-/* Families of own CPU tactics for the operator, the reference apart, each once. */
-static void put_kernels(lt_buf *out, const lt_op *op)
+void put_opsets(lt_buf *out, const lt_op *op)
+{
+    int versions[LT_ONNX_VERSIONS];
+    size_t n = lt_onnx_versions(op->name, op->domain ? op->domain : "", op->since, versions);
+    for (size_t i = 0; i < n; i++) {
+        lt_buf_printf(out, "%s%d", i ? " " : "", versions[i]);
+    }
+}
+
+void put_types(lt_buf *out, uint64_t types)
+{
+    const char *between = "";
+    for (int d = 0; d < LATHE_DTYPE_COUNT; d++) {
+        if (types >> d & 1) {
+            lt_buf_printf(out, "%s%s", between, lathe_dtype_name((lathe_dtype)d));
+            between = " ";
+        }
+    }
+}
+
+/* Is it for the operator, by its own word or because it was offered for what passes made of a sample? */
+static bool serves(const lathe_tactic *x, bool offered, const char *name)
+{
+    return offered || (!x->source && x->device == LATHE_SPACE_HOST && strcmp(x->ops, "*") != 0 && names_word(x->ops, name));
+}
+
+void put_families(lt_buf *out, const lt_op *op, const lt_study_operator *s)
 {
     const lathe_tactic *x;
-    size_t shown = 0;
+    const char *between = "";
     char name[160]; /* as tactics list it */
     snprintf(name, sizeof name, "%s%s%s", op->domain ? op->domain : "", op->domain && op->domain[0] ? "." : "", op->name);
     for (size_t i = 0; (x = lathe_tactic_at(i)); i++) {
         size_t length = family_length(x->name);
-        bool before = x->source || x->device != LATHE_SPACE_HOST || strcmp(x->ops, "*") == 0 || !names_word(x->ops, name);
-        for (size_t k = 0; k < i && !before; k++) {
+        bool shown = !serves(x, s->offered[i], name);
+        for (size_t k = 0; k < i && !shown; k++) {
             const lathe_tactic *earlier = lathe_tactic_at(k);
-            before = !earlier->source && earlier->device == LATHE_SPACE_HOST && names_word(earlier->ops, name) &&
-                     family_length(earlier->name) == length && strncmp(earlier->name, x->name, length) == 0;
+            shown = serves(earlier, s->offered[k], name) && family_length(earlier->name) == length && strncmp(earlier->name, x->name, length) == 0;
         }
-        if (!before) {
-            lt_buf_puts(out, shown++ ? ", " : "");
-            lt_buf_printf(out, "%.*s", (int)length, x->name);
+        if (!shown) {
+            lt_buf_printf(out, "%s%.*s", between, (int)length, x->name);
+            between = ", ";
         }
     }
-    if (op->traits & LT_OP_POINTWISE) {
-        lt_buf_puts(out, shown++ ? ", programs" : "programs");
+}
+
+/* ---- The page ---- */
+
+static void put_head(lt_buf *out, size_t n)
+{
+    lt_buf_printf(out, "# Operators\n\nMade by `lathe ops --markdown`; `make bless` renews the page and a test holds it against the command.\n\n"
+                       "%zu operators, and below those that are expanded into others. *Opsets* are the versions of the definition: models may import any of them, graphs hold\n"
+                       "the last one. *Kernels for* are the element types in which at least one of the operator's samples can be left to kernels alone on a processor with AVX2,\n"
+                       "or costs nothing (a view, or gone after the passes); *by* are the families of tactics for it or for what passes make of it. The reference computes every\n"
+                       "operator in all its types on every device (CPU and twin). A type stands for all operands that share it; the samples have operands as inputs and as weights.\n"
+                       "`lathe ops NAME` prints attributes and samples, `lathe tactics` every tactic.\n", n);
+}
+
+static lathe_status put_row(tool *t, lt_buf *out, const lt_op *op)
+{
+    lt_study_operator s;
+    LT_TRY(lt_study_operator_of(op, &t->arena, &s, t->diag));
+    lt_buf_printf(out, "| %s | ", op->name);
+    put_opsets(out, op);
+    lt_buf_puts(out, " | ");
+    put_cell(out, op->sig);
+    lt_buf_puts(out, " | ");
+    put_types(out, s.fast);
+    lt_buf_puts(out, " | ");
+    put_families(out, op, &s);
+    lt_buf_puts(out, " |\n");
+    return LATHE_OK;
+}
+
+static void put_expanded(lt_buf *out)
+{
+    const char *domain, *last = "", *name;
+    lt_buf_puts(out, "\n## Expanded into others\n\nEach type that what they become has; docs/onnx.md says what that is and which forms are refused.\n");
+    for (size_t i = 0; (name = lt_onnx_expanded(i, &domain)); i++) {
+        bool same = strcmp(domain, last) == 0;
+        if (same) {
+            lt_buf_printf(out, ", %s", name);
+        } else {
+            lt_buf_printf(out, "%s* %s: %s", i ? ".\n" : "\n", domain, name);
+        }
+        last = domain;
     }
-    lt_buf_puts(out, shown ? "" : "reference");
+    lt_buf_puts(out, ".\n");
 }
 
 int print_operator_page(tool *t)
@@ -97,21 +162,18 @@ int print_operator_page(tool *t)
     }
     qsort(list, n, sizeof *list, by_domain_and_name);
     lt_buf_init(&out, NULL);
-    lt_buf_printf(&out, "# Operators\n\nMade by `lathe ops --markdown`; `make bless` renews the page and a test holds it against the command.\n\n"
-                        "%zu operators. *Opset* is the version that graphs hold: models of older opsets are upgraded when they are read, functions and operators that\n"
-                        "are expanded into others (docs/onnx.md has the lists) have no row. *CPU kernels* are the families of tactics beside the reference, which computes\n"
-                        "every operator in all its types on every device; *programs* means that the operator is fused with its neighbours into one pass over the elements.\n"
-                        "Passes run before tactics are asked, and turn some operators into others that have kernels: BatchNormalization goes into weights, attention is gathered.\n"
-                        "`lathe ops NAME` prints attributes and samples, `lathe tactics` every tactic.\n", n);
-    for (size_t i = 0; i < n; i++) {
+    put_head(&out, n);
+    lathe_status status = LATHE_OK;
+    for (size_t i = 0; i < n && status == LATHE_OK; i++) {
         if (i == 0 || strcmp(domain_of(list[i - 1]), domain_of(list[i])) != 0) {
-            lt_buf_printf(&out, "\n## %s\n\n| operator | opset | types | CPU kernels |\n|---|---|---|---|\n", domain_of(list[i]));
+            lt_buf_printf(&out, "\n## %s\n\n| operator | opsets | types | kernels for | by |\n|---|---|---|---|---|\n", domain_of(list[i]));
         }
-        lt_buf_printf(&out, "| %s | %d | ", list[i]->name, list[i]->since);
-        put_cell(&out, list[i]->sig);
-        lt_buf_puts(&out, " | ");
-        put_kernels(&out, list[i]);
-        lt_buf_puts(&out, " |\n");
+        status = put_row(t, &out, list[i]);
     }
+    if (status != LATHE_OK) {
+        lt_buf_free(&out);
+        return tool_fail(t, status);
+    }
+    put_expanded(&out);
     return tool_print_buf(t, &out);
 }

@@ -47,7 +47,6 @@ int tool_progress(void *user, const lathe_progress *progress);
 void tool_progress_clear(tool *t);
 
 /* Prints what a JSON writer made; false when memory ran out. */
-int print_operator_page(tool *t); /* operator_page.c */
 int tool_print_buf(tool *t, lt_buf *buf);
 
 /* ---- tuning.c: levels, the file of times, Ctrl-C ---- */

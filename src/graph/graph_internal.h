@@ -93,6 +93,7 @@ struct lt_graph {
 
     lt_journal_entry *journal;
     size_t n_journal, cap_journal;
+    bool broken;           /* the last inference of a node failed at its signature (lt_infer.broken) */
     lt_meeting_fn meeting; /* NULL: nobody asks */
     void *meeting_user;
     lt_node_id *queue; /* heap of nodes that wait for inference */

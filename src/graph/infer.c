@@ -228,7 +228,9 @@ lathe_status lt_infer_types(lt_graph *graph, const lt_node *node, lt_type **type
         .user = graph,
         .diag = diag,
     };
-    LT_TRY(lt_op_infer(&call));
+    lathe_status status = lt_op_infer(&call);
+    graph->broken = call.broken;
+    LT_TRY(status);
     for (uint32_t i = 0; i < node->n_outputs; i++) {
         LT_TRY(lt_type_check(&a.out[i], where, diag));
     }
@@ -306,7 +308,9 @@ static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_typ
     LT_TRY(set_body_inputs(graph, body, in, c->diag));
     for (lt_node *node = lt_region_first(graph, body->id); node != NULL; node = lt_node_next(graph, node)) {
         bool changed;
-        LT_TRY(infer_linked(graph, node, &changed, c->diag));
+        lathe_status status = infer_linked(graph, node, &changed, c->diag);
+        c->broken = status != LATHE_OK && graph->broken;
+        LT_TRY(status);
     }
     for (int i = 0; i < n_out; i++) {
         out[i] = lt_value_get(graph, body->outputs[i])->type;

@@ -193,6 +193,12 @@ static const expansion expansions[] = {
     { "ai.onnx.preview.training", "Gradient", lt_expand_gradient, SIZE_MAX },
 };
 
+const char *lt_onnx_expanded(size_t i, const char **domain)
+{
+    *domain = i < LT_COUNT(expansions) ? expansions[i].domain : "com.microsoft";
+    return i < LT_COUNT(expansions) ? expansions[i].op : lt_ms_name(i - LT_COUNT(expansions));
+}
+
 static const expansion *find(const lt_pb_node *node)
 {
     for (size_t i = 0; i < LT_COUNT(expansions); i++) {

@@ -11,6 +11,18 @@ static const lt_value_id none = { 0, 0 };
 static const lt_ms_op *const tables[] = { lt_ms_pointwise, lt_ms_norms,     lt_ms_products, lt_ms_quantized,
                                           lt_ms_qlinear,   lt_ms_attention, lt_ms_moves };
 
+const char *lt_ms_name(size_t i)
+{
+    for (size_t t = 0; t < LT_COUNT(tables); t++) {
+        for (const lt_ms_op *row = tables[t]; row->op != NULL; row++) {
+            if (i-- == 0) {
+                return row->op;
+            }
+        }
+    }
+    return NULL;
+}
+
 const lt_ms_op *lt_ms_find(const lt_pb_node *node)
 {
     /* ONNX Runtime has it in ONNX's own domain; exporters write it there. */

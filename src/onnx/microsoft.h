@@ -34,6 +34,8 @@ typedef struct lt_ms_op {
 extern const lt_ms_op lt_ms_pointwise[], lt_ms_norms[], lt_ms_products[], lt_ms_quantized[], lt_ms_qlinear[],
     lt_ms_attention[], lt_ms_moves[];
 
+/* The operator of the i-th row; NULL past the end. */
+const char *lt_ms_name(size_t i);
 /* The row of a node; NULL: it is none of these. */
 const lt_ms_op *lt_ms_find(const lt_pb_node *node);
 /* Reads the node, calls the row's function. Failures are in x->status. */

@@ -64,6 +64,11 @@ typedef struct lt_upgrade {
 } lt_upgrade;
 #define LT_UPGRADES(stem) const lt_upgrade lt_upgrades_##stem[]
 extern const lt_upgrade *const lt_upgrade_tables[];
+/* The opsets that changed the operator's definition, from the first one on, that models may import; `newest` is the one that graphs hold. How many. */
+enum { LT_ONNX_VERSIONS = 32 };
+size_t lt_onnx_versions(const char *op, const char *domain, int newest, int out[LT_ONNX_VERSIONS]);
+/* Operators that the importer expands into others: the i-th one's name; NULL past the end. */
+const char *lt_onnx_expanded(size_t i, const char **domain);
 
 /* ---- The wire: for the importer, the surgeon and tests that compare with protobuf-c ---- */
 

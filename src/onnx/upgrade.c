@@ -91,6 +91,20 @@ lathe_status lt_upgrade_apply(lt_upgrade_call *call, lathe_diag *diag)
     return LATHE_OK;
 }
 
+size_t lt_onnx_versions(const char *op, const char *domain, int newest, int out[LT_ONNX_VERSIONS])
+{
+    size_t count = 0;
+    bool any;
+    const lt_upgrade *row = next_row(op, plain_domain(domain), 0, &any);
+    if (row == NULL || row->upgrade != lt_up_introduced) {
+        out[count++] = any ? 1 : newest;
+    }
+    for (; row != NULL && count < LT_ONNX_VERSIONS; row = next_row(op, plain_domain(domain), row->before, &any)) {
+        out[count++] = row->before;
+    }
+    return count;
+}
+
 /* ---- Rows that many operators share ---- */
 
 lathe_status lt_up_introduced(lt_upgrade_call *call, lathe_diag *diag)

@@ -28,13 +28,14 @@ static lathe_status known_condition(lt_infer *c, int *out)
 
 /*
  * Exporters write Squeeze for one shape beside a branch for the others, so a branch may be wrong for the shapes at hand: then the other one tells the types.
- * Folding finds out that it is never taken; a plan cannot be made as long as nobody has. `wrong` gets its status.
+ * Folding finds out that it is never taken; a plan cannot be made as long as nobody has. `wrong` gets its status. What no shape can make right is refused.
  */
 static lathe_status infer_branch(lt_infer *c, const lathe_attr *branch, bool quiet, lt_type *types, lathe_status *wrong)
 {
     lt_infer call = *c;
     call.diag = quiet ? NULL : c->diag;
     *wrong = c->region(&call, branch, NULL, 0, types, c->n_out);
+    c->broken = c->broken || call.broken;
     return *wrong == LATHE_OUT_OF_MEMORY || *wrong == LATHE_INTERNAL ? *wrong : LATHE_OK;
 }
 
@@ -61,6 +62,9 @@ static lathe_status infer_if(lt_infer *c)
             return LT_OOM(c->diag);
         }
         LT_TRY(infer_branch(c, branches[b], true, types[b], &wrong[b]));
+        if (c->broken) {
+            return c->region(c, branches[b], NULL, 0, types[b], c->n_out); /* once more, for the message */
+        }
     }
     if (known < 0 && (wrong[0] != LATHE_OK || wrong[1] != LATHE_OK)) {
         known = wrong[0] != LATHE_OK;

@@ -11,14 +11,16 @@
 lathe_status lt_op_infer(lt_infer *c)
 {
     LT_CHECK(c->diag, c->op != NULL && c->op->infer != NULL, c->where);
-    LT_TRY(lt_op_check(c->op, c->attrs, c->n_attrs, c->in, c->n_in, c->n_out, c->where, c->diag));
+    lathe_status status = lt_op_check(c->op, c->attrs, c->n_attrs, c->in, c->n_in, c->n_out, c->where, c->diag);
+    c->broken = status != LATHE_OK;
+    LT_TRY(status);
     for (int i = 0; i < c->n_out; i++) {
         c->out[i] = (lt_type){ .cls = LT_TENSOR, .rank = -1 };
         if (c->out_contents != NULL) {
             c->out_contents[i] = (lt_contents){ 0 };
         }
     }
-    lathe_status status = c->op->infer(c);
+    status = c->op->infer(c);
     if (status == LATHE_OVERFLOW) { /* arithmetic of extents knows no place */
         return LT_FAIL(c->diag, status, c->where, "look at the sizes that go in: the result would be too large for any machine",
                        "%s: an extent of the result does not fit 64 bits", c->op->name);

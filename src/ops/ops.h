@@ -136,6 +136,7 @@ struct lt_infer {
     lathe_status (*region)(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out, int n_out);
     void *user;
     lathe_diag *diag;
+    bool broken; /* set: the node, or one in a body of it, breaks its operator's signature, whatever the shapes may be */
 };
 
 /* Runs op->infer after lt_op_check. */
