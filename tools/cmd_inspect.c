@@ -106,6 +106,14 @@ static void json_values(lt_json *j, const lt_graph *graph, const lt_value_id *id
     lt_json_end_array(j);
 }
 
+void json_of_file(lt_json *j, const char *path, const char *kind)
+{
+    lt_json_key(j, "file");
+    lt_json_string(j, path);
+    lt_json_key(j, "kind");
+    lt_json_string(j, kind);
+}
+
 static int json_model(tool *t, const char *path, const lt_graph *graph, const model_facts *f)
 {
     const lt_region *main = lt_region_get(graph, LT_MAIN);
@@ -114,10 +122,7 @@ static int json_model(tool *t, const char *path, const lt_graph *graph, const mo
     lt_buf_init(&out, NULL);
     lt_json_init(&j, &out, true);
     lt_json_begin_object(&j);
-    lt_json_key(&j, "file");
-    lt_json_string(&j, path);
-    lt_json_key(&j, "kind");
-    lt_json_string(&j, "model");
+    json_of_file(&j, path, "model");
     lt_json_key(&j, "name");
     lt_json_string(&j, lt_graph_name(graph));
     json_values(&j, graph, main->inputs, main->n_inputs, "inputs");
@@ -208,10 +213,7 @@ static int inspect_data(tool *t, const char *path)
         lt_buf_init(&out, NULL);
         lt_json_init(&j, &out, true);
         lt_json_begin_object(&j);
-        lt_json_key(&j, "file");
-        lt_json_string(&j, path);
-        lt_json_key(&j, "kind");
-        lt_json_string(&j, "data");
+        json_of_file(&j, path, "data");
         lt_json_key(&j, "tensors");
         lt_json_begin_array(&j);
         for (size_t i = 0; i < set.count; i++) {

@@ -422,8 +422,7 @@ static int json_memory(tool *t, const lt_plan *plan, const char *path)
     lt_buf_init(&out, NULL);
     lt_json_init(&j, &out, true);
     lt_json_begin_object(&j);
-    lt_json_key(&j, "file");
-    lt_json_string(&j, path);
+    json_of_file(&j, path, "plan");
     lt_json_key(&j, "model");
     lt_json_string(&j, plan->model_name);
     lt_json_key(&j, "programs");

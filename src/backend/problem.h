@@ -43,7 +43,6 @@ double lt_problem_flops(const lathe_problem *problem);
 double lt_problem_bytes(const lathe_problem *problem); /* of all operands once */
 
 /* For tactics and the tile program. */
-int lt_pw_arity(lathe_pw_op op); /* values that it takes: 0 for LOAD, ROOT, CONST; -1 for numbers that are no operation */
 static inline bool lt_extent_fixed(const lathe_extent *e) { return e->min == e->max; }
 int lt_problem_epilogue(const lathe_problem *problem, const lathe_pw_instr **first); /* instructions with slot -1 */
 

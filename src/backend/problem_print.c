@@ -7,41 +7,6 @@
 #include <string.h>
 
 /* Takes arguments, writes no value: STORE has one argument; constants and loads have none. */
-int lt_pw_arity(lathe_pw_op op)
-{
-    switch (op) {
-    case LATHE_PW_LOAD:
-    case LATHE_PW_ROOT:
-    case LATHE_PW_CONST:
-        return 0;
-    case LATHE_PW_QUANT:
-    case LATHE_PW_DEQUANT:
-    case LATHE_PW_WHERE:
-    case LATHE_PW_CLIP:
-        return 3;
-    case LATHE_PW_ADD:
-    case LATHE_PW_SUB:
-    case LATHE_PW_MUL:
-    case LATHE_PW_DIV:
-    case LATHE_PW_MIN:
-    case LATHE_PW_MAX:
-    case LATHE_PW_POW:
-    case LATHE_PW_MOD:
-    case LATHE_PW_FMOD:
-    case LATHE_PW_AND:
-    case LATHE_PW_OR:
-    case LATHE_PW_XOR:
-    case LATHE_PW_EQUAL:
-    case LATHE_PW_LESS:
-    case LATHE_PW_LESS_EQUAL:
-    case LATHE_PW_GREATER:
-    case LATHE_PW_GREATER_EQUAL:
-        return 2;
-    default:
-        return op > LATHE_PW_NONE && op < LATHE_PW_COUNT ? 1 : -1;
-    }
-}
-
 int lt_problem_epilogue(const lathe_problem *problem, const lathe_pw_instr **first)
 {
     int count = 0;

@@ -139,6 +139,8 @@ struct lt_infer {
     bool broken; /* set: the node, or one in a body of it, breaks its operator's signature, whatever the shapes may be */
 };
 
+int lt_pw_arity(lathe_pw_op op); /* values that it takes: 0 for LOAD, ROOT, CONST; -1 for numbers that are no operation */
+
 /* Runs op->infer after lt_op_check. */
 lathe_status lt_op_infer(lt_infer *c);
 

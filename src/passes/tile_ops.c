@@ -47,35 +47,6 @@ static bool tile_dtype(lathe_dtype dtype)
     }
 }
 
-static uint32_t arity(lathe_pw_op op)
-{
-    switch (op) {
-    case LATHE_PW_WHERE:
-    case LATHE_PW_CLIP:
-        return 3;
-    case LATHE_PW_ADD:
-    case LATHE_PW_SUB:
-    case LATHE_PW_MUL:
-    case LATHE_PW_DIV:
-    case LATHE_PW_MIN:
-    case LATHE_PW_MAX:
-    case LATHE_PW_POW:
-    case LATHE_PW_MOD:
-    case LATHE_PW_FMOD:
-    case LATHE_PW_AND:
-    case LATHE_PW_OR:
-    case LATHE_PW_XOR:
-    case LATHE_PW_EQUAL:
-    case LATHE_PW_LESS:
-    case LATHE_PW_LESS_EQUAL:
-    case LATHE_PW_GREATER:
-    case LATHE_PW_GREATER_EQUAL:
-        return 2;
-    default:
-        return 1;
-    }
-}
-
 /* Scales and zero points are constants, one or one for each index of an axis; or single numbers that are computed. */
 static const char *quantization_reason(const lt_graph *graph, const lt_node *node)
 {
@@ -129,7 +100,7 @@ const char *lt_tile_reason(const lt_graph *graph, const lt_node *node)
     if (node->op->pw == LATHE_PW_NONE || (node->op->traits & LT_OP_RANDOM) || node->n_outputs != 1) {
         return "it has no tile instruction";
     }
-    if (lt_node_inputs(node) > arity(node->op->pw)) {
+    if ((int)lt_node_inputs(node) > lt_pw_arity(node->op->pw)) {
         return "it has more inputs than its tile instruction";
     }
     return types_reason(graph, node);
