@@ -3,11 +3,11 @@
  * from a build in memory. --ablation is ablation.c's.
  */
 #include "ablation.h"
-#include "tool.h"
+#include "inspect.h"
 #include <string.h>
 
 /* Exits with 1 when nobody answers to the name, or when a node is unaccounted for. */
-static int explain(tool *t, const lt_plan *plan, const lt_study_log *log)
+static int explain(tool *t, const lt_plan *plan, uint32_t variant, const lt_study_log *log)
 {
     const char *node = args_text(t->args, OPT_NODE);
     lt_study_explained sums;
@@ -15,8 +15,8 @@ static int explain(tool *t, const lt_plan *plan, const lt_study_log *log)
     lt_json json;
     lt_buf_init(&out, NULL);
     lt_json_init(&json, &out, true);
-    lathe_status status = t->json ? lt_study_explain_json(plan, log, node, &json, &sums, t->diag)
-                                  : lt_study_explain(plan, log, node, &out, &sums, t->diag);
+    lathe_status status = t->json ? lt_study_explain_json(plan, variant, log, node, &json, &sums, t->diag)
+                                  : lt_study_explain(plan, variant, log, node, &out, &sums, t->diag);
     if (status != LATHE_OK) {
         lt_buf_free(&out);
         return tool_fail(t, status);
@@ -35,7 +35,7 @@ static int explain(tool *t, const lt_plan *plan, const lt_study_log *log)
 }
 
 /* The log beside a plan; *log NULL, and a notice, when there is none of this plan. */
-static lathe_status find_log(tool *t, const char *path, const lt_study_plan *p, lt_study_log *room, const lt_study_log **log)
+static lathe_status find_log(tool *t, const char *path, const lt_study_plan *p, uint32_t variant, lt_study_log *room, const lt_study_log **log)
 {
     const char *name = lt_arena_printf(&t->arena, "%s.log", path);
     lt_file file;
@@ -47,7 +47,7 @@ static lathe_status find_log(tool *t, const char *path, const lt_study_plan *p, 
         tool_notice(t, "there is no %s: this is what the plan itself tells (`lathe build` writes times and refusals there)", name);
         return LATHE_OK;
     }
-    lathe_status status = lt_study_log_parse((const char *)file.data, file.size, &t->arena, room, t->diag);
+    lathe_status status = lt_study_log_parse((const char *)file.data, file.size, variant, &t->arena, room, t->diag);
     lt_file_close(&file);
     bool its = status == LATHE_OK && lt_study_log_of(room, p->file.data, p->file.size);
     if (its && room->n_nodes != p->plan->n_origins) {
@@ -69,12 +69,17 @@ static int explain_file(tool *t, const char *path)
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
-    status = find_log(t, path, &p, &room, &log);
-    if (p.plan->n_variants > 1) {
-        tool_notice(t, "%s holds %u variants: this is about the first, for %u threads of %s (lathe inspect lists them)", path, p.plan->n_variants,
-                    p.plan->variants[0].threads, p.plan->variants[0].device);
+    uint32_t variant;
+    if (!plan_variant(t, p.plan, &variant)) {
+        lt_study_plan_close(&p);
+        return EXIT_USAGE;
     }
-    int code = status == LATHE_OK ? explain(t, p.plan, log) : tool_fail(t, status);
+    status = find_log(t, path, &p, variant, &room, &log);
+    if (p.plan->n_variants > 1) {
+        tool_notice(t, "%s holds %u variants: this is about number %u, for %u threads of %s (lathe inspect lists them, --variant chooses)", path,
+                    p.plan->n_variants, variant, p.plan->variants[variant].threads, p.plan->variants[variant].device);
+    }
+    int code = status == LATHE_OK ? explain(t, p.plan, variant, log) : tool_fail(t, status);
     lt_study_plan_close(&p);
     return code;
 }
@@ -90,8 +95,8 @@ static int explain_built(tool *t, const lathe_plan *plan)
     if (status != LATHE_OK) {
         return tool_fail(t, status);
     }
-    status = lt_study_log_parse(text, strlen(text), &t->arena, &log, t->diag);
-    int code = status == LATHE_OK ? explain(t, p.plan, &log) : tool_fail(t, status);
+    status = lt_study_log_parse(text, strlen(text), 0, &t->arena, &log, t->diag);
+    int code = status == LATHE_OK ? explain(t, p.plan, 0, &log) : tool_fail(t, status);
     lt_study_plan_close(&p);
     return code;
 }

@@ -7,6 +7,7 @@
 #include "tool.h"
 
 void json_of_file(lt_json *j, const char *path, const char *kind); /* how each object begins: what it is about */
+bool plan_variant(tool *t, const lt_plan *plan, uint32_t *variant); /* --variant, or the one taken here; false: printed. */
 int inspect_plan(tool *t, const char *path);
 bool path_is_cache(const char *path);
 int inspect_cache(tool *t, const char *path);

@@ -126,6 +126,24 @@ static void put_bucket(lt_buf *out, const lt_plan *plan, const lt_plan_variant *
     }
 }
 
+static uint32_t variant_here(const tool *t, const lt_plan *plan)
+{
+    const char *most = lt_env("LATHE_MAX_ISA");
+    uint64_t features = lt_cpu_features() & (most && lt_cpu_level(most) ? lt_cpu_level(most) : UINT64_MAX);
+    return lt_plan_pick(plan, NULL, features, lathe_runtime_threads(t->runtime), NULL);
+}
+
+bool plan_variant(tool *t, const lt_plan *plan, uint32_t *variant)
+{
+    int64_t number;
+    uint32_t here = variant_here(t, plan);
+    if (!args_int(t->args, OPT_VARIANT, 0, plan->n_variants ? plan->n_variants - 1 : 0, here == LT_PLAN_NONE ? 0 : here, &number)) {
+        return false;
+    }
+    *variant = (uint32_t)number;
+    return true;
+}
+
 static void put_variant(tool *t, lt_buf *out, const lt_plan *plan, uint32_t number)
 {
     const lt_plan_variant *v = &plan->variants[number];
@@ -137,9 +155,7 @@ static void put_variant(tool *t, lt_buf *out, const lt_plan *plan, uint32_t numb
     lt_buf_printf(out, "%s; %s; %u programs", v->n_features ? "" : " nothing special", v->sources, v->n_programs);
     if (plan->n_variants > 1 && variant_bytes(t, plan, number, &all, &own)) {
         lt_buf_printf(out, "; reads %llu bytes of weights, %llu of them alone", (unsigned long long)all, (unsigned long long)own);
-        const char *most = lt_env("LATHE_MAX_ISA");
-        uint64_t features = lt_cpu_features() & (most && lt_cpu_level(most) ? lt_cpu_level(most) : UINT64_MAX);
-        lt_buf_puts(out, number == lt_plan_pick(plan, NULL, features, lathe_runtime_threads(t->runtime), NULL) ? "; taken here" : "");
+        lt_buf_puts(out, number == variant_here(t, plan) ? "; taken here" : "");
     }
     lt_buf_putc(out, '\n');
     for (uint32_t i = 0; i < v->n_programs; i++) {
@@ -176,11 +192,11 @@ static lathe_status table_of(tool *t, const lt_plan_program *p, step_table *out)
     return LATHE_OK;
 }
 
-static int print_steps(tool *t, const lt_plan *plan)
+static int print_steps(tool *t, const lt_plan *plan, uint32_t variant)
 {
     step_table steps, classes;
     int64_t top;
-    uint32_t number = lt_study_program(plan, 0);
+    uint32_t number = lt_study_program(plan, variant, 0);
     if (!args_int(t->args, OPT_TOP, 1, 1000000, 0, &top)) {
         return EXIT_USAGE;
     }
@@ -246,9 +262,9 @@ static lathe_status put_program_memory(tool *t, lt_buf *out, const lt_plan *plan
     return LATHE_OK;
 }
 
-static lathe_status put_memory(tool *t, lt_buf *out, const lt_plan *plan)
+static lathe_status put_memory(tool *t, lt_buf *out, const lt_plan *plan, uint32_t variant)
 {
-    for (uint32_t i = 0, number; (number = lt_study_program(plan, i)) != LT_PLAN_NONE; i++) {
+    for (uint32_t i = 0, number; (number = lt_study_program(plan, variant, i)) != LT_PLAN_NONE; i++) {
         if (i == 0 || plan->programs[number].profile != LT_PLAN_NONE) { /* the one for all other shapes has none of its own to show */
             LT_TRY(put_program_memory(t, out, plan, number));
         }
@@ -314,12 +330,12 @@ static void json_variants(tool *t, lt_json *j, const lt_plan *plan)
     lt_json_end_array(j);
 }
 
-static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size)
+static int json_plan(tool *t, const lt_plan *plan, uint32_t variant, const char *path, size_t size)
 {
     lt_buf out;
     lt_json j;
     step_table steps = { 0 };
-    uint32_t number = lt_study_program(plan, 0);
+    uint32_t number = lt_study_program(plan, variant, 0);
     lathe_status status = number == LT_PLAN_NONE ? LATHE_OK : table_of(t, &plan->programs[number], &steps);
     if (status != LATHE_OK) {
         return tool_fail(t, status);
@@ -334,7 +350,7 @@ static int json_plan(tool *t, const lt_plan *plan, const char *path, size_t size
                   { "model", plan->model_name },
                   { "lathe_version", plan->lathe_version },
                   { "options", plan->options },
-                  { "device", plan->n_variants ? plan->variants[0].device : "" } };
+                  { "device", plan->n_variants ? plan->variants[variant].device : "" } };
     for (size_t i = 0; i < LT_COUNT(texts); i++) {
         lt_json_key(&j, texts[i].key);
         lt_json_string(&j, texts[i].text);
@@ -414,7 +430,7 @@ static lathe_status json_program_memory(tool *t, lt_json *j, const lt_plan *plan
 }
 
 /* What --memory draws, as data. */
-static int json_memory(tool *t, const lt_plan *plan, const char *path)
+static int json_memory(tool *t, const lt_plan *plan, uint32_t variant, const char *path)
 {
     lt_buf out;
     lt_json j;
@@ -427,7 +443,7 @@ static int json_memory(tool *t, const lt_plan *plan, const char *path)
     lt_json_string(&j, plan->model_name);
     lt_json_key(&j, "programs");
     lt_json_begin_array(&j);
-    for (uint32_t i = 0, number; status == LATHE_OK && (number = lt_study_program(plan, i)) != LT_PLAN_NONE; i++) {
+    for (uint32_t i = 0, number; status == LATHE_OK && (number = lt_study_program(plan, variant, i)) != LT_PLAN_NONE; i++) {
         if (i == 0 || plan->programs[number].profile != LT_PLAN_NONE) {
             status = json_program_memory(t, &j, plan, number);
         }
@@ -444,11 +460,15 @@ static int json_memory(tool *t, const lt_plan *plan, const char *path)
 static int show(tool *t, const lt_study_plan *p, const char *path)
 {
     lt_buf out;
+    uint32_t variant;
+    if (!plan_variant(t, p->plan, &variant)) {
+        return EXIT_USAGE;
+    }
     if (t->json && args_has(t->args, OPT_MEMORY)) {
-        return json_memory(t, p->plan, path);
+        return json_memory(t, p->plan, variant, path);
     }
     if (t->json) {
-        return json_plan(t, p->plan, path, p->file.size);
+        return json_plan(t, p->plan, variant, path, p->file.size);
     }
     lt_buf_init(&out, NULL);
     if (args_has(t->args, OPT_TEXT)) {
@@ -461,7 +481,7 @@ static int show(tool *t, const lt_study_plan *p, const char *path)
     }
     put_summary(t, &out, p->plan, path, p->file.size);
     if (args_has(t->args, OPT_MEMORY)) {
-        lathe_status status = put_memory(t, &out, p->plan);
+        lathe_status status = put_memory(t, &out, p->plan, variant);
         if (status != LATHE_OK) {
             lt_buf_free(&out);
             return tool_fail(t, status);
@@ -469,7 +489,7 @@ static int show(tool *t, const lt_study_plan *p, const char *path)
         return tool_print_buf(t, &out);
     }
     int code = tool_print_buf(t, &out);
-    return code == EXIT_FINE ? print_steps(t, p->plan) : code;
+    return code == EXIT_FINE ? print_steps(t, p->plan, variant) : code;
 }
 
 int inspect_plan(tool *t, const char *path)

@@ -81,8 +81,8 @@ lathe_status lt_study_plan_open(const char *path, bool verify_full, lt_study_pla
 lathe_status lt_study_plan_open_memory(const void *data, size_t size, lt_study_plan *out, lathe_diag *diag);
 void lt_study_plan_close(lt_study_plan *p);
 
-/* The programs of the first variant, without the init program: number of the i-th, LT_PLAN_NONE past the end. */
-uint32_t lt_study_program(const lt_plan *plan, uint32_t i);
+/* The programs of a variant, without the init program: number of the i-th, LT_PLAN_NONE past the end. */
+uint32_t lt_study_program(const lt_plan *plan, uint32_t variant, uint32_t i);
 
 /* The host arena of a program over time: as planned, or where nothing is planned as the runtime would plan it for the shapes that were tuned. */
 typedef struct lt_study_memory {
@@ -119,8 +119,8 @@ typedef struct lt_study_log {
     lt_study_log_node *nodes;
     size_t n_nodes;
 } lt_study_log;
-/* Everything lives in the arena. */
-lathe_status lt_study_log_parse(const char *text, size_t length, lt_arena *arena, lt_study_log *out, lathe_diag *diag);
+/* What it says of one variant. Everything lives in the arena. */
+lathe_status lt_study_log_parse(const char *text, size_t length, uint32_t variant, lt_arena *arena, lt_study_log *out, lathe_diag *diag);
 bool lt_study_log_of(const lt_study_log *log, const void *plan, size_t size); /* does it belong to these bytes? */
 /* What follows this word on an indented line among these; NULL: no such line. */
 const char *lt_study_log_text(const lt_study_log *log, size_t begin, size_t end, const char *word);
@@ -129,17 +129,17 @@ const lt_study_log_node *lt_study_log_node_at(const lt_study_log *log, uint32_t 
 bool lt_study_log_makes(const lt_study_log *log, uint32_t number, const char *pattern); /* a value of this name */
 
 /*
- * What became of the ONNX nodes, as text. node NULL: all, and the sums; else those whose label, op or output matches (* and ?), in full. log may be NULL:
+ * What became of the ONNX nodes in a variant of the plan, as text. node NULL: all, and the sums; else those whose label, op or output matches (* and ?), in full. log may be NULL:
  * then the plan's own tables are all there is.
  */
 typedef struct lt_study_explained {
     size_t nodes, steps, folded, removed, refusals;
     size_t unaccounted; /* neither a step, a view or a frame around bodies, nor taken away by a pass that is named */
 } lt_study_explained;
-lathe_status lt_study_explain(const lt_plan *plan, const lt_study_log *log, const char *node, lt_buf *out,
-                              lt_study_explained *sums, lathe_diag *diag);
-lathe_status lt_study_explain_json(const lt_plan *plan, const lt_study_log *log, const char *node, lt_json *json,
-                                   lt_study_explained *sums, lathe_diag *diag);
+lathe_status lt_study_explain(const lt_plan *plan, uint32_t variant, const lt_study_log *log, const char *node, lt_buf *out, lt_study_explained *sums,
+                              lathe_diag *diag);
+lathe_status lt_study_explain_json(const lt_plan *plan, uint32_t variant, const lt_study_log *log, const char *node, lt_json *json, lt_study_explained *sums,
+                                   lathe_diag *diag);
 
 /* ---- Shrinking a failing model ---- */
 

@@ -40,7 +40,7 @@ bool lt_explained_matches(const lt_explained *e, uint32_t origin)
         return lt_study_log_makes(e->log, origin, e->node);
     }
     uint32_t number;
-    for (uint32_t k = 0; (number = lt_study_program(e->plan, k)) != LT_PLAN_NONE; k++) {
+    for (uint32_t k = 0; (number = lt_study_program(e->plan, e->variant, k)) != LT_PLAN_NONE; k++) {
         const lt_plan_program *p = &e->plan->programs[number];
         for (uint32_t i = 0; i < p->n_steps; i++) {
             if (lt_plan_step_has(&p->steps[i], origin) && step_writes(p, &p->steps[i], e->node)) {
@@ -58,9 +58,9 @@ bool lt_explained_refusal(const lt_explained *e, const lt_plan_refusal *r)
 
 /* ---- Is it accounted for? ---- */
 
-static bool has_step(const lt_plan *plan, uint32_t origin)
+static bool has_step(const lt_explained *e, uint32_t origin)
 {
-    const lt_plan_program *p = &plan->programs[lt_study_program(plan, 0)];
+    const lt_plan_program *p = &e->plan->programs[lt_study_program(e->plan, e->variant, 0)];
     for (uint32_t i = 0; i < p->n_steps; i++) {
         if (lt_plan_step_has(&p->steps[i], origin)) {
             return true;
@@ -91,7 +91,7 @@ const char *lt_explained_unaccounted(const lt_explained *e, uint32_t origin)
 {
     const lt_plan_origin *o = &e->plan->origins[origin];
     if (o->fate == LT_FATE_STEP) {
-        return has_step(e->plan, origin) || needs_no_step(e, origin) ? NULL : "it should be a step, but none computes it";
+        return has_step(e, origin) || needs_no_step(e, origin) ? NULL : "it should be a step, but none computes it";
     }
     return o->fate < LT_COUNT(fate_words) && o->pass[0] ? NULL : "it is gone, and no pass says why";
 }
@@ -119,7 +119,7 @@ static void put_steps(const lt_explained *e, uint32_t origin, lt_buf *out)
 {
     uint32_t number;
     bool found = false;
-    for (uint32_t k = 0; (number = lt_study_program(e->plan, k)) != LT_PLAN_NONE && (e->node || k == 0); k++) {
+    for (uint32_t k = 0; (number = lt_study_program(e->plan, e->variant, k)) != LT_PLAN_NONE && (e->node || k == 0); k++) {
         const lt_plan_program *p = &e->plan->programs[number];
         for (uint32_t i = 0; i < p->n_steps; i++) {
             const lt_plan_step *s = &p->steps[i];
@@ -205,10 +205,10 @@ static void put_origin(const lt_explained *e, uint32_t i, unsigned char *told, l
     }
 }
 
-lathe_status lt_study_explain(const lt_plan *plan, const lt_study_log *log, const char *node, lt_buf *out,
-                              lt_study_explained *sums, lathe_diag *diag)
+lathe_status lt_study_explain(const lt_plan *plan, uint32_t variant, const lt_study_log *log, const char *node, lt_buf *out, lt_study_explained *sums,
+                              lathe_diag *diag)
 {
-    lt_explained e = { plan, log, node };
+    lt_explained e = { plan, variant, log, node };
     size_t n = log ? log->n_steps + 1 : 1;
     unsigned char *told = lt_alloc_array(out->allocator, n, 1, 1);
     *sums = (lt_study_explained){ 0 };

@@ -22,13 +22,13 @@ static void put_number(lt_json *json, const char *key, double number)
 
 /* ---- Nodes ---- */
 
-static void put_plan_steps(const lt_plan *plan, uint32_t origin, lt_json *json)
+static void put_plan_steps(const lt_explained *e, uint32_t origin, lt_json *json)
 {
     uint32_t number;
     lt_json_key(json, "steps");
     lt_json_begin_array(json);
-    for (uint32_t k = 0; (number = lt_study_program(plan, k)) != LT_PLAN_NONE; k++) {
-        const lt_plan_program *p = &plan->programs[number];
+    for (uint32_t k = 0; (number = lt_study_program(e->plan, e->variant, k)) != LT_PLAN_NONE; k++) {
+        const lt_plan_program *p = &e->plan->programs[number];
         for (uint32_t i = 0; i < p->n_steps; i++) {
             if (!lt_plan_step_has(&p->steps[i], origin)) {
                 continue;
@@ -77,7 +77,7 @@ static void put_node(const lt_explained *e, uint32_t i, lt_json *json)
     if (e->log) {
         put_touched(e->log, i, json);
     }
-    put_plan_steps(e->plan, i, json);
+    put_plan_steps(e, i, json);
     lt_json_end_object(json);
 }
 
@@ -214,10 +214,10 @@ static void put_refusals(const lt_explained *e, lt_json *json, lt_study_explaine
     lt_json_end_array(json);
 }
 
-lathe_status lt_study_explain_json(const lt_plan *plan, const lt_study_log *log, const char *node, lt_json *json,
-                                   lt_study_explained *sums, lathe_diag *diag)
+lathe_status lt_study_explain_json(const lt_plan *plan, uint32_t variant, const lt_study_log *log, const char *node, lt_json *json, lt_study_explained *sums,
+                                   lathe_diag *diag)
 {
-    lt_explained e = { plan, log, node };
+    lt_explained e = { plan, variant, log, node };
     *sums = (lt_study_explained){ 0 };
     lt_json_begin_object(json);
     lt_json_key(json, "log");

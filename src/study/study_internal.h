@@ -9,7 +9,8 @@
 /* A plan with its log (may be NULL) and what was asked for (NULL: all). */
 typedef struct lt_explained {
     const lt_plan *plan;
-    const lt_study_log *log;
+    uint32_t variant;
+    const lt_study_log *log; /* of this variant; NULL: there is none */
     const char *node;
 } lt_explained;
 

@@ -145,8 +145,16 @@ static bool read_line(reader *r, const char *line, size_t at)
     return true;
 }
 
-lathe_status lt_study_log_parse(const char *text, size_t length, lt_arena *arena, lt_study_log *out, lathe_diag *diag)
+/* "variant 3: ...": does it begin the part of the log that is wanted? Lines in front of the first one belong to all variants. */
+static bool is_variant(const char *line, uint32_t wanted)
 {
+    uint32_t number;
+    return *read_number(line + strlen("variant "), &number) == ':' && number == wanted;
+}
+
+lathe_status lt_study_log_parse(const char *text, size_t length, uint32_t variant, lt_arena *arena, lt_study_log *out, lathe_diag *diag)
+{
+    bool meant = true;
     reader r = { .log = out, .arena = arena };
     char *copy = lt_arena_strn(arena, text, length), *rest = NULL;
     *out = (lt_study_log){ .plan = "" };
@@ -161,8 +169,9 @@ lathe_status lt_study_log_parse(const char *text, size_t length, lt_arena *arena
         if (out->n_lines == 0 && starts(line, HEAD)) {
             out->plan = line + strlen(HEAD);
         }
-        if (starts(line, "variant ") && !starts(line, "variant 0:")) {
-            break; /* explained is the first variant, as the plan's tables are */
+        meant = starts(line, "variant ") ? is_variant(line, variant) : meant;
+        if (!meant) {
+            continue;
         }
         if (!lt_arena_grow(arena, (void **)&out->lines, &r.cap_lines, out->n_lines + 1, sizeof *out->lines)) {
             return LT_OOM(diag);

@@ -34,10 +34,10 @@ void lt_study_plan_close(lt_study_plan *p)
     p->plan = NULL;
 }
 
-uint32_t lt_study_program(const lt_plan *plan, uint32_t i)
+uint32_t lt_study_program(const lt_plan *plan, uint32_t variant, uint32_t i)
 {
-    if (plan->n_variants == 0 || i >= plan->variants[0].n_programs) {
+    if (variant >= plan->n_variants || i >= plan->variants[variant].n_programs) {
         return LT_PLAN_NONE;
     }
-    return plan->variants[0].programs[i];
+    return plan->variants[variant].programs[i];
 }

@@ -85,7 +85,15 @@ expect 0 "$lathe" run g.plan --input rand -q
 [ ! -s err ] || die "the re-tuned plan was re-tuned again"
 expect 0 "$lathe" compare g.plan "ref:$digits" --shape image=3x1x8x8
 expect 0 "$lathe" explain g.plan
-has err "holds 2 variants: this is about the first"
+has err "holds 2 variants: this is about number"
+for variant in 0 1; do
+    expect 0 "$lathe" explain g.plan --variant $variant
+    has err "about number $variant"
+    has out "0 unaccounted"
+    expect 0 "$lathe" inspect g.plan --variant $variant
+    has out "steps of program"
+done
+expect 2 "$lathe" explain g.plan --variant 2
 expect 0 "$lathe" retune g.plan --threads 1 --level 1
 [ "$(variants g.plan)" = 2 ] || die "retune added this machine's variant twice"
 expect 0 "$lathe" retune g.plan -o h.plan --threads 1 --level 1 --only

@@ -208,13 +208,13 @@ static void check_account(const char *name, const lathe_plan *plan, const lt_pla
 {
     const char *text = lathe_plan_explanation(plan);
     lt_study_log log;
-    SYS_MUST(lt_study_log_parse(text, strlen(text), arena, &log, diag));
+    SYS_MUST(lt_study_log_parse(text, strlen(text), 0, arena, &log, diag));
     assert_int_equal(log.n_nodes, nodes);
     for (int with = 0; with < 2; with++) {
         lt_study_explained sums;
         lt_buf out;
         lt_buf_init(&out, NULL);
-        SYS_MUST(lt_study_explain(decoded, with ? &log : NULL, NULL, &out, &sums, diag));
+        SYS_MUST(lt_study_explain(decoded, 0, with ? &log : NULL, NULL, &out, &sums, diag));
         if (sums.nodes != nodes || sums.unaccounted != 0 || sums.steps + sums.folded + sums.removed != nodes) {
             print_message("%s, %s log: of %zu nodes %zu steps, %zu folded, %zu removed, %zu unaccounted\n", name, with ? "with" : "without", nodes,
                           sums.steps, sums.folded, sums.removed, sums.unaccounted);
