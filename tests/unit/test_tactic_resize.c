@@ -1,5 +1,5 @@
 /*
- * test_tactic_resize.c - random Resize problems, by scales and by sizes, through every tactic for it.
+ * test_tactic_resize.c - random Resize problems, by scales and by sizes, with antialias and crops, through every tactic for it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,6 +81,80 @@ static void one_resize(uint64_t seed)
     tc_end(&c);
 }
 
+/* Scales down with antialias, crops, bytes; two neighbouring axes anywhere. */
+static void one_shrink(uint64_t seed)
+{
+    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+                                          "asymmetric", "tf_crop_and_resize" };
+    static const lathe_dtype types[] = { LATHE_DTYPE_F32, LATHE_DTYPE_F32, LATHE_DTYPE_U8, LATHE_DTYPE_I8 };
+    static tc_case c;
+    tc_begin(&c, seed, "Resize", "");
+    tc_random *r = &c.random;
+    int rank = tc_chance(r, 2) ? 4 : (int)tc_range(r, 2, 5), first = tc_chance(r, 3) ? (int)tc_draw(r, (uint32_t)rank - 1) : rank - 2;
+    const char *where = coords[tc_draw(r, LT_COUNT(coords))];
+    lathe_dtype type = types[tc_draw(r, LT_COUNT(types))];
+    bool crop = strcmp(where, "tf_crop_and_resize") == 0, sizes = tc_chance(r, 2);
+    int64_t x[5], y[5], n_roi = 2 * rank;
+    double scales[5];
+    for (int i = 0; i < rank; i++) {
+        bool image = i == first || (i == first + 1 && !tc_chance(r, 6));
+        x[i] = tc_range(r, 1, image ? 70 : i > first && tc_chance(r, 2) ? 35 : 4);
+        y[i] = image ? tc_range(r, 1, tc_chance(r, 3) ? 80 : 1 + x[i] / 2) : x[i];
+        scales[i] = image ? (double)tc_range(r, 1, 20) / 16 : 1;
+        if (!sizes && floorf((float)x[i] * (float)scales[i]) < 1) {
+            scales[i] = 1;
+        }
+    }
+    tc_int(&c, "antialias", tc_chance(r, 3) ? 0 : 1);
+    text_attr(&c, "coordinate_transformation_mode", where);
+    tc_float(&c, "cubic_coeff_a", tc_chance(r, 2) ? -0.5f : -0.75f);
+    tc_int(&c, "exclude_outside", tc_chance(r, 3));
+    tc_float(&c, "extrapolation_value", 2.5f);
+    text_attr(&c, "mode", tc_chance(r, 2) ? "linear" : "cubic");
+    tc_root(&c, tc_input(&c, type, rank, x, 0));
+    if (crop) {
+        uint16_t o = tc_input(&c, LATHE_DTYPE_F32, 1, &n_roi, LATHE_OPERAND_HOST | LATHE_OPERAND_CONSTANT);
+        for (int i = 0; i < rank; i++) {
+            bool image = i == first || i == first + 1;
+            ((float *)c.in_data[o].data)[i] = image ? (float)tc_range(r, -3, 12) / 16 : 0;
+            ((float *)c.in_data[o].data)[i + rank] = image ? (float)tc_range(r, 4, 20) / 16 : 1;
+        }
+        c.in[o].value = &c.in_data[o];
+        tc_root(&c, o);
+    } else {
+        tc_root(&c, 0xffff);
+    }
+    factors(&c, rank, x, y, sizes, scales);
+    c.root_tolerance = 3e-6;
+    if (type != LATHE_DTYPE_F32) { /* a step where f32 does not see a tie that f64 sees, or the other way round */
+        lathe_tensor plain;
+        double most = 1;
+        (void)tc_output(&c, type, rank, y);
+        assert_true(tc_reference(&c, &plain, 1));
+        for (int64_t i = 0; i < lt_tensor_count(&plain); i++) {
+            most = fmax(most, fabs(lt_load_f64(type, plain.data, i)));
+        }
+        c.root_tolerance = 1.0 / most;
+    } else if (tc_chance(r, 2)) {
+        (void)tc_output(&c, type, rank, y);
+    } else {
+        tc_space(&c, rank, y);
+        tc_epilogue(&c, tc_root_value(&c, LATHE_DTYPE_F32), rank, y, 1);
+    }
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void shrinks(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= 120; seed++) {
+        one_shrink(seed);
+    }
+    tc_must_take_rows("resize.taps.*");
+}
+
 static void resizes(void **state)
 {
     (void)state;
@@ -96,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resizes),
+        cmocka_unit_test(shrinks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ typedef struct lt_cpu_isa {
     lt_tile_fn tile[LATHE_PW_COUNT]; /* on 32-bit floats; NULL: the plain loop */
     lt_tile_fn silu;                 /* x * sigmoid(x) */
     lt_tile_fn quant8, dequant8;     /* f32 <-> 8 bits in 32-bit lanes, f32 scales */
+    lt_tile_fn where32;              /* x ? y : z in 32-bit lanes */
     void (*scaled_add)(float *acc, const float *x, int64_t step, float w, int n); /* acc[i] += w * x[i * step] */
     void (*scaled_max)(float *acc, const float *x, int64_t step,
                        int n); /* the larger of acc[i] and x[i * step]; NaN wins */

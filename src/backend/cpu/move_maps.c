@@ -175,6 +175,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         }
     } else if (!lt_resize_fits(p, &form, fit)) {
         return 0;
+    } else if (form.coords == LT_COORDS_CROP) {
+        return lt_no(fit, "crops");
     } else if (form.taps != 1) {
         return lt_no(fit, "interpolates between %d neighbours", form.taps);
     }

@@ -184,6 +184,9 @@ ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *
         return fit->why[0] ? 0 : lt_no(fit, "has a prologue");
     }
     const lathe_operand *x = lt_root_operand(problem, 0, &nx), *y = &problem->out[0];
+    if (form.antialias || form.coords == LT_COORDS_CROP) {
+        return lt_no(fit, "crops or smooths");
+    }
     if (form.taps < 2 || x->dtype != LATHE_DTYPE_F32 || (problem->n_instrs == 0 && y->dtype != LATHE_DTYPE_F32)) {
         return lt_no(fit, form.taps < 2 ? "nearest neighbours of %s" : "interpolates %s", lathe_dtype_name(x->dtype));
     }

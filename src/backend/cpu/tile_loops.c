@@ -89,7 +89,8 @@ static void where_narrow(const lt_tile_step *s, int n)
     const int32_t *x = s->x;
     const uint32_t *y = s->y, *z = s->z;
     for (int i = 0; i < n; i++) {
-        dst[i] = x[i] != 0 ? y[i] : z[i];
+        uint32_t yes = -(uint32_t)(x[i] != 0); /* no jumps: masks have no pattern */
+        dst[i] = (y[i] & yes) | (z[i] & ~yes);
     }
 }
 
@@ -99,7 +100,8 @@ static void where_wide(const lt_tile_step *s, int n)
     const int32_t *x = s->x;
     const uint64_t *y = s->y, *z = s->z;
     for (int i = 0; i < n; i++) {
-        dst[i] = x[i] != 0 ? y[i] : z[i];
+        uint64_t yes = -(uint64_t)(x[i] != 0);
+        dst[i] = (y[i] & yes) | (z[i] & ~yes);
     }
 }
 

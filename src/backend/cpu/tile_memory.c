@@ -31,12 +31,17 @@ lt_lane lt_lane_of(lathe_dtype dtype)
     }
 }
 
-/* to[i] = (expression of the element v of type `type` at index + i * step). */
+/* to[i] = (expression of the element v of type `type` at index + i * step). Elements side by side have a loop of their own, of vectors. */
 #define FETCH(type, lane, expression)                                                                                  \
     do {                                                                                                               \
         lane *to = (lane *)reg + at;                                                                                   \
         const char *from = data + index * (int64_t)sizeof(type);                                                       \
-        for (int i = 0; i < n; i++, from += step * (int64_t)sizeof(type)) {                                            \
+        for (int i = 0; step == 1 && i < n; i++) {                                                                     \
+            type v;                                                                                                    \
+            memcpy(&v, from + i * (int64_t)sizeof(type), sizeof v);                                                    \
+            to[i] = (expression);                                                                                      \
+        }                                                                                                              \
+        for (int i = 0; step != 1 && i < n; i++, from += step * (int64_t)sizeof(type)) {                               \
             type v;                                                                                                    \
             memcpy(&v, from, sizeof v);                                                                                \
             to[i] = (expression);                                                                                      \
@@ -121,7 +126,12 @@ void lt_tile_fetch(lathe_dtype dtype, void *reg, int at, const char *data, int64
     do {                                                                                                               \
         const lane *from = (const lane *)reg + at;                                                                     \
         char *to = data + index * (int64_t)sizeof(type);                                                               \
-        for (int i = 0; i < n; i++, to += step * (int64_t)sizeof(type)) {                                              \
+        for (int i = 0; step == 1 && i < n; i++) {                                                                     \
+            lane x = from[i];                                                                                          \
+            type v = (type)(expression);                                                                               \
+            memcpy(to + i * (int64_t)sizeof(type), &v, sizeof v);                                                      \
+        }                                                                                                              \
+        for (int i = 0; step != 1 && i < n; i++, to += step * (int64_t)sizeof(type)) {                                 \
             lane x = from[i];                                                                                          \
             type v = (type)(expression);                                                                               \
             memcpy(to, &v, sizeof v);                                                                                  \

@@ -505,6 +505,10 @@ static lt_tile_fn loop_of(const maker *m, const lathe_pw_instr *s, lathe_dtype f
     if (s->op == LATHE_PW_QUANT && isa->quant8 && scale == LATHE_DTYPE_F32 && lathe_dtype_bits(s->dtype) <= 16) {
         return isa->quant8;
     }
+    if (s->op == LATHE_PW_WHERE && isa->where32 && from == LATHE_DTYPE_BOOL &&
+        (lt_lane_of(s->dtype) == LT_LANE_F32 || lt_lane_of(s->dtype) == LT_LANE_I32)) {
+        return isa->where32;
+    }
     if (s->op == LATHE_PW_DEQUANT && isa->dequant8 && scale == LATHE_DTYPE_F32 && s->dtype == LATHE_DTYPE_F32 &&
         lathe_dtype_bits(from) <= 16) {
         return isa->dequant8;
