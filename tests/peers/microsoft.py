@@ -23,7 +23,7 @@ from skeletons import run_lathe
 
 RNG = np.random.default_rng(11)
 CASES = []  # name, model, feeds, wanted arrays or None (ask the peer), rtol, atol, for the suite
-TYPES = {"f": T.FLOAT, "h": T.FLOAT16, "u": T.UINT8, "i": T.INT8, "U": T.UINT16, "I": T.INT16, "w": T.INT32, "l": T.INT64, "4": T.INT4, "5": T.UINT4}
+TYPES = {"f": T.FLOAT, "d": T.DOUBLE, "h": T.FLOAT16, "u": T.UINT8, "i": T.INT8, "U": T.UINT16, "I": T.INT16, "w": T.INT32, "l": T.INT64, "4": T.INT4, "5": T.UINT4}
 
 
 def f32(*shape):
@@ -344,6 +344,17 @@ def moves():
     case("Unique", [np.array([3, 1, 3, 2, 1, 5], np.float32)], {}, "fll", suite="unique")
     case("ExpandDims", [f32(2, 3), one(1, np.int32)], {})
     case("GatherND", [f32(3, 4), np.array([[0, 1], [2, 3]])], {})
+    for shape in ((4, 4), (3, 5, 5), (2, 3, 2, 2), (1, 1), (0, 3, 3)):
+        for letter, dtype, tol in (("f", np.float32, (1e-3, 1e-4)), ("d", np.float64, (1e-9, 1e-10)), ("h", np.float16, (2e-3, 4e-3))):
+            x = (f32(*shape) + (6 if letter == "h" else 0) * np.eye(shape[-1])).astype(dtype)  # the peer eliminates in f16
+            case("Inverse", [x], {}, letter, tol=tol, suite="inverse")
+    boxes = np.array([[0.1, 0.2, 0.9, 0.7], [0, 0, 1, 1], [0.8, 0.9, 0.3, 0.25], [-0.5, 0.25, 1.25, 1.5]], np.float32)
+    for mode in ({}, {"mode": "bilinear"}, {"mode": "nearest"}):
+        for beyond in ({}, {"extrapolation_value": -1.5}):
+            for size in ([3, 4], [1, 1], [1, 7], [9, 2]):
+                for const in ((), (3,)):
+                    case("CropAndResize", [f32(2, 3, 5, 6), boxes, np.array([1, 0, 0, 1], np.int32), np.array(size, np.int32)], {**mode, **beyond}, const=const,
+                         suite="crop_and_resize" if beyond and const and "mode" in mode else None)
 
 
 def peer(model, feeds):
