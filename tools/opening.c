@@ -191,6 +191,7 @@ int build_options(tool *t, lathe_build_options *out)
         (void)mkdir(out->dump_dir, 0777); /* if it is neither there nor made, the first dump says why */
     }
     out->assume = read_each(t, OPT_ASSUME, &out->n_assume);
+    out->caches = read_each(t, OPT_CACHE_PAIR, &out->n_caches);
     out->buckets = read_each(t, OPT_BUCKETS, &out->n_buckets);
     if (outputs) {
         out->outputs = split_names(t, outputs, &out->n_outputs);

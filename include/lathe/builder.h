@@ -159,6 +159,14 @@ typedef struct lathe_build_options {
     const char *const *assume;
     size_t n_assume;
     /*
+     * Outputs that are inputs of the next run, kept by the context (runtime.h: Caches): "past_k=present_k,axis=2,capacity=2048". One * in both names pairs
+     * several ("past_*=present_*,capacity=2048"); "auto,capacity=2048" pairs by the names of usual exports (past_key_values.0.key with present.0.key, past_0
+     * with present_0). axis may be left out where the two shapes differ on one axis only, capacity where the model fixes it. The model's own extent on the axis
+     * is then at most the capacity, and the other extents must be fixed or those of inputs that are no caches.
+     */
+    const char *const *caches;
+    size_t n_caches;
+    /*
      * Wide ranges in pieces that are tuned and planned on their own: "4" cuts the widest range of each profile into so many, "batch=1,8,32"
      * says upper corners (several dimensions: one entry each). A run takes the bucket that its shapes are in.
      */

@@ -213,6 +213,50 @@ LATHE_API lathe_status lathe_context_set_input_any(lathe_context *context, const
  */
 LATHE_API lathe_status lathe_context_output_any(lathe_context *context, const char *name, const lathe_any **any, lathe_diag *diag);
 
+/* ---- Caches: what an output was in one run, an input is in the next one (lathe_build_options.caches) ---- */
+
+/*
+ * A plan may pair inputs with outputs: keys and values of a decoder, the state of a recurrent network. The context keeps what such a pair holds, in storage
+ * for `capacity` along one axis, and its length, 0 at first. Such inputs are not bound, and a run appends to them: networks that join what was there with
+ * something new (Concat) write the new rows alone, into their place, those that write into a given place (TensorScatter) do so without a copy, and all others
+ * write the whole anew. Results are bit for bit those of feeding outputs back by hand. A run that would exceed the capacity fails with LATHE_OVERFLOW before
+ * anything is computed; after any failure length and content are what they were before the run, except those of TensorScatter.
+ *
+ *     for (;;) {
+ *         lathe_context_set_input(context, "ids", &token, diag);
+ *         lathe_context_run(context, diag);                       the caches are one row longer
+ *         lathe_context_output(context, "logits", &logits, diag);
+ *     }
+ *     lathe_context_cache_truncate(context, NULL, 12, diag);      speculation failed: back to 12 rows
+ *     lathe_context_cache_reset(context, NULL, diag);             the next text
+ *
+ * Other extents than the one that grows are fixed by the model or those of other inputs; they may change while a cache is empty. lathe_context_set_input of a
+ * paired input copies the tensor's content into the cache, once. lathe_context_output of a paired output gives a copy of what is there now, which is slow;
+ * lathe_context_set_output refuses it. Caches belong to their context: one thread at a time, contexts do not see each other's.
+ */
+typedef struct lathe_cache_info {
+    size_t struct_size;
+    const char *input, *output;
+    int axis;
+    int64_t capacity;
+    const char *way;  /* "appended in place", "updated in place" or "written anew", in the first of the plan's programs */
+    const char *note; /* copies that it takes all the same, and why; "" when there are none */
+} lathe_cache_info;
+LATHE_API size_t lathe_engine_caches(const lathe_engine *engine);
+LATHE_API lathe_status lathe_engine_cache(const lathe_engine *engine, size_t index, lathe_cache_info *info, lathe_diag *diag);
+/* name: of the input or of the output. The length of those whose input and output have one shape (states, TensorScatter) is always the capacity. */
+LATHE_API lathe_status lathe_context_cache_length(const lathe_context *context, const char *name, int64_t *length, lathe_diag *diag);
+/* Forgets what lies behind `length`, which must not be above the present one. name NULL: all caches that have a length, or none after a failure. */
+LATHE_API lathe_status lathe_context_cache_truncate(lathe_context *context, const char *name, int64_t length, lathe_diag *diag);
+/* Length 0; states become zeros. name NULL: all. Keeps the memory. */
+LATHE_API lathe_status lathe_context_cache_reset(lathe_context *context, const char *name, lathe_diag *diag);
+/*
+ * The caller's memory as the cache's storage, row-major with the capacity as the extent of the axis, 64-byte aligned where speed matters; it must live until
+ * the context goes or has other storage. length: how much of it is filled already (the capacity, for those without a length). Its size is checked by the next
+ * run. data NULL: back to the context's own, empty. LATHE_UNSUPPORTED, by the run, for caches that are written anew.
+ */
+LATHE_API lathe_status lathe_context_cache_storage(lathe_context *context, const char *name, void *data, size_t bytes, int64_t length, lathe_diag *diag);
+
 /* Per-step profile: while on, each run adds the times of its steps. */
 typedef struct lathe_step_profile {
     size_t struct_size;
@@ -224,7 +268,7 @@ LATHE_API lathe_status lathe_context_profile(lathe_context *context, int on, lat
 LATHE_API size_t lathe_context_steps(const lathe_context *context); /* of the program that the bound shapes use */
 LATHE_API lathe_status lathe_context_step(const lathe_context *context, size_t index, lathe_step_profile *profile, lathe_diag *diag);
 
-/* Bytes held by the context: arena, scratch, own outputs. */
+/* Bytes held by the context: arena, scratch, own outputs, caches. */
 LATHE_API uint64_t lathe_context_bytes(const lathe_context *context);
 
 #ifdef __cplusplus

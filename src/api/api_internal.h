@@ -15,6 +15,8 @@ struct lathe_network {
     lt_graph *graph;
     const lt_plan_equal *equals; /* of a plan that it came out of: what was assumed then and is in the graph now */
     uint32_t n_equals;
+    const lt_plan_cache *caches; /* likewise */
+    uint32_t n_caches;
 };
 
 /* count_memory.c: the caller's allocator with what is held through it, and the most that ever was. From any thread. */
@@ -62,6 +64,13 @@ typedef struct lt_open_pairs {
     size_t count;
 } lt_open_pairs;
 lathe_status lt_dims_open_pairs(lt_graph *graph, lt_arena *arena, lt_open_pairs *out, lathe_diag *diag);
+
+/* caches.c: adds what the texts say to what is in the list, and bounds extents by the capacities. */
+typedef struct lt_cache_list {
+    lt_plan_cache *items;
+    size_t count, capacity;
+} lt_cache_list;
+lathe_status lt_caches_read(lt_graph *graph, const char *const *texts, size_t n, lt_arena *arena, lt_cache_list *list, lathe_diag *diag);
 
 /* ranges.c */
 /* Has everything in this extent one value only? */

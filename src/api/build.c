@@ -38,6 +38,7 @@ typedef struct builder {
     size_t cap_parts;
     lt_plan_profile_input *profiles;
     uint32_t n_profiles;
+    lt_cache_list caches;
     lt_buf *explanation;
     lt_explain_makes makes;
     const char *changed[64]; /* passes that changed something; names of the pipeline */
@@ -115,6 +116,10 @@ static lathe_status options_text(builder *b, const char **out)
         lt_buf_puts(&text, " assume=");
         lt_buf_put_name(&text, o->assume[i]);
     }
+    for (size_t i = 0; i < o->n_caches; i++) {
+        lt_buf_puts(&text, " cache=");
+        lt_buf_put_name(&text, o->caches[i]);
+    }
     *out = text.failed ? NULL : lt_arena_str(&b->arena, lt_buf_str(&text));
     lt_buf_free(&text);
     return *out ? LATHE_OK : LT_OOM(b->diag);
@@ -190,6 +195,18 @@ static lathe_status merge_dims(builder *b, const lathe_network *network)
     return lt_dims_merge(b->above, b->o->assume, b->o->n_assume, &b->arena, &b->equals, b->diag);
 }
 
+static lathe_status read_caches(builder *b, const lathe_network *network)
+{
+    for (uint32_t i = 0; i < network->n_caches; i++) {
+        lt_cache_list *l = &b->caches;
+        if (!lt_arena_grow(&b->arena, (void **)&l->items, &l->capacity, l->count + 1, sizeof *l->items)) {
+            return LT_OOM(b->diag);
+        }
+        l->items[l->count++] = network->caches[i];
+    }
+    return lt_caches_read(b->above, b->o->caches, b->o->n_caches, &b->arena, &b->caches, b->diag);
+}
+
 /* ---- Parts ---- */
 
 static lathe_status add_part(builder *b, part p)
@@ -256,6 +273,7 @@ static lathe_status make_above(builder *b, const lathe_network *network)
     LT_TRY(lt_graph_clone(network->graph, b->allocator, &b->above, b->diag));
     LT_TRY(merge_dims(b, network));
     LT_TRY(keep_outputs(b, b->above));
+    LT_TRY(read_caches(b, network));
     LT_TRY(make_ranges(b));
     options.keep_tables = b->o->refit || b->o->n_refit_names > 0; /* the whole of them would be kept beside */
     LT_TRY(b->o->explain ? lt_explain_note_makes(b->above, &b->arena, &b->makes, b->diag) : LATHE_OK);
@@ -327,6 +345,7 @@ static lathe_status request_of(builder *b, lt_plan_part *parts, uint32_t n, lt_p
                              .threads = b->threads, .profiles = b->profiles, .n_profiles = b->n_profiles, .refit = b->o->refit != 0,
                              .refit_names = b->o->refit_names, .n_refit_names = (uint32_t)b->o->n_refit_names,
                              .equals = b->equals.items, .n_equals = (uint32_t)b->equals.count,
+                             .caches = b->caches.items, .n_caches = (uint32_t)b->caches.count,
                              .features = b->target && b->target->named ? b->features : 0, .debug = &b->debug, .allocator = b->allocator};
     return options_text(b, &out->options);
 }
@@ -358,6 +377,7 @@ static lathe_status compare_with_static(builder *b, uint32_t number, lt_tune_opt
     LT_TRY(plan_part(b, number, &one));
     one.profile = 0;
     LT_TRY(request_of(b, &one, 1, &r));
+    r.n_caches = 0; /* runs of one length are compared */
     LT_TRY(progress(b, "tune", "whole engines", number, b->n_parts));
     lathe_status status = lt_verdict(&b->session, &r, &p->choice, &fixed, user, times, NULL);
     if (status != LATHE_OK) { /* shapes that the model cannot run, most likely: nothing that a build has to fail for */

@@ -216,6 +216,8 @@ static lathe_status retune(const lt_plan *plan, const lathe_build_options *o, co
     LT_TRY(network_of(plan, allocator, &network, diag));
     network->equals = plan->equals;
     network->n_equals = plan->n_equals;
+    network->caches = plan->caches;
+    network->n_caches = plan->n_caches;
     lathe_status status = lathe_build(network, o, out, diag);
     lathe_network_destroy(network);
     if (status == LATHE_OK && !o->only) {

@@ -77,7 +77,8 @@ typedef struct lt_plan_value {
 /* Value `value`, an alias, is the part of the value that it shows which begins at `start` along one stored axis. */
 typedef enum lt_cut_kind {
     LT_CUT_MADE = 1, /* steps write the parts; all of them together are the whole, which nothing else writes. They stand side by side, in order */
-    LT_CUT_SEEN = 2  /* the whole is written, the part read */
+    LT_CUT_SEEN = 2, /* the whole is written, the part read */
+    LT_CUT_GROWN = 3 /* the end of a cache (lt_plan_cache): a step writes it; what lies before it is there from earlier runs */
 } lt_cut_kind;
 
 typedef struct lt_plan_cut {
@@ -140,6 +141,18 @@ typedef struct lt_plan_loop {
 
 /* ---- Program ---- */
 
+/* How a program keeps a cache of the plan. */
+typedef enum lt_cache_way {
+    LT_CACHE_GROWN = 1,   /* the input is the first rows of the output's storage; one part (LT_CUT_GROWN) is written behind them */
+    LT_CACHE_UPDATED = 2, /* the output is an alias of the input, whose storage a step takes over */
+    LT_CACHE_SWAPPED = 3  /* two dense storages: the output of one run is the input of the next one */
+} lt_cache_way;
+
+typedef struct lt_plan_way {
+    uint8_t way;
+    const char *note;     /* copies that it takes all the same, and why; "": none */
+} lt_plan_way;
+
 typedef struct lt_plan_range { /* of one expression (a symbol bound from an input extent) in a bucket */
     uint32_t expr;
     int64_t lo, opt, hi;
@@ -165,6 +178,8 @@ typedef struct lt_plan_program {
     uint32_t n_events;
     const uint32_t *inputs, *outputs; /* value numbers of the network's inputs and outputs (host, plain) */
     uint32_t n_inputs, n_outputs;
+    const lt_plan_way *ways;         /* one for each cache of the plan; none in the init function */
+    uint32_t n_ways;
     const lt_plan_range *ranges;     /* the bucket; shapes outside are still runnable: offsets are then planned at bind */
     uint32_t n_ranges;
     uint64_t arena[3];               /* bytes per lathe_space at the upper corner; 0 when unbounded */
@@ -232,6 +247,12 @@ typedef struct lt_plan_equal {
     uint32_t input, axis;
 } lt_plan_equal;
 
+/* What output `output` is after a run, input `input` is in the next one. The context keeps it, in storage for `capacity` on logical axis `axis`. */
+typedef struct lt_plan_cache {
+    uint32_t input, output, axis;
+    int64_t capacity;
+} lt_plan_cache;
+
 typedef struct lt_plan_origin { const char *label, *op, *domain, *path; uint8_t fate; const char *pass; } lt_plan_origin;
 typedef struct lt_plan_refusal { const char *value, *from, *to, *reason; } lt_plan_refusal;
 
@@ -256,6 +277,8 @@ typedef struct lt_plan {
     uint32_t n_assumptions;
     const lt_plan_equal *equals;
     uint32_t n_equals;
+    const lt_plan_cache *caches;
+    uint32_t n_caches;
     const lt_plan_variant *variants;
     uint32_t n_variants;
     const lt_plan_origin *origins;
@@ -292,6 +315,8 @@ lathe_status lt_plan_decode(const void *data, size_t size, uint32_t flags, lt_pa
 /* NULL: the input or output is a tensor. */
 const lt_plan_kind *lt_plan_kind_of(const lt_plan *plan, uint32_t io);
 void lt_plan_kind_print(const lt_plan_kind *kind, lt_buf *out); /* as the text IR writes types: opt(seq(f32[?,3])) */
+/* The cache that a program keeps in this way behind the value, its input or (output) its output; LT_PLAN_NONE. */
+uint32_t lt_cache_behind(const lt_plan *plan, const lt_plan_program *p, uint32_t value, bool output, lt_cache_way way);
 /* True when the bytes begin like a plan. */
 bool lt_plan_sniff(const void *data, size_t size);
 /* The SHA-256 over the whole file, as its trailer holds it: names these bytes. false: no plan. */

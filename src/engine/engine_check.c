@@ -103,6 +103,37 @@ static lathe_status check_variant(const lt_plan *plan, const lt_plan_variant *v,
     return LATHE_OK;
 }
 
+/* ---- Caches ---- */
+
+/* Extents besides the one that grows are the same on both sides, and each input and output is in one pair at most. */
+static bool cache_fits(const lt_plan *plan, uint32_t number)
+{
+    const lt_plan_cache *c = &plan->caches[number];
+    if (c->input >= plan->n_inputs || c->output >= plan->n_outputs || c->capacity < 1) {
+        return false;
+    }
+    const lt_plan_io *a = &plan->inputs[c->input], *b = &plan->outputs[c->output];
+    bool good = a->cls == LT_TENSOR && b->cls == LT_TENSOR && a->dtype == b->dtype && a->dtype != LATHE_DTYPE_STRING && lathe_dtype_bits(a->dtype) >= 8 &&
+                a->rank == b->rank && (int64_t)c->axis < a->rank && !a->host;
+    for (int i = 0; good && i < a->rank; i++) {
+        good = i == (int)c->axis || a->fixed[i] < 0 || b->fixed[i] < 0 || a->fixed[i] == b->fixed[i];
+    }
+    for (uint32_t i = 0; good && i < number; i++) {
+        good = plan->caches[i].input != c->input && plan->caches[i].output != c->output;
+    }
+    return good;
+}
+
+static lathe_status check_caches(const lt_plan *plan, lathe_diag *diag)
+{
+    for (uint32_t i = 0; i < plan->n_caches; i++) {
+        if (!cache_fits(plan, i)) {
+            return LT_DAMAGED(diag, "cache %u is no pair of an input and an output", i);
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_check_plan(const lt_plan *plan, lathe_diag *diag)
 {
     if (plan->retunable > 1) {
@@ -131,6 +162,7 @@ lathe_status lt_check_plan(const lt_plan *plan, lathe_diag *diag)
             return LT_DAMAGED(diag, "the assumption '%s' is about an axis that is not there", e->text);
         }
     }
+    LT_TRY(check_caches(plan, diag));
     for (uint32_t i = 0; i < plan->n_origins; i++) {
         if (plan->origins[i].fate > 2) {
             return LT_DAMAGED(diag, "node %u has an unknown fate", i);

@@ -56,6 +56,9 @@ static bool host_readable(const walk *w, uint32_t value)
 static bool writable(const walk *w, uint32_t value)
 {
     const lt_plan_value *v = value_of(w, value);
+    if (v && lt_cache_behind(w->plan, w->p, value, true, LT_CACHE_UPDATED) != LT_PLAN_NONE) {
+        return true; /* the storage of an input that is the context's */
+    }
     while (v && v->storage == LT_STORE_ALIAS) {
         v = &w->p->values[v->index]; /* a smaller number: checked */
     }
@@ -65,6 +68,12 @@ static bool writable(const walk *w, uint32_t value)
 static lt_cut_kind cut_of(const walk *w, uint32_t value)
 {
     return w->cut[value] ? (lt_cut_kind)w->p->cuts[w->cut[value] - 1].kind : (lt_cut_kind)0;
+}
+
+/* Is it a part that a step writes by itself? */
+static bool is_written_part(const walk *w, uint32_t value)
+{
+    return cut_of(w, value) == LT_CUT_MADE || cut_of(w, value) == LT_CUT_GROWN;
 }
 
 /* Written, or made of parts that all are. */
@@ -80,7 +89,7 @@ static bool is_there(const walk *w, uint32_t value)
         if (is_whole(w, value) || v->storage == LT_STORE_INPUT || v->storage == LT_STORE_BLOB) {
             return true;
         }
-        if (v->storage != LT_STORE_ALIAS || cut_of(w, value) == LT_CUT_MADE) {
+        if (v->storage != LT_STORE_ALIAS || is_written_part(w, value)) {
             return false;
         }
     }
@@ -91,7 +100,7 @@ static bool is_there(const walk *w, uint32_t value)
 static void set_defined(walk *w, uint32_t value, bool defined)
 {
     w->defined[value] = defined;
-    while (cut_of(w, value) == LT_CUT_MADE) {
+    while (is_written_part(w, value)) {
         value = w->p->values[value].index;
         bool before = w->missing[value] == 0;
         w->missing[value] += defined ? (uint32_t)-1 : 1;
@@ -422,7 +431,7 @@ lathe_status lt_check_code(const lt_plan *plan, uint32_t number, lt_arena *scrat
     for (uint32_t i = 0; i < p->n_cuts; i++) {
         const lt_plan_cut *c = &p->cuts[i];
         w.cut[c->value] = i + 1;
-        w.made_of[p->values[c->value].index] += c->kind == LT_CUT_MADE;
+        w.made_of[p->values[c->value].index] += c->kind != LT_CUT_SEEN;
         w.missing[p->values[c->value].index] = w.made_of[p->values[c->value].index];
     }
     LT_TRY(check_tables(&w));

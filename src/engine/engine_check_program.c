@@ -105,13 +105,18 @@ static bool type_fits(const lt_plan_program *p, const lt_plan_value *v)
 }
 
 /* Row-major elements of its own type on the host. */
-static bool is_plain(const lt_plan_value *v)
+static bool is_in_order(const lt_plan_value *v)
 {
-    bool good = v->format.space == LATHE_SPACE_HOST && v->format.storage == v->dtype && v->format.block <= 1 && v->format.pad_to <= 1 && !v->format.strided;
+    bool good = v->format.space == LATHE_SPACE_HOST && v->format.storage == v->dtype && v->format.block <= 1 && v->format.pad_to <= 1;
     for (int i = 0; i < v->format.rank; i++) {
         good = good && v->format.order[i] == i;
     }
     return good;
+}
+
+static bool is_plain(const lt_plan_value *v)
+{
+    return is_in_order(v) && !v->format.strided;
 }
 
 /* A value in the weights has just the blob's shape, in constants. */
@@ -136,7 +141,7 @@ static bool is_packed(const lt_plan *plan, const lt_plan_value *v)
 
 static bool io_fits(const lt_plan_io *io, const lt_plan_value *v)
 {
-    return v->dtype == io->dtype && v->rank == io->rank && io->cls == LT_TENSOR && is_plain(v);
+    return v->dtype == io->dtype && v->rank == io->rank && io->cls == LT_TENSOR && is_in_order(v); /* rows apart: lt_check_cuts */
 }
 
 static bool storage_fits(const lt_plan *plan, const lt_plan_program *p, uint32_t number)
@@ -231,7 +236,8 @@ static lathe_status check_io_values(const lt_plan *plan, const lt_plan_program *
     }
     for (uint32_t i = 0; i < p->n_outputs; i++) {
         const lt_plan_value *v = &p->values[p->outputs[i]];
-        if (v->cls != plan->outputs[i].cls || (v->cls == LT_TENSOR && v->dtype != plan->outputs[i].dtype) || is_packed(plan, v) || v->format.strided) {
+        if (v->cls != plan->outputs[i].cls || (v->cls == LT_TENSOR && v->dtype != plan->outputs[i].dtype) || is_packed(plan, v) ||
+            (v->format.strided && v->storage != LT_STORE_OUTPUT)) {
             return LT_DAMAGED(diag, "output %u of program %u is of another type", i, number);
         }
     }
@@ -272,8 +278,8 @@ lathe_status lt_check_program(const lt_plan *plan, uint32_t number, lt_arena *sc
     LT_TRY(check_io_numbers(plan, p, number, diag));
     LT_TRY(check_exprs(plan, p, number, diag));
     LT_TRY(check_values(plan, p, number, diag));
-    LT_TRY(lt_check_cuts(p, number, scratch, diag));
     LT_TRY(check_io_values(plan, p, number, diag));
+    LT_TRY(lt_check_cuts(plan, number, scratch, diag));
     LT_TRY(check_output_storage(p, number, scratch, diag));
     LT_TRY(check_ranges(p, number, diag));
     LT_TRY(check_offsets(p, number, diag));

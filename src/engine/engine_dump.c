@@ -179,7 +179,7 @@ static void put_value(lt_buf *out, const lt_plan_program *p, uint32_t number)
     }
     for (uint32_t i = 0; i < p->n_cuts; i++) {
         if (p->cuts[i].value == number) {
-            lt_buf_printf(out, " %s at e%u along stored axis %u", p->cuts[i].kind == LT_CUT_MADE ? "written" : "read", p->cuts[i].start, p->cuts[i].axis);
+            lt_buf_printf(out, " %s at e%u along stored axis %u", p->cuts[i].kind == LT_CUT_MADE ? "written" : p->cuts[i].kind == LT_CUT_GROWN ? "appended" : "read", p->cuts[i].start, p->cuts[i].axis);
         }
     }
     lt_buf_putc(out, '\n');
@@ -269,6 +269,10 @@ static void put_program_head(lt_buf *out, const lt_plan *plan, uint32_t number)
     lt_buf_puts(out, " outputs ");
     put_list(out, "v", p->outputs, p->n_outputs);
     lt_buf_printf(out, " expressions at bind %u\n", p->bind_exprs);
+    for (uint32_t i = 0; i < p->n_ways; i++) {
+        static const char *const ways[] = {"?", "grown", "updated", "swapped"};
+        lt_buf_printf(out, "  cache %u %s%s%s\n", i, WORD(ways, p->ways[i].way), p->ways[i].note[0] ? ": " : "", p->ways[i].note);
+    }
 }
 
 static void put_program(lt_buf *out, const lt_plan *plan, uint32_t number)
@@ -317,6 +321,10 @@ static void put_history(lt_buf *out, const lt_plan *plan)
     for (uint32_t i = 0; i < plan->n_equals; i++) {
         const lt_plan_equal *e = &plan->equals[i];
         lt_buf_printf(out, "assumed %s: axis %u of input %u, %s in the model\n", e->text, e->axis, e->input, e->dim);
+    }
+    for (uint32_t i = 0; i < plan->n_caches; i++) {
+        const lt_plan_cache *k = &plan->caches[i];
+        lt_buf_printf(out, "cache: input %u is output %u of the run before, capacity %lld on axis %u\n", k->input, k->output, (long long)k->capacity, k->axis);
     }
     for (uint32_t i = 0; i < plan->n_origins; i++) {
         const lt_plan_origin *o = &plan->origins[i];

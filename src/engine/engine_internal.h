@@ -105,7 +105,7 @@ lathe_status lt_check_plan(const lt_plan *plan, lathe_diag *diag);
 lathe_status lt_check_blobs(const lt_plan *plan, lathe_diag *diag);
 lathe_status lt_check_program(const lt_plan *plan, uint32_t number, lt_arena *scratch, lathe_diag *diag);
 /* The table of cuts, which come after the values; engine_check_cuts.c. */
-lathe_status lt_check_cuts(const lt_plan_program *p, uint32_t number, lt_arena *scratch, lathe_diag *diag);
+lathe_status lt_check_cuts(const lt_plan *plan, uint32_t number, lt_arena *scratch, lathe_diag *diag);
 lathe_status lt_check_code(const lt_plan *plan, uint32_t number, lt_arena *scratch, lathe_diag *diag);
 
 /* One refusal. where: what is wrong with the file, in words. */

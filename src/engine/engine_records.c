@@ -187,6 +187,21 @@ static void equal_section(lt_codec *c, lt_plan *p, lt_plan_program *program)
     p->equals = lt_codec_table(c, p->equals, &p->n_equals, sizeof *p->equals, 24, equal_record);
 }
 
+static void cache_record(lt_codec *c, void *record)
+{
+    lt_plan_cache *k = record;
+    lt_codec_u32(c, &k->input);
+    lt_codec_u32(c, &k->output);
+    lt_codec_u32(c, &k->axis);
+    lt_codec_i64(c, &k->capacity);
+}
+
+static void cache_section(lt_codec *c, lt_plan *p, lt_plan_program *program)
+{
+    (void)program;
+    p->caches = lt_codec_table(c, p->caches, &p->n_caches, sizeof *p->caches, 20, cache_record);
+}
+
 static void text_record(lt_codec *c, void *record)
 {
     lt_codec_text(c, record);
@@ -475,6 +490,19 @@ static void cut_section(lt_codec *c, lt_plan *plan, lt_plan_program *p)
     p->cuts = lt_codec_table(c, p->cuts, &p->n_cuts, sizeof *p->cuts, 10, cut_record);
 }
 
+static void way_record(lt_codec *c, void *record)
+{
+    lt_plan_way *w = record;
+    lt_codec_u8(c, &w->way);
+    lt_codec_text(c, &w->note);
+}
+
+static void way_section(lt_codec *c, lt_plan *plan, lt_plan_program *p)
+{
+    (void)plan;
+    p->ways = lt_codec_table(c, p->ways, &p->n_ways, sizeof *p->ways, 9, way_record);
+}
+
 const lt_section_kind lt_section_kinds[] = {
     {"META", false, false, meta_section},
     {"IO  ", false, false, io_section},
@@ -484,6 +512,7 @@ const lt_section_kind lt_section_kinds[] = {
     {"INIT", false, false, init_section},
     {"ASSU", false, false, assumption_section},
     {"SAME", false, true, equal_section},
+    {"CACH", false, true, cache_section},
     {"VARI", false, false, variant_section},
     {"ORIG", false, false, origin_section},
     {"REFU", false, false, refusal_section},
@@ -495,5 +524,6 @@ const lt_section_kind lt_section_kinds[] = {
     {"LOOP", true, false, loop_section},
     {"OFFS", true, false, offset_section},
     {"PART", true, true, cut_section},
+    {"WAYS", true, true, way_section},
     {NULL, false, false, NULL},
 };

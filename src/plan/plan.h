@@ -43,6 +43,8 @@ typedef struct lt_plan_request {
     uint32_t n_profiles;
     const lt_plan_equal *equals; /* what the caller promised of extents */
     uint32_t n_equals;
+    const lt_plan_cache *caches; /* pairs of inputs and outputs that the context keeps */
+    uint32_t n_caches;
     bool refit;                /* keep all initializers that feed recipes or packs */
     const char *const *refit_names;
     uint32_t n_refit_names;

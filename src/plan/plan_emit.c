@@ -90,6 +90,9 @@ static lathe_status write_operands(lt_maker *m, const lt_unit *u, const uint32_t
         }
         bool part = m->parts && m->parts[u->out[i]].whole != LT_NO_SLOT; /* it has its place */
         uint32_t over = u->fit && !part && !is_output(m, u->out[i]) ? in_place_of(m, u, in, i, lane) : LT_PLAN_NONE;
+        if (lt_cache_updates(m, u->out[i])) {
+            over = in[u->fit->in_place[i]];
+        }
         for (uint32_t k = 0; k < i && over != LT_PLAN_NONE; k++) { /* one output takes it */
             over = out[k] != LT_PLAN_NONE && m->info[out[k]].root == m->info[over].root ? LT_PLAN_NONE : over;
         }
@@ -260,12 +263,12 @@ static lathe_status emit_view(lt_maker *m, const lt_unit *u)
 /* Parts in the place of a step. What it reads besides the whole says how to cut, which is done. */
 static lathe_status emit_spared(lt_maker *m, const lt_unit *u, lt_cut_kind kind)
 {
-    for (uint32_t i = 0, of; i < (kind == LT_CUT_MADE ? u->n_in : 1); i++) {
+    for (uint32_t i = 0, of; i < (kind == LT_CUT_SEEN ? 1 : u->n_in); i++) {
         LT_TRY(lt_slot_get(m, u->in[i], &of));
         lt_value_info *root = &m->info[m->info[of].root];
         root->left -= root->left > 0;
     }
-    return lt_part_emit(m, u, kind);
+    return kind == LT_CUT_GROWN ? LATHE_OK : lt_part_emit(m, u, kind);
 }
 
 static lathe_status emit_control(lt_maker *m, const lt_unit *u)
@@ -446,10 +449,14 @@ lathe_status lt_make_program(lt_planner *p, uint32_t part, lt_plan_program *out)
     }
     LT_TRY(lt_lane_named(&m, LATHE_SPACE_HOST, 0, &cpu));
     LT_TRY(narrow(&m));
+    LT_TRY(lt_caches_choose(&m));
     LT_TRY(lt_parts_choose(&m));
     LT_TRY(lt_count_reads(&m));
     LT_TRY(lt_input_values(&m));
+    LT_TRY(lt_cache_inputs(&m));
     LT_TRY(lt_emit_region(&m, LT_MAIN));
+    LT_TRY(lt_parts_grown(&m));
+    LT_TRY(lt_cache_ways(&m, out));
     LT_TRY(inputs_of(&m, out));
     LT_TRY(outputs_of(&m, out));
     LT_TRY(ranges_of(&m, out));

@@ -127,6 +127,18 @@ typedef struct lt_part_slot {
     lt_dim start;
 } lt_part_slot;
 
+/* How a cache of the request is kept (plan_cache.c). */
+typedef struct lt_kept_way {
+    lt_cache_way way;
+    const char *note;
+    uint32_t in, out;  /* slots of its input and output; none when it is swapped */
+    /* of those that grow */
+    uint32_t part;     /* slot of the new rows */
+    int axis, cut;     /* rows are cut before so many axes; 0: there is one row */
+    bool appends;      /* a step copies the new rows; else they are written where they belong, and there is no step */
+    const uint32_t *unit_out; /* of the unit that was the Concat */
+} lt_kept_way;
+
 typedef struct lt_maker {
     lt_planner *planner;
     const lt_plan_part *part; /* NULL: the init function */
@@ -150,6 +162,8 @@ typedef struct lt_maker {
     lt_numbering host_value;  /* graph value -> its managed or body-input value */
     lt_numbering blob_value;  /* stored blob -> value */
     lt_part_slot *parts;      /* per slot; NULL: there are none */
+    lt_kept_way *kept;        /* per cache */
+    uint32_t n_kept;
     uint8_t *spared;          /* per unit: lt_cut_kind of the parts that take the place of its step, or 0 */
     lt_plan_cut *cuts;
     size_t n_cuts, cap_cuts;
@@ -215,10 +229,17 @@ lathe_status lt_temp_like(lt_maker *m, uint32_t value, uint32_t *out); /* anothe
 lathe_status lt_count_reads(lt_maker *m);
 lathe_status lt_hold(lt_maker *m, uint32_t holder, uint32_t held); /* managed holder may share the elements of held */
 
+/* plan_cache.c: before lt_parts_choose; after lt_input_values; is the slot to be written over the input that it is paired with; the program's table. */
+lathe_status lt_caches_choose(lt_maker *m);
+lathe_status lt_cache_inputs(lt_maker *m);
+bool lt_cache_updates(const lt_maker *m, uint32_t slot);
+lathe_status lt_cache_ways(lt_maker *m, lt_plan_program *out);
+
 /* plan_parts.c: which slots are parts of others, before anything is emitted; replaces the choice by a copy with the formats that follow. */
 lathe_status lt_parts_choose(lt_maker *m);
 lathe_status lt_part_define(lt_maker *m, uint32_t slot, uint32_t *out); /* the value of such a slot */
 lathe_status lt_part_emit(lt_maker *m, const lt_unit *u, lt_cut_kind kind); /* in the place of a spared unit */
+lathe_status lt_parts_grown(lt_maker *m); /* the cuts of caches, after everything was emitted */
 
 /* plan_lane.c */
 lathe_status lt_lane_named(lt_maker *m, lathe_space space, int32_t queue, uint32_t *out);

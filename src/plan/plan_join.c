@@ -75,6 +75,16 @@ static bool same_equals(const lt_plan *a, const lt_plan *b)
     return same;
 }
 
+static bool same_caches(const lt_plan *a, const lt_plan *b)
+{
+    bool same = a->n_caches == b->n_caches;
+    for (uint32_t i = 0; same && i < a->n_caches; i++) {
+        const lt_plan_cache *x = &a->caches[i], *y = &b->caches[i];
+        same = x->input == y->input && x->output == y->output && x->axis == y->axis && x->capacity == y->capacity;
+    }
+    return same;
+}
+
 static lathe_status check_same(const lt_plan *a, const lt_plan *b, lathe_diag *diag)
 {
     static const char advice[] = "build them into plans of their own (lathe retune --only)";
@@ -88,6 +98,9 @@ static lathe_status check_same(const lt_plan *a, const lt_plan *b, lathe_diag *d
     }
     if (!same_equals(a, b)) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, a->model_name, advice, "variants that assume different things of extents cannot stand in one plan");
+    }
+    if (!same_caches(a, b)) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, a->model_name, advice, "variants that keep different caches cannot stand in one plan");
     }
     return LATHE_OK;
 }

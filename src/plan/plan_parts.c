@@ -472,6 +472,36 @@ static lathe_status try_slice(chooser *c, uint32_t unit)
     return LATHE_OK;
 }
 
+/* ---- Caches ---- */
+
+static void mark_rows(chooser *c, uint32_t slot, int cut)
+{
+    c->slots[slot].format.strided = cut;
+    if (cut > 0 && c->maker[slot] != NOTHING) {
+        c->mine[c->maker[slot]] = true;
+    }
+    for (uint32_t i = c->first[slot]; cut > 0 && i != NOTHING; i = c->readings[i].next) {
+        c->mine[c->readings[i].unit] = true;
+    }
+}
+
+/* plan_cache.c has asked everybody. */
+static void grow_caches(chooser *c)
+{
+    for (uint32_t i = 0; i < c->m->n_kept; i++) {
+        const lt_kept_way *way = &c->m->kept[i];
+        if (way->way != LT_CACHE_GROWN) {
+            continue;
+        }
+        make_part(c, way->part, way->out, LT_CUT_GROWN, way->axis, way->cut, value_of(c, way->in)->type.dims[way->axis]);
+        mark_rows(c, way->in, way->cut);
+        mark_rows(c, way->out, way->cut);
+        for (uint32_t u = 0; !way->appends && u < c->m->choice->n_units; u++) {
+            c->m->spared[u] = c->units[u].out == way->unit_out ? LT_CUT_GROWN : c->m->spared[u];
+        }
+    }
+}
+
 /* ---- All of it ---- */
 
 lathe_status lt_parts_choose(lt_maker *m)
@@ -488,8 +518,9 @@ lathe_status lt_parts_choose(lt_maker *m)
         m->parts[i].whole = LT_NO_SLOT;
     }
     LT_TRY(index_units(&c));
+    grow_caches(&c);
     for (uint32_t i = 0; i < old->n_units; i++) {
-        LT_TRY(try_concat(&c, i));
+        LT_TRY(m->spared[i] ? LATHE_OK : try_concat(&c, i));
     }
     for (uint32_t i = 0; i < old->n_units; i++) {
         LT_TRY(m->spared[i] ? LATHE_OK : try_split(&c, i));
@@ -511,7 +542,7 @@ lathe_status lt_part_define(lt_maker *m, uint32_t slot, uint32_t *out)
     const lt_part_slot *part = &m->parts[slot];
     uint32_t whole = lt_numbering_get(&m->slot_value, part->whole);
     if (whole == LT_PLAN_NONE) {
-        if (part->kind == LT_CUT_MADE) { /* the first part that is written brings its whole along */
+        if (part->kind != LT_CUT_SEEN) { /* the first part that is written brings its whole along */
             LT_TRY(lt_slot_define(m, part->whole, &whole));
         } else {
             LT_TRY(lt_slot_get(m, part->whole, &whole));
@@ -544,6 +575,14 @@ lathe_status lt_part_emit(lt_maker *m, const lt_unit *u, lt_cut_kind kind)
             LT_TRY(lt_part_define(m, slot, &value));
         }
         LT_TRY(push_cut(m, slot));
+    }
+    return LATHE_OK;
+}
+
+lathe_status lt_parts_grown(lt_maker *m)
+{
+    for (uint32_t i = 0; i < m->n_kept; i++) {
+        LT_TRY(m->kept[i].way == LT_CACHE_GROWN ? push_cut(m, m->kept[i].part) : LATHE_OK);
     }
     return LATHE_OK;
 }

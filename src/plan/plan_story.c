@@ -234,6 +234,8 @@ lathe_status lt_tell_story(lt_planner *p)
     p->plan.n_profiles = r->n_profiles;
     p->plan.equals = r->equals;
     p->plan.n_equals = r->n_equals;
+    p->plan.caches = r->caches;
+    p->plan.n_caches = r->n_caches;
     LT_TRY(tell_assumptions(p));
     LT_TRY(tell_origins(p));
     LT_TRY(tell_refusals(p));

@@ -180,7 +180,9 @@ lathe_status lt_slot_get(lt_maker *m, uint32_t slot, uint32_t *out)
 static uint32_t output_of(lt_maker *m, const lt_value *v, const lathe_format *f)
 {
     const lt_region *main = lt_region_get(m->graph, LT_MAIN);
-    bool may = m->region == LT_MAIN && v->region == LT_MAIN && v->n_region_outputs > 0 && v->type.cls == LT_TENSOR && is_plain_host(f, v->type.dtype) &&
+    lathe_format dense = *f;
+    dense.strided = 0; /* of outputs, caches alone have rows apart */
+    bool may = m->region == LT_MAIN && v->region == LT_MAIN && v->n_region_outputs > 0 && v->type.cls == LT_TENSOR && is_plain_host(&dense, v->type.dtype) &&
                v->type.dtype != LATHE_DTYPE_STRING && lt_keep_of(m, v) != LT_KEEP_MANAGED;
     for (uint32_t i = 0; may && i < main->n_outputs; i++) {
         if (lt_value_same(main->outputs[i], v->id) && m->outputs_taken[i] == LT_PLAN_NONE) {
@@ -197,7 +199,9 @@ static lathe_status define(lt_maker *m, const lt_value *v, const lathe_format *f
     if (output != LT_PLAN_NONE) {
         m->outputs_taken[output] = *out;
     }
-    if (m->values[*out].storage == LT_STORE_MANAGED || is_plain_host(f, v->type.dtype)) {
+    uint32_t before = lt_numbering_get(&m->host_value, v->id.index);
+    bool kept = before != LT_PLAN_NONE && m->values[before].storage == LT_STORE_OUTPUT; /* a cache, of which this is a copy */
+    if (m->values[*out].storage == LT_STORE_MANAGED || output != LT_PLAN_NONE || (is_plain_host(f, v->type.dtype) && !kept)) {
         LT_TRY(lt_numbering_put(&m->host_value, m->arena, v->id.index, *out, m->diag));
     }
     return LATHE_OK;

@@ -237,9 +237,14 @@ static lathe_status check_input(const lathe_context *context, const lt_state *s,
 
 /* ---- Placing values ---- */
 
-static lathe_status place_output(lathe_context *context, lt_cell *cell, const lt_plan_value *v, lathe_diag *diag)
+static lathe_status place_output(lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag)
 {
+    const lt_plan_value *v = &state->program->plan->values[value];
+    lt_cell *cell = &state->cells[value];
     lt_binding *b = &context->outputs[v->index];
+    if (lt_cache_of(context, v->index, true)) {
+        return lt_cache_place(context, state, value, diag);
+    }
     if (b->bound) {
         if (b->tensor.bytes < cell->bytes) {
             return LT_FAIL(diag, LATHE_BAD_SHAPE, v->name, "give a larger buffer", "output '%s' needs %llu bytes, the buffer has %zu", v->name,
@@ -320,14 +325,29 @@ static lathe_status place_part(lt_state *s, uint32_t number, const lt_plan_cut *
     return LATHE_OK;
 }
 
+/* What is appended to a cache begins where that ends, and ends where the output does. */
+static lathe_status check_append(const lathe_context *context, const lt_state *s, const lt_plan_cut *cut, lathe_diag *diag)
+{
+    const lt_plan_program *p = s->program->plan;
+    uint32_t whole = p->values[cut->value].index, number = lt_cache_behind(context->engine->plan, p, whole, true, LT_CACHE_GROWN);
+    LT_CHECK(diag, number != LT_PLAN_NONE, p->values[whole].name); /* the decoder checked */
+    const lt_plan_cache *c = &context->engine->plan->caches[number];
+    int64_t past = s->cells[p->inputs[c->input]].dims[c->axis], more = s->cells[cut->value].dims[c->axis];
+    if (s->exprs[cut->start] != past || s->cells[whole].dims[c->axis] - past != more) {
+        return LT_FAIL(diag, LATHE_BAD_PLAN, p->values[whole].name, "build the plan again", "'%s' is not what was there and what is appended", p->values[whole].name);
+    }
+    return LATHE_OK;
+}
+
 /* Parts that are written one by one leave nothing of their whole out, and do not meet. */
-static lathe_status check_parts(const lt_state *s, lathe_diag *diag)
+static lathe_status check_parts(const lathe_context *context, const lt_state *s, lathe_diag *diag)
 {
     const lt_plan_program *p = s->program->plan;
     for (uint32_t i = 0, next; i < p->n_cuts; i = next) {
         const lt_plan_value *v = &p->values[p->cuts[i].value];
         int64_t at = 0;
         bool good = true;
+        LT_TRY(p->cuts[i].kind == LT_CUT_GROWN ? check_append(context, s, &p->cuts[i], diag) : LATHE_OK);
         for (next = i; next < p->n_cuts && p->cuts[next].kind == LT_CUT_MADE && p->values[p->cuts[next].value].index == v->index; next++) {
             good = good && s->exprs[p->cuts[next].start] == at;
             at += good ? stored(v, &s->cells[p->cuts[next].value], p->cuts[next].axis) : 0;
@@ -350,9 +370,9 @@ lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t va
         return place_in_arena(state, value, diag);
     case LT_STORE_INPUT:
         cell->data = context->inputs[v->index].tensor.data;
-        return LATHE_OK;
+        return lt_cache_of(context, v->index, false) ? lt_cache_place(context, state, value, diag) : LATHE_OK;
     case LT_STORE_OUTPUT:
-        return place_output(context, cell, v, diag);
+        return place_output(context, state, value, diag);
     case LT_STORE_BLOB:
         cell->data = (void *)context->engine->weights[v->index].data;
         cell->any = context->engine->weights[v->index].any;
@@ -459,6 +479,9 @@ static lathe_status reserve(lathe_context *context, lt_state *s, bool planned, l
     }
     for (int space = 0; space < 3; space++) {
         uint64_t scratch = scratch_of_steps(context, s, (lathe_space)space);
+        if (planned && p->n_ways > 0 && p->scratch_bytes[space] > scratch) { /* caches grow from run to run: scratch does not */
+            scratch = p->scratch_bytes[space];
+        }
         if (totals[space] || scratch) {
             lathe_status status = lt_state_reserve(context, s, space, totals[space], scratch, diag);
             if (status != LATHE_OK) {
@@ -567,7 +590,7 @@ static lathe_status place_all(lathe_context *context, lt_state *s, lathe_diag *d
     for (uint32_t i = 0; i < p->n_values; i++) { /* aliases come after what they stand for: the decoder checked */
         LT_TRY(lt_place_value(context, s, i, diag));
     }
-    LT_TRY(check_parts(s, diag));
+    LT_TRY(check_parts(context, s, diag));
     for (uint32_t i = 0; i < p->n_steps; i++) {
         const lt_plan_step *step = &p->steps[i];
         lathe_buffer *row = &s->buffers[s->first_buffer[i]];
@@ -630,9 +653,11 @@ lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
 {
     lt_state *s;
     uint32_t number;
+    LT_TRY(lt_caches_before(context, diag));
     LT_TRY(choose_program(context, &number, diag));
     LT_TRY(lt_state_get(context, number, &s, diag));
     context->current = s;
+    LT_TRY(lt_caches_suit(context, s->program->plan, diag));
     LT_TRY(take_containers(context, s, diag));
     if (s->generation == context->generation && !s->program->host_shapes) {
         return LATHE_OK;
@@ -640,6 +665,7 @@ lathe_status lt_context_bind(lathe_context *context, lathe_diag *diag)
     lt_arena_reset_whole(&context->scratch);
     s->generation = 0;
     LT_TRY(work_out_shapes(context, s, diag));
+    LT_TRY(lt_caches_check(context, s, diag));
     bool planned = in_bucket(context, s->program->plan) && has_offsets(s->program->plan);
     LT_TRY(reserve(context, s, planned, diag));
     LT_TRY(place_all(context, s, diag));

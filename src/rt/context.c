@@ -83,6 +83,7 @@ static lathe_status fill_context(lathe_context *c, const lathe_context_options *
     int most = lathe_runtime_threads(e->runtime), planned = (int)e->variant->threads;
     c->threads = o->threads > 0 ? o->threads : planned > 0 ? planned : most;
     c->threads = c->threads > most ? most : c->threads;
+    LT_TRY(lt_caches_make(c, diag));
     return open_devices(c, diag);
 }
 
@@ -134,6 +135,7 @@ void lathe_context_destroy(lathe_context *context)
     lt_release(c->allocator, c->states, ((size_t)n_programs + 1) * sizeof(lt_state *), _Alignof(lt_state *));
     lt_release(c->allocator, c->inputs, ((size_t)plan->n_inputs + 1) * sizeof(lt_binding), _Alignof(lt_binding));
     lt_release(c->allocator, c->outputs, ((size_t)plan->n_outputs + 1) * sizeof(lt_binding), _Alignof(lt_binding));
+    lt_caches_destroy(c);
     lt_arena_destroy(&c->scratch);
     lt_arena_destroy(&c->copies);
     lathe_engine *engine = c->engine;
@@ -197,11 +199,15 @@ lathe_status lathe_context_set_input(lathe_context *context, const char *name, c
         return no_such(context, name, false, diag);
     }
     LT_TRY(check_tensor(context->engine->plan, index, tensor, diag));
+    context->ran = false;
+    lt_kept *cache = lt_cache_of(context, index, false);
+    if (cache) {
+        return lt_cache_fill(context, cache, tensor, diag);
+    }
     bool same_place = b->bound && b->tensor.data == tensor->data && b->tensor.rank == tensor->rank &&
                       memcmp(b->tensor.dims, tensor->dims, (size_t)tensor->rank * sizeof *tensor->dims) == 0;
     b->tensor = *tensor;
     b->bound = true;
-    context->ran = false;
     context->generation += !same_place;
     return LATHE_OK;
 }
@@ -240,6 +246,10 @@ lathe_status lathe_context_set_output(lathe_context *context, const char *name, 
     if (context->engine->plan->outputs[index].cls != LT_TENSOR) {
         return no_tensor(&context->engine->plan->outputs[index], true, diag);
     }
+    if (lt_cache_of(context, index, true)) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, name, "lathe_context_cache_storage gives memory for the whole capacity",
+                       "output '%s' is kept as a cache: it has no memory of its own", name);
+    }
     b->bound = data != NULL;
     b->tensor.data = data;
     b->tensor.bytes = bytes;
@@ -263,7 +273,7 @@ lathe_status lathe_context_ready(lathe_context *context, lathe_diag *diag)
     const lt_plan *plan = context->engine->plan;
     lathe_status status = LATHE_OK;
     for (uint32_t i = 0; i < plan->n_inputs; i++) {
-        if (!context->inputs[i].bound) {
+        if (!context->inputs[i].bound && !lt_cache_of(context, i, false)) {
             status = LT_FAIL(diag, LATHE_NOT_READY, plan->inputs[i].name,
                              plan->inputs[i].cls == LT_TENSOR ? "call lathe_context_set_input" : "call lathe_context_set_input_any", "input '%s' is not bound", plan->inputs[i].name);
         }
@@ -280,6 +290,10 @@ static lathe_status fetch_output(lathe_context *c, lt_state *s, uint32_t index, 
     uint32_t number = p->outputs[index];
     const lt_plan_value *v = &p->values[number];
     lt_binding *b = &c->outputs[index];
+    if (lt_cache_of(c, index, true)) { /* copied for those who ask: result_of */
+        b->any = &b->view;
+        return LATHE_OK;
+    }
     if (v->cls != LT_TENSOR) {
         b->any = &s->cells[number].any;
         return b->any->cls == v->cls ? LATHE_OK : LT_FAIL(diag, LATHE_BAD_PLAN, v->name, "build the plan again", "output '%s' is of another kind", v->name);
@@ -308,6 +322,7 @@ static lathe_status run(lathe_context *context, lathe_diag *diag)
     LT_TRY(lt_context_execute(context, context->current, diag));
     context->run++;
     lt_arena_reset_whole(&context->copies);
+    LT_TRY(lt_caches_after(context, context->current, diag));
     for (uint32_t i = 0; i < context->engine->plan->n_outputs; i++) {
         LT_TRY(fetch_output(context, context->current, i, diag));
     }
@@ -323,6 +338,13 @@ lathe_status lathe_context_run(lathe_context *context, lathe_diag *diag)
     return status;
 }
 
+/* Caches have rows apart, and callers rarely look at them. */
+static lathe_status result_of(lathe_context *context, uint32_t index, lathe_diag *diag)
+{
+    lt_kept *cache = lt_cache_of(context, index, true);
+    return cache ? lt_cache_tensor(context, cache, &context->outputs[index].result, diag) : LATHE_OK;
+}
+
 lathe_status lathe_context_output(lathe_context *context, const char *name, lathe_tensor *tensor, lathe_diag *diag)
 {
     uint32_t index;
@@ -336,6 +358,7 @@ lathe_status lathe_context_output(lathe_context *context, const char *name, lath
     if (context->engine->plan->outputs[index].cls != LT_TENSOR) {
         return no_tensor(&context->engine->plan->outputs[index], true, diag);
     }
+    LT_TRY(result_of(context, index, diag));
     *tensor = b->result;
     return LATHE_OK;
 }
@@ -350,6 +373,7 @@ lathe_status lathe_context_output_any(lathe_context *context, const char *name, 
     if (!context->ran) {
         return LT_FAIL(diag, LATHE_NOT_READY, name, "call lathe_context_run", "there is no result of '%s' for the present bindings", name);
     }
+    LT_TRY(result_of(context, index, diag));
     b->view = (lt_any){.cls = LT_TENSOR, .tensor = b->result}; /* of tensors */
     *any = b->any;
     return LATHE_OK;
@@ -412,7 +436,7 @@ uint64_t lathe_context_bytes(const lathe_context *context)
     for (uint32_t i = 0; i < context->engine->plan->n_outputs; i++) {
         total += context->outputs[i].own_bytes;
     }
-    return total;
+    return total + lt_caches_bytes(context);
 }
 
 lathe_status lathe_context_run_visit(lathe_context *context, lathe_visit_fn visit, void *user, lathe_diag *diag)

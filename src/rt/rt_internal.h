@@ -124,6 +124,23 @@ typedef struct lt_binding {
     lathe_tensor result;   /* outputs: after a run */
 } lt_binding;
 
+/* A cache of the plan (lt_plan_cache) in a context. */
+typedef struct lt_kept {
+    const lt_plan_cache *plan;
+    bool whole;             /* the input is as long as the output: all of the capacity counts, there is no length */
+    int rank;
+    size_t element;         /* bytes */
+    uint32_t from_input[LATHE_MAX_RANK], from_axis[LATHE_MAX_RANK]; /* where an open extent comes from; input LT_PLAN_NONE: it is fixed */
+    int64_t dims[LATHE_MAX_RANK];  /* of what is there; on the axis: the length, or the capacity where it is whole */
+    bool shaped;            /* data has room for the capacity at these extents */
+    bool used;              /* whole ones: something was written */
+    bool dense;             /* rows follow each other; else they are as far apart as the capacity wants */
+    void *data;             /* what the input is */
+    void *other;            /* where the output goes when the two change places after a run; NULL: not needed so far */
+    uint64_t bytes;         /* of data, and of other */
+    bool lent;              /* data is the caller's */
+} lt_kept;
+
 struct lathe_context {
     lathe_engine *engine;
     const lathe_allocator *allocator;
@@ -132,6 +149,7 @@ struct lathe_context {
     uint64_t run;          /* runs so far: advances random operators */
     int profile;           /* asked for; -1 any */
     lt_binding *inputs, *outputs;
+    lt_kept *caches;       /* one for each of the plan */
     uint64_t generation;   /* goes up with each binding that changes extents */
     lt_state **states;     /* one per program of the variant; NULL until used */
     lt_state *current;     /* of the last bind; NULL before */
@@ -163,6 +181,22 @@ lathe_status lt_set_extents(lt_state *state, uint32_t value, lathe_diag *diag); 
 lathe_status lt_place_value(lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag);
 
 lathe_status lt_prepare_step(lathe_context *context, lt_state *state, uint32_t step, lathe_diag *diag); /* at the extents of its operands */
+
+/*
+ * rt_cache.c. make: after the bindings. before: extents and data of cached inputs, before a program is chosen. suit: the layout that the program wants. check:
+ * against the capacity, when extents are known. after: a run that went well.
+ */
+lathe_status lt_caches_make(lathe_context *context, lathe_diag *diag);
+void lt_caches_destroy(lathe_context *context);
+lathe_status lt_caches_before(lathe_context *context, lathe_diag *diag);
+lathe_status lt_caches_suit(lathe_context *context, const lt_plan_program *program, lathe_diag *diag);
+lathe_status lt_caches_check(const lathe_context *context, const lt_state *state, lathe_diag *diag);
+lathe_status lt_caches_after(lathe_context *context, lt_state *state, lathe_diag *diag);
+lt_kept *lt_cache_of(const lathe_context *context, uint32_t index, bool output); /* of an input or output; NULL: it is none */
+lathe_status lt_cache_fill(lathe_context *context, lt_kept *cache, const lathe_tensor *tensor, lathe_diag *diag);
+lathe_status lt_cache_place(const lathe_context *context, lt_state *state, uint32_t value, lathe_diag *diag); /* of inputs and outputs that are caches */
+lathe_status lt_cache_tensor(lathe_context *context, const lt_kept *cache, lathe_tensor *out, lathe_diag *diag); /* what it holds, dense: on context->copies if need be */
+uint64_t lt_caches_bytes(const lathe_context *context);
 
 /* any.c: does a value suit a container input? name: of the input */
 lathe_status lt_any_check(const lt_plan_kind *kind, const char *name, const lt_any *any, lathe_diag *diag);
