@@ -86,7 +86,13 @@ function(lathe_apply_isa list_var)
         continue()
       endif()
       # Kernel files stay out of link-time optimization: their flags and their bits are their own.
-      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${LATHE_ISA_${isa}_FLAGS};-fno-lto")
+      set(flags "${LATHE_ISA_${isa}_FLAGS};-fno-lto")
+      if(LATHE_FUZZER)
+        # Unrolled loops that are instrumented three times over take clang minutes a file: here ASan alone, by calls. Kernels give fuzzers no coverage to follow;
+        # the suite under sanitizers holds them to UBSan too.
+        list(APPEND flags -fno-sanitize=all -fsanitize=address "SHELL:-mllvm -asan-instrumentation-with-call-threshold=0")
+      endif()
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${flags}")
     endif()
     list(APPEND kept ${file})
   endforeach()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh PRESET JOBS [TARGET]: configures build/PRESET if needed and builds it; prints only what went wrong.
+# build.sh PRESET JOBS [TARGET...]: configures build/PRESET if needed and builds it; prints only what went wrong.
 # LATHE_CMAKE_ARGS holds further options, for example -DLATHE_WERROR=ON.
 set -eu
 preset=$1
@@ -11,4 +11,6 @@ if [ -n "${LATHE_CMAKE_ARGS:-}" ] || [ ! -f "$ninja" ] || [ -n "$(find CMakePres
     # shellcheck disable=SC2086
     cmake --preset "$preset" ${LATHE_CMAKE_ARGS:-} >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 fi
-exec cmake --build "build/$preset" -j "$jobs" --target "${3:-all}" -- --quiet
+shift 2
+[ $# -gt 0 ] || set -- all
+exec cmake --build "build/$preset" -j "$jobs" --target "$@" -- --quiet

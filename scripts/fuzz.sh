@@ -1,26 +1,65 @@
 #!/bin/sh
-# fuzz.sh TARGET SECONDS JOBS: libFuzzer on tests/fuzz/fuzz_TARGET.c, from the seeds in the repository; without a TARGET it lists them. TARGET all: each in turn.
-# The growing corpus and crashes stay under build/fuzz; pick good ones into tests/fuzz/seeds by hand.
+# fuzz.sh TARGET SECONDS JOBS: libFuzzer on tests/fuzz/fuzz_TARGET.c for so many seconds; without a TARGET it lists them. TARGET all: each of them, JOBS at a time.
+# Seeds: tests/fuzz/seeds, and for the targets that read them the models and tensors of ONNX's test cases that fuzz_seeds.sh finds. The growing corpus, logs and what
+# was found stay under build/fuzz; pick good ones into tests/fuzz/seeds by hand. Prints a line for each target, and for a finding where it lies and how to replay it.
 set -eu
 target=$1
+seconds=$2
+jobs=$3
 if [ "$target" = all ]; then
-    for file in tests/fuzz/fuzz_*.c; do
-        name=${file#tests/fuzz/fuzz_}
-        sh "$0" "${name%.c}" "$2" "$3"
-    done
-    exit 0
-fi
-if [ -z "$target" ] || [ ! -f "tests/fuzz/fuzz_$target.c" ]; then
-    echo "usage: make fuzz F=TARGET SECS=60, where TARGET is one of:" >&2
+    targets=$(ls tests/fuzz | sed -n 's/^fuzz_\(.*\)\.c$/\1/p')
+elif [ -z "$target" ] || [ ! -f "tests/fuzz/fuzz_$target.c" ]; then
+    echo "usage: make fuzz F=TARGET SECS=60, where TARGET is all or one of:" >&2
     ls tests/fuzz | sed -n 's/^fuzz_\(.*\)\.c$/    \1/p' >&2
     exit 2
+else
+    targets=$target
 fi
-scripts/build.sh fuzz "$3" "fuzz_$target"
-corpus=build/fuzz/corpus/$target
-mkdir -p "$corpus"
-seeds=tests/fuzz/seeds/$target
-[ -d "$seeds" ] || seeds=
-echo "fuzz: $target for $2 s; crashes go to build/fuzz/$target-*" >&2
-# shellcheck disable=SC2086
-exec "build/fuzz/tests/fuzz_$target" -max_len=65536 -max_total_time="$2" -rss_limit_mb=4096 -timeout=25 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/$target-" "$corpus" $seeds
+# shellcheck disable=SC2046
+scripts/build.sh fuzz "$jobs" $(printf 'fuzz_%s ' $targets)
+sh scripts/fuzz_seeds.sh build/fuzz/from-onnx
+
+fuzz_one() {
+    corpus=build/fuzz/corpus/$1
+    log=build/fuzz/$1.log
+    mkdir -p "$corpus"
+    # What an earlier run found stays, but is not taken for a finding of this one.
+    : >"build/fuzz/$1.begun"
+    more=
+    for seeds in "tests/fuzz/seeds/$1" "build/fuzz/from-onnx/$1"; do
+        [ ! -d "$seeds" ] || more="$more $seeds"
+    done
+    status=0
+    # shellcheck disable=SC2086
+    "build/fuzz/tests/fuzz_$1" -max_len=65536 -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=25 -print_final_stats=1 \
+        -artifact_prefix="build/fuzz/$1-" "$corpus" $more >"$log" 2>&1 || status=$?
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1 | sed -e ':a' -e 's/\([0-9]\)\([0-9]\{3\}\)\($\|,\)/\1,\2\3/;ta')
+    if [ "$status" = 0 ] && [ -n "$runs" ]; then
+        echo "fuzz $1: $runs executions in $seconds s"
+        return 0
+    fi
+    tail -n 60 "$log"
+    echo "fuzz $1: FOUND something (exit code $status; all of it is in $log)"
+    find build/fuzz -maxdepth 1 -name "$1-*" -newer "build/fuzz/$1.begun" | while read -r artifact; do
+        echo "fuzz $1: the input is $artifact; replay it: build/fuzz/tests/fuzz_$1 $artifact"
+    done
+    return 1
+}
+
+# JOBS processes take every JOBS-th target each; exit code 1 if one of them found something.
+pids=
+for job in $(seq 1 "$jobs"); do
+    (
+        found=0
+        for name in $(printf '%s\n' $targets | awk -v job="$job" -v jobs="$jobs" 'NR % jobs == job % jobs'); do
+            fuzz_one "$name" || found=1
+        done
+        exit $found
+    ) &
+    pids="$pids $!"
+done
+found=0
+for pid in $pids; do
+    wait "$pid" || found=1
+done
+exit $found

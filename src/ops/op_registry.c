@@ -23,7 +23,8 @@ const lt_op *lt_op_find(const char *domain, const char *name)
     domain = plain_domain(domain);
     for (size_t t = 0; lt_op_tables[t] != NULL; t++) {
         for (const lt_op *op = lt_op_tables[t]; op->name != NULL; op++) {
-            if (strcmp(op->name, name) == 0 && strcmp(plain_domain(op->domain), domain) == 0) {
+            /* Few names begin alike: this saves most of the calls, which show in builds of small models. */
+            if (op->name[0] == name[0] && strcmp(op->name, name) == 0 && strcmp(plain_domain(op->domain), domain) == 0) {
                 return op;
             }
         }

@@ -2,7 +2,7 @@
  * test_malformed.c - thousands of models that are broken on purpose, made from the operators' own samples (support/malformed.h): each ends with a named error
  * that says where, within two seconds and 256 MB. `lathe-malformed` prints what was said.
  *
- * ctest: TIMEOUT 600
+ * ctest: TIMEOUT 600 COST 40
  */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /*
  * test_passes_prefixes.c - any prefix of the pipeline leaves a graph that runs and gives the same numbers; so does a build that leaves any one pass out.
  *
- * ctest: TIMEOUT 900
+ * ctest: TIMEOUT 900 COST 21
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test_plan_flips.c - single-bit flips of real plans, all checksums recomputed: they are refused, or they run, or they fail with a name; a sanitizer finds
  * nothing.
  *
- * ctest: TIMEOUT 900
+ * ctest: TIMEOUT 900 COST 14
  *
  * The ordinary run takes every 37th bit outside of the weights; LATHE_FLIPS=N every N-th, LATHE_FLIPS=all each one. Spread over processes. Memory is limited,
  * so that absurd sizes come out as errors.

@@ -2,7 +2,7 @@
  * test_plan_random.c - random networks of steps, views, branches, loops and unknown extents, placed at random on cpu and twin, planned with and without
  * bounds, run several times with several shapes: the outputs are those of the reference.
  *
- * ctest: TIMEOUT 300
+ * ctest: TIMEOUT 300 COST 13
  *
  * LATHE_SEED=N runs that one case; LATHE_CASES=N changes how many are run.
  */

@@ -2,7 +2,7 @@
  * test_system_budget.c - memory of builds through the public API: a workspace refuses what needs more scratch and names the least where nothing is left; the
  * peak is predicted and reported; a budget gives up the comparison of engines, then trials, then says the least that would do; the log of a build says why.
  *
- * ctest: TIMEOUT 600 SERIAL
+ * ctest: TIMEOUT 600 SERIAL COST 25
  */
 #include <setjmp.h>
 #include <stdarg.h>

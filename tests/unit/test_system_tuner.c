@@ -2,7 +2,7 @@
  * test_system_tuner.c - the tuner through the public API: every level gives the numbers of the reference; the selector sees what is real and is obeyed; the
  * static choice is deterministic; records and caches give the same bytes; rules are kept; cancelling leaves a cache; whatever is ruled out, a build is left.
  *
- * ctest: TIMEOUT 600 SERIAL
+ * ctest: TIMEOUT 600 SERIAL COST 14
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,7 @@
 /*
  * test_tactic_conv_transpose.c - random transposed convolutions of rank 3 to 5 with epilogues through every tactic for ConvTranspose.
+ *
+ * ctest: COST 16
  */
 #include <setjmp.h>
 #include <stdarg.h>

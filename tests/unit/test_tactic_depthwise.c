@@ -1,6 +1,8 @@
 /*
  * test_tactic_depthwise.c - depthwise convolutions of the shapes that networks have, and of odd ones, through every tactic for Conv: wide images, many
  * channels, large kernels, and the epilogues that kernels do in registers.
+ *
+ * ctest: COST 18
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,7 @@
 /*
  * test_tactic_pointwise.c - random pointwise programs of all types through every tactic for problems without a root.
+ *
+ * ctest: COST 19
  */
 #include <setjmp.h>
 #include <stdarg.h>

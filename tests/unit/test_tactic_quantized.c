@@ -1,6 +1,8 @@
 /*
  * test_tactic_quantized.c - quantized MatMul, Gemm and Conv: operands behind DequantizeLinear, any epilogue, against real arithmetic; and against the integer
  * operators to the bit, where a problem promises that.
+ *
+ * ctest: COST 22
  */
 #include <setjmp.h>
 #include <stdarg.h>

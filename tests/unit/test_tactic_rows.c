@@ -1,5 +1,7 @@
 /*
  * test_tactic_rows.c - softmax, normalizations and reductions with epilogues through every tactic for them.
+ *
+ * ctest: COST 24
  */
 #include <setjmp.h>
 #include <stdarg.h>

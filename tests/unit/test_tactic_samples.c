@@ -2,7 +2,7 @@
  * test_tactic_samples.c - every sample of every operator as a problem, through every tactic that takes it, with constants as constants (packed where the
  * tactic wants that) and as activations. The placements, poison and thread counts are those of tactic_check.h.
  *
- * ctest: TIMEOUT 600
+ * ctest: TIMEOUT 600 COST 14
  */
 #include <setjmp.h>
 #include <stdarg.h>

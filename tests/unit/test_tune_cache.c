@@ -1,5 +1,7 @@
 /*
  * test_tune_cache.c - the timing cache: its file, its merging, many writers, writers that die, damage, want of memory.
+ *
+ * ctest: COST 13
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
