@@ -45,11 +45,8 @@ static int make_inputs(reduction *r, const char *path)
     }
     int code = status == LATHE_OK ? feeds_make(t, &inputs, true, &feeds) : tool_fail(t, status);
     for (size_t i = 0; code == EXIT_FINE && status == LATHE_OK && i < inputs.count; i++) {
-        if (feeds[i].any) {
-            status = LT_FAIL(t->diag, LATHE_UNSUPPORTED, feeds[i].name, NULL, "reducing takes tensor inputs only");
-            break;
-        }
-        status = lt_study_add(&r->inputs, &t->arena, feeds[i].name, &feeds[i].tensor, t->diag);
+        const lt_named input = { feeds[i].name, feeds[i].tensor, feeds[i].any };
+        status = lt_study_add_input(&r->inputs, &t->arena, &input, t->diag);
     }
     lathe_network_destroy(network);
     return code != EXIT_FINE ? code : status == LATHE_OK ? EXIT_FINE : tool_fail(t, status);

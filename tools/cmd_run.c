@@ -83,6 +83,70 @@ static void print_tensor(const char *name, const lathe_tensor *tensor)
     printf(s.nans ? " nan %lld\n" : "\n", (long long)s.nans);
 }
 
+/* ---- Maps ---- */
+
+/* The values are numbers or texts, one for each key. */
+static bool plain_map(const lathe_any *any)
+{
+    return any->cls == LT_MAP && any->count == 2 && any->items[1].tensor.rank == 1 &&
+           any->items[1].tensor.dims[0] == any->items[0].tensor.dims[0];
+}
+
+/* An element as it would stand in a JSON text; complex numbers are no elements of maps. */
+static void put_element(lt_json *j, const lathe_tensor *t, int64_t i)
+{
+    const lt_dtype_info *info = lt_dtype_get(t->dtype);
+    if (t->dtype == LATHE_DTYPE_STRING) {
+        char text[400];
+        const lt_string *s = (const lt_string *)t->data + i;
+        snprintf(text, sizeof text, "%.*s", (int)(s->length < 390 ? s->length : 390), s->length ? s->data : "");
+        lt_json_string(j, text);
+    } else if (t->dtype == LATHE_DTYPE_F32) {
+        lt_json_f32(j, ((const float *)t->data)[i]);
+    } else if (info->kind == LT_KIND_FLOAT) {
+        lt_json_f64(j, lt_load_f64(t->dtype, t->data, i));
+    } else if (info->kind == LT_KIND_BOOL) {
+        lt_json_bool(j, lt_load_i64(t->dtype, t->data, i) != 0);
+    } else {
+        lt_json_i64(j, lt_load_i64(t->dtype, t->data, i));
+    }
+}
+
+/* "y: map of 2: {"no": 0.25, "yes": 0.75}"; of a large map the first entries. */
+static void print_map(const char *name, const lathe_any *any)
+{
+    enum { SHOWN = 16 };
+    const lathe_tensor *keys = &any->items[0].tensor, *values = &any->items[1].tensor;
+    printf("%s: map of %lld: {", name, (long long)keys->dims[0]);
+    for (int64_t i = 0; i < keys->dims[0] && i < SHOWN; i++) {
+        lt_buf text;
+        lt_json j;
+        lt_buf_init(&text, NULL);
+        lt_json_init(&j, &text, false);
+        put_element(&j, keys, i);
+        lt_buf_puts(&text, ": ");
+        lt_json_init(&j, &text, false);
+        put_element(&j, values, i);
+        printf("%s%s", i ? ", " : "", lt_buf_str(&text));
+        lt_buf_free(&text);
+    }
+    printf(keys->dims[0] > SHOWN ? ", ...}\n" : "}\n");
+}
+
+/* Pairs, so that keys keep their type and their order. */
+static void json_map(lt_json *j, const lathe_any *any)
+{
+    lt_json_key(j, "entries");
+    lt_json_begin_array(j);
+    for (int64_t i = 0; i < any->items[0].tensor.dims[0]; i++) {
+        lt_json_begin_array(j);
+        put_element(j, &any->items[0].tensor, i);
+        put_element(j, &any->items[1].tensor, i);
+        lt_json_end_array(j);
+    }
+    lt_json_end_array(j);
+}
+
 static const char *const kind_words[] = { "tensor", "sequence", "optional", "map" };
 
 /* "y: sequence of 2", then y[0] and y[1]. Trees are at most LATHE_MAX_NESTING deep. */
@@ -90,6 +154,10 @@ static void print_any(const char *name, const lathe_any *any)
 {
     if (any->cls == LT_TENSOR) {
         print_tensor(name, &any->tensor);
+        return;
+    }
+    if (plain_map(any)) {
+        print_map(name, any);
         return;
     }
     if (any->cls == LT_OPTIONAL) {
@@ -126,6 +194,11 @@ static void json_any(lt_json *j, const char *name, const lathe_any *any)
     lt_json_string(j, name);
     lt_json_key(j, "kind");
     lt_json_string(j, kind_words[any->cls]);
+    if (plain_map(any)) {
+        json_map(j, any);
+        lt_json_end_object(j);
+        return;
+    }
     lt_json_key(j, "items");
     lt_json_begin_array(j);
     for (size_t i = 0; i < any->count; i++) {

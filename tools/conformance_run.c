@@ -158,7 +158,7 @@ static bool bind(runner *r, const lathe_io *io, const lt_any *value)
 }
 
 /* Item by item; trees from files are at most LT_MAX_DEPTH deep. */
-static bool same_value(const runner *r, const lathe_any *got, const lt_any *expected, char *why, size_t size)
+static bool same_value(runner *r, const lathe_any *got, const lt_any *expected, char *why, size_t size)
 {
     if (lathe_any_kind(got) != (lathe_kind)expected->cls || lathe_any_count(got) != expected->count) {
         snprintf(why, size, "another kind or number of items: %zu, expected %zu", lathe_any_count(got),
@@ -170,9 +170,15 @@ static bool same_value(const runner *r, const lathe_any *got, const lt_any *expe
         (void)lathe_any_tensor(got, &tensor, NULL);
         return lt_study_allclose(&tensor, &expected->tensor, r->c->rtol, r->c->atol, why, size);
     }
-    for (size_t i = 0; i < expected->count; i++) {
+    lt_any a = *got, b = *expected;
+    if (expected->cls == LT_MAP && (lt_study_sorted(got, &r->arena, &a, NULL) != LATHE_OK ||
+                                    lt_study_sorted(expected, &r->arena, &b, NULL) != LATHE_OK)) {
+        snprintf(why, size, "no memory to sort a map");
+        return false;
+    }
+    for (size_t i = 0; i < b.count; i++) {
         char inner[160];
-        if (!same_value(r, lathe_any_at(got, i), &expected->items[i], inner, sizeof inner)) {
+        if (!same_value(r, &a.items[i], &b.items[i], inner, sizeof inner)) {
             snprintf(why, size, "item %zu: %.150s", i, inner);
             return false;
         }

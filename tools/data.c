@@ -1,5 +1,5 @@
 /*
- * data.c - reads and writes data files by their ending: npy, npz, pb, png. The formats themselves are one file each.
+ * data.c - reads and writes data files by their ending: npy, npz, pb, png; reads json. The formats themselves are one file each.
  */
 #include "data.h"
 #include <string.h>
@@ -71,7 +71,7 @@ static lathe_status read_npz(const lt_file *file, const char *path, const char *
 static lathe_status read_picture(const char *path, const data_wish *wish, lt_arena *arena, data_set *out,
                                  lathe_diag *diag)
 {
-    static const data_wish usual = { LATHE_DTYPE_F32, 4, { 1, 3, -1, -1 }, LT_TENSOR };
+    static const data_wish usual = { .dtype = LATHE_DTYPE_F32, .rank = 4, .dims = { 1, 3, -1, -1 } };
     const data_wish *w = wish ? wish : &usual;
     int rank = w->rank, at = rank - 3;
     if (rank < 3 || rank > 4 || (w->dims[at] != 3 && w->dims[at] != 1 && w->dims[at] != -1)) {
@@ -113,6 +113,17 @@ static lathe_status read_pb(const lt_file *file, const char *path, const data_wi
     return data_add_any(out, arena, "", value, diag);
 }
 
+static lathe_status read_json(const lt_file *file, const char *path, const data_wish *wish, lt_arena *arena,
+                              data_set *out, lathe_diag *diag)
+{
+    lt_any *value = LT_ARENA_NEW(arena, lt_any);
+    if (!value) {
+        return LT_OOM(diag);
+    }
+    LT_TRY(json_read(file->data, file->size, path, wish, arena, value, diag));
+    return data_add_any(out, arena, "", value, diag);
+}
+
 static lathe_status read_npy(const lt_file *file, const char *path, lt_arena *arena, data_set *out, lathe_diag *diag)
 {
     lathe_tensor tensor;
@@ -134,15 +145,16 @@ lathe_status data_read(const char *path, const data_wish *wish, lt_arena *arena,
     if (ends_with(path, ".png")) {
         return read_picture(path, wish, arena, out, diag);
     }
-    if (!data_name_known(path)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "known endings: .npy .npz .pb .png",
+    if (!data_name_known(path) && !ends_with(path, ".json")) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "known endings: .npy .npz .pb .json .png",
                        "the kind of this data file is unknown");
     }
     lt_file file;
     LT_TRY(lt_file_read(&file, path, NULL, diag));
-    lathe_status status = ends_with(path, ".npy")  ? read_npy(&file, path, arena, out, diag)
-                          : ends_with(path, ".pb") ? read_pb(&file, path, wish, arena, out, diag)
-                                                   : read_npz(&file, path, entry, arena, out, diag);
+    lathe_status status = ends_with(path, ".npy")    ? read_npy(&file, path, arena, out, diag)
+                          : ends_with(path, ".pb")   ? read_pb(&file, path, wish, arena, out, diag)
+                          : ends_with(path, ".json") ? read_json(&file, path, wish, arena, out, diag)
+                                                     : read_npz(&file, path, entry, arena, out, diag);
     lt_file_close(&file);
     return status;
 }

@@ -1,15 +1,16 @@
 /*
- * data.h - values in files: npy, npz, ONNX .pb, PNG; tar archives for the conformance runner. Used by the verbs; knows no engine.
+ * data.h - values in files: npy, npz, ONNX .pb, JSON, PNG; tar archives for the conformance runner. Used by the verbs; knows no engine.
  */
 #ifndef LATHE_TOOLS_DATA_H
 #define LATHE_TOOLS_DATA_H
 
 #include "study/study.h"
+#include <lathe/runtime.h>
 
 typedef struct data_item {
     const char *name; /* "" in files that hold one tensor without a name */
     lathe_tensor tensor;
-    const lt_any *any; /* a sequence or optional; NULL: the tensor */
+    const lt_any *any; /* a sequence, optional or map; NULL: the tensor */
 } data_item;
 
 typedef struct data_set {
@@ -17,12 +18,14 @@ typedef struct data_set {
     size_t count, capacity;
 } data_set;
 
-/* What a picture shall become: dtype and rank of the input it is for. NULL: f32[1,3,H,W]. */
+/* What the input is that a file is for. NULL for a picture: f32[1,3,H,W]. */
 typedef struct data_wish {
     lathe_dtype dtype;
     int rank;
     int64_t dims[LATHE_MAX_RANK]; /* -1: any */
     lt_value_class cls;           /* of what a .pb file holds: the bytes do not say */
+    const lathe_kind *kinds;      /* as in lathe_io, what a .json file means; NULL: a tensor */
+    const lathe_dtype *keys;
 } data_wish;
 
 /* Reads everything in a file, or the named entry of FILE.npz:ENTRY. Everything lives in the arena. */
@@ -30,13 +33,15 @@ lathe_status data_read(const char *path, const data_wish *wish, lt_arena *arena,
 /* The format is that of the name's ending; names matter for npz only (and one tensor elsewhere). Sequences: .pb, or of tensors .npz with NAME.0 ... */
 lathe_status data_write(const char *path, const data_item *items, size_t count, lathe_diag *diag);
 bool data_is_npz(const char *path);
-bool data_name_known(const char *path); /* an ending that data_read knows */
+bool data_name_known(const char *path); /* an ending that data_write knows */
 lathe_status data_add_any(data_set *set, lt_arena *arena, const char *name, const lt_any *any, lathe_diag *diag);
 lathe_status data_add(data_set *set, lt_arena *arena, const char *name, const lathe_tensor *tensor, lathe_diag *diag);
 
 /* ---- one file each ---- */
 lathe_status npy_read(const void *data, size_t size, const char *what, lt_arena *arena, lathe_tensor *out,
                       lathe_diag *diag);
+/* wish NULL: a tensor, of the type that its first element has. */
+lathe_status json_read(const void *data, size_t size, const char *what, const data_wish *wish, lt_arena *arena, lt_any *out, lathe_diag *diag);
 lathe_status npy_write(const lathe_tensor *tensor, lt_buf *out, const char *what, lathe_diag *diag);
 
 typedef struct zip_entry {

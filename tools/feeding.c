@@ -149,7 +149,7 @@ static lathe_status wrap(tool *t, const lathe_io *io, const char *path, const da
     }
     if (io->kinds[0] == LATHE_KIND_MAP || io->kinds[1] != LATHE_KIND_TENSOR ||
         (io->kinds[0] == LATHE_KIND_OPTIONAL && set->count != 1)) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "give a .pb file",
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, path, "give a .pb or .json file",
                        "the tensors of this file do not make the input '%s'", io->name);
     }
     made[set->count] = (lt_any){ .cls = (lt_value_class)io->kinds[0], .items = made, .count = set->count };
@@ -164,7 +164,7 @@ static lathe_status wrap(tool *t, const lathe_io *io, const char *path, const da
 static lathe_status read_container(tool *t, const lathe_io *io, const char *path, feed *out, lathe_diag *diag)
 {
     static const lt_any none = { .cls = LT_OPTIONAL };
-    data_wish wish = { .dtype = io->dtype, .rank = io->rank, .cls = (lt_value_class)io->kinds[0] };
+    data_wish wish = { .dtype = io->dtype, .rank = io->rank, .cls = (lt_value_class)io->kinds[0], .kinds = io->kinds, .keys = io->keys };
     data_set set;
     if (io->kinds[0] == LATHE_KIND_OPTIONAL && strcmp(path, "none") == 0) {
         out->any = &none;
@@ -216,9 +216,20 @@ static int random_extents(tool *t, const lathe_engine *engine, const lathe_io *i
 static lathe_status fill_random(tool *t, feed *f, const lathe_io *io, const int64_t *dims, lathe_diag *diag)
 {
     f->random = true;
-    LT_TRY(lt_tensor_alloc(&t->arena, &f->tensor, io->dtype, io->rank, dims, io->name, diag));
-    f->tensor.struct_size = sizeof f->tensor;
-    return lt_random_fill(&f->tensor, f->seed, diag);
+    f->io = *io;
+    return lt_study_random_tensor(io, io->rank, dims, f->seed, &t->arena, &f->tensor, diag);
+}
+
+/* Named extents of a container's tensors are those of the other inputs. */
+static lathe_status fill_container(tool *t, feed *f, const lathe_io *io, const extents *known, lathe_diag *diag)
+{
+    f->random = true;
+    f->io = *io;
+    for (int i = 0; i < io->rank; i++) {
+        const int64_t *extent = find_extent(known, io->symbols[i]);
+        f->io.dims[i] = io->dims[i] < 0 && extent ? *extent : io->dims[i];
+    }
+    return lt_study_random_any(&f->io, f->seed, &t->arena, &f->any, diag);
 }
 
 /* --shape NAME=EXTENTS: the opt shape counts. */
@@ -252,10 +263,6 @@ static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, 
     const char *spec = spec_of(t, io.name, inputs->count);
     bool random = spec && random_spec(t, spec, &f->seed);
     f->name = io.name;
-    if (!io.is_tensor && (random || !spec)) {
-        return tool_usage(t, "input '%s' is no tensor: give --input %s=FILE.pb%s", io.name, io.name,
-                          io.kinds[0] == LATHE_KIND_SEQUENCE ? " or FILE.npz with its items" : " or none");
-    }
     if (!spec && !fill) {
         return tool_usage(t, "input '%s' is missing: give --input %s=FILE or --input %s=rand", io.name, io.name,
                           io.name);
@@ -267,11 +274,11 @@ static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, 
     if (random_pass) {
         int64_t dims[LATHE_MAX_RANK];
         f->seed = spec ? f->seed : t->seed + index;
-        int code = random_extents(t, inputs->engine, &io, known, dims);
+        int code = io.is_tensor ? random_extents(t, inputs->engine, &io, known, dims) : EXIT_FINE;
         if (code != EXIT_FINE) {
             return code;
         }
-        status = fill_random(t, f, &io, dims, t->diag);
+        status = io.is_tensor ? fill_random(t, f, &io, dims, t->diag) : fill_container(t, f, &io, known, t->diag);
     } else {
         status = read_feed(t, &io, spec, f, t->diag);
     }
@@ -310,9 +317,10 @@ lathe_status feeds_vary(tool *t, const feed *from, size_t count, uint64_t round,
         feeds[i] = from[i];
         if (from[i].random) {
             const lathe_tensor *x = &from[i].tensor;
-            LT_TRY(lt_tensor_alloc(&t->arena, &feeds[i].tensor, x->dtype, x->rank, x->dims, from[i].name, t->diag));
-            feeds[i].tensor.struct_size = sizeof *x;
-            LT_TRY(lt_random_fill(&feeds[i].tensor, from[i].seed + 1000 * round, t->diag));
+            uint64_t seed = from[i].seed + 1000 * round;
+            LT_TRY(from[i].any ? lt_study_random_any(&from[i].io, seed, &t->arena, &feeds[i].any, t->diag)
+                               : lt_study_random_tensor(&from[i].io, x->rank, x->dims, seed, &t->arena,
+                                                        &feeds[i].tensor, t->diag));
         }
     }
     *out = feeds;

@@ -87,6 +87,7 @@ typedef struct feed {
     const lathe_any *any; /* of inputs that are no tensors; NULL for others */
     bool random;
     uint64_t seed;
+    lathe_io io; /* of random ones: what to make again */
 } feed;
 /* What inputs there are, and where free extents may be looked up: of an engine, or of a network without one. */
 typedef struct input_list {

@@ -71,7 +71,7 @@ typedef enum lathe_kind {
     LATHE_KIND_TENSOR = 0,
     LATHE_KIND_SEQUENCE = 1, /* any number of values of one type */
     LATHE_KIND_OPTIONAL = 2, /* one value or none */
-    LATHE_KIND_MAP = 3
+    LATHE_KIND_MAP = 3       /* keys, and a value for each; of equal keys the last one counts */
 } lathe_kind;
 #define LATHE_MAX_NESTING 8
 
@@ -87,6 +87,7 @@ typedef struct lathe_io {
     int64_t dims[LATHE_MAX_RANK];       /* -1: symbolic; in containers: each tensor has its own */
     const char *symbols[LATHE_MAX_RANK]; /* expression text of symbolic dims: "N", "2*height"; NULL for fixed ones */
     lathe_kind kinds[LATHE_MAX_NESTING]; /* its own, that of its items, and so on down to LATHE_KIND_TENSOR: {OPTIONAL, SEQUENCE, TENSOR} */
+    lathe_dtype keys[LATHE_MAX_NESTING]; /* where kinds[i] is LATHE_KIND_MAP: the type of its keys, integers or strings */
 } lathe_io;
 LATHE_API size_t lathe_engine_inputs(const lathe_engine *engine);
 LATHE_API size_t lathe_engine_outputs(const lathe_engine *engine);
@@ -161,7 +162,7 @@ LATHE_API lathe_status lathe_context_run_visit(lathe_context *context, lathe_vis
 /* The result after a run: a view, valid until the next run or binding. Tensors only (lathe_context_output_any for all kinds). */
 LATHE_API lathe_status lathe_context_output(lathe_context *context, const char *name, lathe_tensor *tensor, lathe_diag *diag);
 
-/* ---- Values that are no tensors: sequences and optionals, of tensors or of each other ---- */
+/* ---- Values that are no tensors: sequences and optionals, of tensors or of each other, and maps ---- */
 
 /*
  * A value of any kind as a tree. Those that lathe_any_create makes are the caller's: they hold copies of what is put into them, and can be filled, bound
@@ -177,25 +178,28 @@ LATHE_API lathe_status lathe_context_output(lathe_context *context, const char *
  *         lathe_any_tensor(lathe_any_at(result, i), &item, diag);
  *     }
  *
+ * A map is two items, both tensors: item 0 its keys, a vector; item 1 the values, a row for each key in that order (a vector where values are numbers).
+ * They may be put in any order of keys and are held against each other when the map is bound; an empty map may have no items at all.
+ *
  * Threads: one at a time while it is changed; any number may read, and any number of contexts may have it bound.
  */
 typedef struct lathe_any lathe_any;
 
-/* An empty sequence or optional. allocator (NULL: malloc) must outlive it; LATHE_UNSUPPORTED for maps. */
+/* An empty sequence, optional or map. allocator (NULL: malloc) must outlive it. */
 LATHE_API lathe_status lathe_any_create(const lathe_allocator *allocator, lathe_kind kind, lathe_any **out, lathe_diag *diag);
 /* Of those that lathe_any_create made. A context that has it bound must not run any more. */
 LATHE_API void lathe_any_destroy(lathe_any *any);
 /*
  * Item `index` becomes a copy of the tensor: one that is there is replaced (without an allocation where type and size stay), index == count adds one. An
- * optional has index 0 only. lathe_any_put_any does the same with a copy of a whole value. After a failure nothing has changed.
+ * optional has index 0 only, a map 0 (keys) and 1 (values). lathe_any_put_any does the same with a copy of a whole value. After a failure nothing has changed.
  */
 LATHE_API lathe_status lathe_any_put(lathe_any *any, size_t index, const lathe_tensor *tensor, lathe_diag *diag);
 LATHE_API lathe_status lathe_any_put_any(lathe_any *any, size_t index, const lathe_any *item, lathe_diag *diag);
-/* Takes all items away: an empty sequence, an optional without a value. */
+/* Takes all items away: an empty sequence or map, an optional without a value. */
 LATHE_API void lathe_any_clear(lathe_any *any);
 
 LATHE_API lathe_kind lathe_any_kind(const lathe_any *any);
-/* Items of a sequence; 1 or 0 for an optional with and without a value; 0 for a tensor. */
+/* Items of a sequence; 1 or 0 for an optional with and without a value; 2 for a map (keys, values), or 0 for one that is empty; 0 for a tensor. */
 LATHE_API size_t lathe_any_count(const lathe_any *any);
 /* An item, valid until the value that it is part of changes; NULL past the end. */
 LATHE_API const lathe_any *lathe_any_at(const lathe_any *any, size_t index);

@@ -246,6 +246,7 @@ lathe_status lathe_network_io(const lathe_network *network, size_t index, lathe_
             return LT_FAIL(diag, LATHE_UNSUPPORTED, v->name, NULL, "'%s' nests values deeper than %d", v->name, LATHE_MAX_NESTING - 1);
         }
         io->kinds[depth] = (lathe_kind)type->cls;
+        io->keys[depth] = type->cls == LT_MAP ? type->dtype : LATHE_DTYPE_UNDEFINED;
         type = type->elem;
         io->dtype = type->dtype;
         io->rank = type->rank;

@@ -25,6 +25,7 @@ void lt_json_string(lt_json *json, const char *text); /* invalid UTF-8 is writte
 void lt_json_i64(lt_json *json, int64_t value);
 void lt_json_u64(lt_json *json, uint64_t value);
 void lt_json_f64(lt_json *json, double value); /* NaN and infinities become null */
+void lt_json_f32(lt_json *json, float value); /* the same with the digits that an f32 needs */
 void lt_json_bool(lt_json *json, bool value);
 void lt_json_null(lt_json *json);
 

@@ -204,6 +204,16 @@ void lt_json_f64(lt_json *json, double value)
     lt_buf_put_f64(json->out, value);
 }
 
+void lt_json_f32(lt_json *json, float value)
+{
+    if (value - value != 0) {
+        lt_json_null(json);
+        return;
+    }
+    before_value(json);
+    lt_buf_put_f32(json->out, value);
+}
+
 void lt_json_bool(lt_json *json, bool value)
 {
     before_value(json);

@@ -208,6 +208,7 @@ typedef struct lt_plan_kind {
     uint32_t io;
     uint8_t depth;                    /* containers around the tensors: 1 .. LT_PLAN_NESTING - 1 */
     lt_value_class cls[LT_PLAN_NESTING]; /* cls[depth] is LT_TENSOR */
+    lathe_dtype key[LT_PLAN_NESTING]; /* of maps: the type of their keys, LATHE_DTYPE_UNDEFINED: any */
     lathe_dtype dtype;                /* LATHE_DTYPE_UNDEFINED: any */
     int rank;                         /* -1: each has its own */
     const char *dims[LATHE_MAX_RANK];

@@ -24,7 +24,7 @@ static bool kind_fits(const lt_plan_kind *k, lt_value_class cls)
 {
     bool good = k->depth > 0 && k->cls[0] == cls && k->cls[k->depth] == LT_TENSOR && (unsigned)k->dtype < LATHE_DTYPE_COUNT;
     for (int i = 0; good && i < k->depth; i++) {
-        good = k->cls[i] > LT_TENSOR && k->cls[i] <= LT_MAP;
+        good = k->cls[i] > LT_TENSOR && k->cls[i] <= LT_MAP && (unsigned)k->key[i] < LATHE_DTYPE_COUNT;
     }
     for (int i = 0; good && i < k->rank; i++) {
         good = k->fixed[i] >= -1;

@@ -37,9 +37,12 @@ static void put_list(lt_buf *out, const char *prefix, const uint32_t *list, uint
 
 void lt_plan_kind_print(const lt_plan_kind *kind, lt_buf *out)
 {
-    static const char *const words[] = {"", "seq(", "opt(", "map(?,"};
+    static const char *const words[] = {"", "seq(", "opt(", "map("};
     for (int i = 0; i < kind->depth; i++) {
         lt_buf_puts(out, WORD(words, kind->cls[i]));
+        if (kind->cls[i] == LT_MAP) {
+            lt_buf_printf(out, "%s,", kind->key[i] == LATHE_DTYPE_UNDEFINED ? "?" : lt_dtype_get(kind->key[i])->name);
+        }
     }
     lt_buf_puts(out, kind->dtype == LATHE_DTYPE_UNDEFINED ? "?" : lt_dtype_get(kind->dtype)->name);
     lt_buf_puts(out, kind->rank < 0 ? "" : "[");

@@ -81,6 +81,9 @@ static void kind_record(lt_codec *c, void *record)
     }
     for (int i = 0; i < k->depth; i++) {
         code_class(c, &k->cls[i]);
+        if (k->cls[i] == LT_MAP) {
+            code_dtype(c, &k->key[i]);
+        }
     }
     code_dtype(c, &k->dtype);
     lt_codec_rank(c, &k->rank);

@@ -540,7 +540,12 @@ static lathe_status bind_inputs(runner *r, const lt_any *const *inputs, size_t n
     const lt_region *net = lt_region_get(r->graph, LT_MAIN);
     LT_TRY(lt_run_check_inputs(r->graph, inputs, n_inputs, r->diag));
     for (uint32_t i = 0; i < net->n_inputs; i++) {
-        LT_TRY(set_cell(r, net->inputs[i].index, inputs[i], NULL));
+        lt_any any = *inputs[i];
+        const lt_type *elem = lt_value_get(r->graph, net->inputs[i])->type.elem;
+        if (any.cls != LT_TENSOR && any.count == 0 && elem != NULL && elem->cls == LT_TENSOR) {
+            any.tensor.dtype = elem->dtype; /* without items nothing else tells */
+        }
+        LT_TRY(set_cell(r, net->inputs[i].index, &any, NULL));
     }
     return LATHE_OK;
 }

@@ -44,9 +44,9 @@ lathe_status lt_onnx_import(const void *data, size_t size, const char *folder, c
 /* A graph as an ONNX model (newest opsets); LT_INIT's nodes are exported as ordinary nodes unless folded = true (then their results are initializers). */
 lathe_status lt_onnx_export(const lt_graph *graph, bool folded, lt_buf *out, lathe_diag *diag);
 
-/* TensorProto, SequenceProto, OptionalProto files of the backend tests. type says which class to read; results live in the arena. */
+/* TensorProto, SequenceProto, MapProto, OptionalProto files of the backend tests. type says which class to read; results live in the arena. */
 lathe_status lt_onnx_read_value(const void *data, size_t size, const lt_type *type, lt_arena *arena, lt_any *out, const char *what, lathe_diag *diag);
-/* The message of the value's class; name may be NULL. LATHE_UNSUPPORTED for maps. */
+/* The message of the value's class; name may be NULL. LATHE_UNSUPPORTED for maps whose values are of less than a byte. */
 lathe_status lt_onnx_write_value(const lt_any *value, const char *name, lt_buf *out, lathe_diag *diag);
 lathe_status lt_onnx_write_tensor(const lt_tensor *tensor, const char *name, lt_buf *out, lathe_diag *diag);
 

@@ -95,6 +95,10 @@ static lathe_status read_map(value_reader *r, const lt_pb_map *pb, lt_any *out)
     if (pb->values != NULL) {
         LT_TRY(read_sequence(r, pb->values, &values));
     }
+    if (out->items[0].tensor.dims[0] == 0 && values.count == 0) {
+        out->count = 0; /* nothing says of what type its values would be */
+        return LATHE_OK;
+    }
     LT_TRY(stack_values(r, &values, &out->items[1].tensor));
     if (lt_tensor_count(&out->items[0].tensor) != out->items[1].tensor.dims[0]) {
         return LT_FAIL(r->diag, LATHE_BAD_MODEL, r->what, NULL, "a map has %lld keys and %lld values",
@@ -185,7 +189,53 @@ lathe_status lt_onnx_write_tensor(const lt_tensor *tensor, const char *name, lt_
 static const struct {
     int64_t elem_type;
     uint32_t field;
-} places[] = { [LT_TENSOR] = { 1, 3 }, [LT_SEQUENCE] = { 3, 5 }, [LT_OPTIONAL] = { 5, 7 } };
+} places[] = { [LT_TENSOR] = { 1, 3 }, [LT_SEQUENCE] = { 3, 5 }, [LT_OPTIONAL] = { 5, 7 }, [LT_MAP] = { 4, 6 } };
+
+/* The values are a sequence of tensors: row i of the values goes with key i. */
+static lathe_status put_rows(const lt_tensor *values, lt_buf *out, lathe_diag *diag)
+{
+    lt_tensor row;
+    LT_TRY(lt_tensor_shape(&row, values->dtype, values->rank - 1, values->dims + 1, "value of a map", diag));
+    lt_wire_put_int(out, 2, 1);
+    for (int64_t i = 0; i < values->dims[0]; i++) {
+        row.data = (char *)values->data + (size_t)i * row.bytes;
+        size_t mark = lt_wire_begin(out, 3);
+        lt_put_tensor(out, &row, NULL);
+        lt_wire_end(out, mark);
+    }
+    return LATHE_OK;
+}
+
+static lathe_status put_map(const lt_any *map, const char *name, lt_buf *out, lathe_diag *diag)
+{
+    const lt_tensor *keys = map->count == 2 ? &map->items[0].tensor : NULL, *values = keys ? &map->items[1].tensor : NULL;
+    bool good = map->count == 0;
+    if (keys != NULL && map->items[0].cls == LT_TENSOR && map->items[1].cls == LT_TENSOR && keys->rank == 1 && values->rank > 0) {
+        good = values->dims[0] == keys->dims[0] && lathe_dtype_bits(values->dtype) % 8 == 0 &&
+               (keys->dtype == LATHE_DTYPE_STRING || lt_dtype_is_integer(keys->dtype));
+    }
+    if (!good) {
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "a map has keys or values that a file cannot hold");
+    }
+    if (name != NULL && name[0] != '\0') {
+        lt_wire_put_str(out, 1, name);
+    }
+    lt_wire_put_int(out, 2, keys != NULL ? (int64_t)keys->dtype : LATHE_DTYPE_I64);
+    for (int64_t i = 0; keys != NULL && i < keys->dims[0]; i++) {
+        if (keys->dtype == LATHE_DTYPE_STRING) {
+            const lt_string *key = (const lt_string *)keys->data + i;
+            lt_wire_put_bytes(out, 4, key->data, key->length);
+        } else {
+            lt_wire_put_int(out, 3, lt_load_i64(keys->dtype, keys->data, i));
+        }
+    }
+    size_t mark = lt_wire_begin(out, 5);
+    if (values != NULL) {
+        LT_TRY(put_rows(values, out, diag));
+    }
+    lt_wire_end(out, mark);
+    return LATHE_OK;
+}
 
 static lathe_status put_value(const lt_any *value, const char *name, int depth, lt_buf *out, lathe_diag *diag)
 {
@@ -193,19 +243,18 @@ static lathe_status put_value(const lt_any *value, const char *name, int depth, 
         lt_put_tensor(out, &value->tensor, name);
         return LATHE_OK;
     }
-    if (value->cls == LT_MAP || depth > LT_MAX_DEPTH) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "maps and values nested too deeply cannot be written");
+    if (value->cls == LT_MAP) {
+        return put_map(value, name, out, diag);
+    }
+    if (depth > LT_MAX_DEPTH) {
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "values nested too deeply cannot be written");
     }
     if (name != NULL && name[0] != '\0') {
         lt_wire_put_str(out, 1, name);
     }
-    bool known = value->count > 0 && value->items[0].cls != LT_MAP;
-    lt_wire_put_int(out, 2, known ? places[value->items[0].cls].elem_type : 0);
+    lt_wire_put_int(out, 2, value->count > 0 ? places[value->items[0].cls].elem_type : 0);
     for (size_t i = 0; i < value->count; i++) {
         const lt_any *item = &value->items[i];
-        if (item->cls == LT_MAP) {
-            return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "maps cannot be written");
-        }
         size_t mark = lt_wire_begin(out, places[item->cls].field);
         LT_TRY(put_value(item, NULL, depth + 1, out, diag));
         lt_wire_end(out, mark);

@@ -154,7 +154,7 @@ static int by_key(const void *a, const void *b)
 
 static lathe_status cast_dense(lt_eval *c, const entries *map)
 {
-    int64_t(*order)[2] = lt_eval_scratch(c, map->count, sizeof *order), dims[2] = { 1, map->count };
+    int64_t(*order)[2] = lt_eval_scratch(c, map->count, sizeof *order), dims[2] = { 1, 0 };
     if (order == NULL) {
         return LATHE_OUT_OF_MEMORY;
     }
@@ -163,8 +163,13 @@ static lathe_status cast_dense(lt_eval *c, const entries *map)
         order[i][1] = i;
     }
     qsort(order, (size_t)map->count, sizeof *order, by_key);
+    for (int64_t i = 0; i < map->count; i++) { /* of equal keys the last one counts */
+        dims[1] -= dims[1] > 0 && order[dims[1] - 1][0] == order[i][0];
+        order[dims[1]][0] = order[i][0];
+        order[dims[1]++][1] = order[i][1];
+    }
     LT_TRY(c->make(c, 0, c->out[0]->tensor.dtype, 2, dims));
-    for (int64_t i = 0; i < map->count; i++) {
+    for (int64_t i = 0; i < dims[1]; i++) {
         LT_TRY(put_cast(c, map->values, order[i][1], i));
     }
     return LATHE_OK;
@@ -203,7 +208,12 @@ static lathe_status eval_cast(lt_eval *c)
     return cast_dense(c, &map);
 }
 
-/* ---- DictVectorizer: the values at the places of their keys in a vocabulary ---- */
+/*
+ * ---- DictVectorizer: the values at the places of their keys in a vocabulary ----
+ *
+ * The specification wants all keys to be in the vocabulary. Those that are not are passed over: classifiers are made to
+ * meet words that they were not trained with, and other implementations do the same.
+ */
 
 static lathe_status infer_dict(lt_infer *c)
 {
@@ -225,26 +235,40 @@ static const void *word_at(const lt_ml_labels *words, size_t i, size_t *length)
     return !text ? (const void *)&words->list->ints[i] : *length > 0 ? words->list->strings[i].data : "";
 }
 
-static lathe_status place_values(lt_eval *c, const lt_ml_labels *words, const entries *map, lt_map *places)
+/* The element type of the result; an empty map may say it in its own tensor. */
+static lathe_dtype dtype_of(const lt_eval *c, const entries *map)
 {
-    lt_tensor *y = lt_out(c, 0);
-    for (size_t i = 0; i < words->count; i++) {
-        size_t length;
-        const void *word = word_at(words, i, &length);
-        if (!lt_map_put_bytes(places, word, length, i)) {
+    return map->values != NULL                                ? map->values->dtype
+           : c->in[0]->tensor.dtype != LATHE_DTYPE_UNDEFINED ? c->in[0]->tensor.dtype
+                                                              : c->out[0]->tensor.dtype;
+}
+
+static lathe_status note_keys(lt_eval *c, const entries *map, lt_map *places)
+{
+    for (int64_t i = 0; i < map->count; i++) { /* of equal keys the last one counts */
+        const lt_string *text = map->keys->dtype == LATHE_DTYPE_STRING ? (const lt_string *)map->keys->data + i : NULL;
+        const void *key = text == NULL        ? (const void *)((const char *)map->keys->data + (size_t)i * sizeof(int64_t))
+                          : text->length > 0 ? text->data
+                                             : "";
+        if (!lt_map_put_bytes(places, key, text == NULL ? sizeof(int64_t) : text->length, (uint64_t)i)) {
             return LT_OOM(c->diag);
         }
     }
-    memset(y->data, 0, y->bytes);
-    for (int64_t i = 0; i < map->count; i++) {
-        const lt_string *text = words->dtype == LATHE_DTYPE_STRING ? (const lt_string *)map->keys->data + i : NULL;
-        int64_t number = text == NULL ? lt_load_i64(LATHE_DTYPE_I64, map->keys->data, i) : 0;
-        const void *key = text == NULL ? (const void *)&number : text->length > 0 ? text->data : "";
-        uint64_t place;
-        if (!lt_map_get_bytes(places, key, text == NULL ? sizeof number : text->length, &place)) {
-            return lt_eval_fail(c, "entry %lld of the map has a key that is not in the vocabulary", (long long)i);
+    return LATHE_OK;
+}
+
+static lathe_status place_values(lt_eval *c, const lt_ml_labels *words, const entries *map, lt_map *places)
+{
+    lt_tensor *y = lt_out(c, 0);
+    memset(y->data, 0, y->bytes); /* of texts: empty ones */
+    LT_TRY(note_keys(c, map, places));
+    for (size_t i = 0; i < words->count; i++) {
+        size_t length;
+        uint64_t entry;
+        const void *word = word_at(words, i, &length);
+        if (lt_map_get_bytes(places, word, length, &entry)) {
+            LT_TRY(lt_eval_element(c, y, (int64_t)i, map->values, (int64_t)entry));
         }
-        LT_TRY(lt_eval_element(c, y, (int64_t)place, map->values, i));
     }
     return LATHE_OK;
 }
@@ -259,11 +283,11 @@ static lathe_status eval_dict(lt_eval *c)
     }
     LT_TRY(lt_ml_labels_read(c->attrs, c->n_attrs, "int64_vocabulary", "string_vocabulary", c->where, &words, c->diag));
     LT_TRY(open_map(c, words.dtype, &map));
-    if (map.values == NULL) {
+    if (dtype_of(c, &map) == LATHE_DTYPE_UNDEFINED) {
         return lt_eval_fail(c, "the map is empty, and nothing says of what type its values would be");
     }
     int64_t count = (int64_t)words.count;
-    LT_TRY(c->make(c, 0, map.values->dtype, 1, &count));
+    LT_TRY(c->make(c, 0, dtype_of(c, &map), 1, &count));
     lt_map_init(&places, c->scratch->allocator);
     lathe_status status = place_values(c, &words, &map, &places);
     lt_map_free(&places);

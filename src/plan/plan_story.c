@@ -53,6 +53,7 @@ static lathe_status fill_kind(lt_planner *p, const lt_value *v, uint32_t io, lt_
         if (out->depth == LT_PLAN_NESTING - 1) {
             return LT_FAIL(p->diag, LATHE_UNSUPPORTED, v->name, NULL, "'%s' nests values deeper than %d", v->name, LT_PLAN_NESTING - 1);
         }
+        out->key[out->depth] = type->cls == LT_MAP ? type->dtype : LATHE_DTYPE_UNDEFINED;
         out->cls[out->depth++] = type->cls;
     }
     out->dtype = type ? type->dtype : LATHE_DTYPE_UNDEFINED;

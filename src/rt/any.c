@@ -72,7 +72,7 @@ static lathe_status check_tensor(const lathe_tensor *t, lathe_diag *diag)
 {
     lathe_tensor shape;
     if (!t || t->struct_size != sizeof *t) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "set struct_size to sizeof(lathe_tensor)", "bad tensor for a sequence or optional");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "set struct_size to sizeof(lathe_tensor)", "bad tensor for a sequence, optional or map");
     }
     if ((unsigned)t->dtype >= LATHE_DTYPE_COUNT || lt_dtype_get(t->dtype)->kind == LT_KIND_NONE) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "%d is no element type", (int)t->dtype);
@@ -149,12 +149,9 @@ static lathe_status copy(const lathe_allocator *allocator, const lt_any *from, l
 lathe_status lathe_any_create(const lathe_allocator *allocator, lathe_kind kind, lathe_any **out, lathe_diag *diag)
 {
     if (!out || (unsigned)kind > LATHE_KIND_MAP || kind == LATHE_KIND_TENSOR) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "ask for a sequence or an optional", "bad arguments to lathe_any_create");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "ask for a sequence, an optional or a map", "bad arguments to lathe_any_create");
     }
     *out = NULL;
-    if (kind == LATHE_KIND_MAP) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, NULL, NULL, "maps cannot be made or bound");
-    }
     owned_any *made = LT_NEW(allocator, owned_any);
     if (!made) {
         return LT_OOM(diag);
@@ -185,7 +182,10 @@ void lathe_any_clear(lathe_any *any)
 static lathe_status check_place(const lathe_any *any, size_t index, lathe_diag *diag)
 {
     if (!any || any->cls == LT_TENSOR) {
-        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "only sequences and optionals have items");
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, "only sequences, optionals and maps have items");
+    }
+    if (any->cls == LT_MAP && index > 1) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "item 0 of a map is its keys, item 1 its values", "a map has no item %zu", index);
     }
     if (index > any->count || (any->cls == LT_OPTIONAL && index > 0)) {
         return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, "index is at most the number of items", "there is no item %zu among %zu", index, any->count);
@@ -222,8 +222,8 @@ lathe_status lathe_any_put_any(lathe_any *any, size_t index, const lathe_any *it
 {
     lt_any made;
     LT_TRY(check_place(any, index, diag));
-    if (!item || item->cls == LT_MAP) {
-        return LT_FAIL(diag, item ? LATHE_UNSUPPORTED : LATHE_INVALID_ARGUMENT, NULL, NULL, item ? "maps cannot be items" : "there is no item to put");
+    if (!item || (any->cls == LT_MAP && item->cls != LT_TENSOR)) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, NULL, NULL, item ? "the keys and the values of a map are tensors" : "there is no item to put");
     }
     LT_TRY(copy(allocator_of(any), item, &made, 1, diag));
     lathe_status status = set_item(any, index, &made, diag);
@@ -300,12 +300,59 @@ static lathe_status check_leaf(const lt_plan_kind *kind, const char *name, const
     return LATHE_OK;
 }
 
+/* Each row of the values is what the model calls a value; a vector also serves where that has one element. */
+static lathe_status check_values(const lt_plan_kind *kind, const char *name, const lt_tensor *values, int64_t count, lathe_diag *diag)
+{
+    bool single = true;
+    for (int i = 0; i < kind->rank; i++) {
+        single = single && (kind->fixed[i] < 0 || kind->fixed[i] == 1);
+    }
+    if (values->rank < 1 || values->dims[0] != count) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, name, "give a row for each key", "a map for input '%s' has %lld keys and %lld values", name, (long long)count,
+                       (long long)(values->rank > 0 ? values->dims[0] : 1));
+    }
+    lt_tensor row = {.dtype = values->dtype, .rank = values->rank - 1};
+    memcpy(row.dims, values->dims + 1, (size_t)row.rank * sizeof *row.dims);
+    if (single && kind->rank > 0 && row.rank == 0) {
+        row.rank = kind->rank;
+        for (int i = 0; i < row.rank; i++) {
+            row.dims[i] = 1;
+        }
+    }
+    return check_leaf(kind, name, &row, diag);
+}
+
+static lathe_status check_map(const lt_plan_kind *kind, const char *name, const lt_any *any, int depth, lathe_diag *diag)
+{
+    if (kind->cls[depth + 1] != LT_TENSOR) {
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, name, NULL, "input '%s' is a map of values that are no tensors", name);
+    }
+    if (any->count == 0) {
+        return LATHE_OK;
+    }
+    if (any->count != 2 || any->items[0].cls != LT_TENSOR || any->items[1].cls != LT_TENSOR) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, name, "put a tensor of values as item 1", "a map for input '%s' has keys and no values", name);
+    }
+    const lt_tensor *keys = &any->items[0].tensor;
+    if (keys->dtype != kind->key[depth] && kind->key[depth] != LATHE_DTYPE_UNDEFINED) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, name, "lathe_engine_io tells the type of the keys", "input '%s' wants keys of type %s, they are %s", name,
+                       lt_dtype_get(kind->key[depth])->name, lt_dtype_get(keys->dtype)->name);
+    }
+    if (keys->rank != 1) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, name, "give the keys as a vector", "the keys of a map for input '%s' have rank %d", name, keys->rank);
+    }
+    return check_values(kind, name, &any->items[1].tensor, keys->dims[0], diag);
+}
+
 static lathe_status check_at(const lt_plan_kind *kind, const char *name, const lt_any *any, int depth, lathe_diag *diag)
 {
     lt_value_class want = kind->cls[depth];
-    if (any->cls != want || want == LT_MAP) {
-        return LT_FAIL(diag, want == LT_MAP ? LATHE_UNSUPPORTED : LATHE_INVALID_ARGUMENT, name, "lathe_engine_io tells the kinds of an input and of its items",
+    if (any->cls != want) {
+        return LT_FAIL(diag, LATHE_INVALID_ARGUMENT, name, "lathe_engine_io tells the kinds of an input and of its items",
                        depth > 0 ? "input '%s' wants %s as an item, it is given %s" : "input '%s' is %s, it is given %s", name, names[want], names[any->cls]);
+    }
+    if (want == LT_MAP) {
+        return check_map(kind, name, any, depth, diag);
     }
     if (want == LT_TENSOR) {
         return check_leaf(kind, name, &any->tensor, diag);

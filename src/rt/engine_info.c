@@ -33,6 +33,7 @@ lathe_status lathe_engine_io(const lathe_engine *engine, size_t index, lathe_io 
     }
     for (int i = 0; kind && i < kind->depth; i++) {
         io->kinds[i] = (lathe_kind)kind->cls[i];
+        io->keys[i] = kind->key[i];
     }
     for (int i = 0; i < io->rank; i++) {
         io->dims[i] = fixed[i];

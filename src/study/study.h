@@ -14,6 +14,7 @@
 #include "ops/ops.h"
 #include "passes/passes.h"
 #include <lathe/builder.h>
+#include <lathe/runtime.h>
 
 /* ---- Metrics ---- */
 
@@ -53,7 +54,11 @@ typedef struct lt_named_set {
 const lt_named *lt_study_find(const lt_named_set *set, const char *name); /* NULL: absent */
 lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, const lt_tensor *tensor,
                           lathe_diag *diag); /* copies */
-/* A container as tensors: how many items it has under its own name, then the items as NAME[0], NAME[1], ... */
+/* An input of any kind; a container is not copied. */
+lathe_status lt_study_add_input(lt_named_set *set, lt_arena *arena, const lt_named *input, lathe_diag *diag);
+/* The entries of a map in the order of their keys, so that two maps can be compared item by item. Other values are their own copies. */
+lathe_status lt_study_sorted(const lt_any *any, lt_arena *arena, lt_any *out, lathe_diag *diag);
+/* A container as tensors: how many items it has under its own name, then the items as NAME[0], NAME[1], ...; maps sorted */
 lathe_status lt_study_add_any(lt_named_set *set, lt_arena *arena, const char *name, const lt_any *any,
                               lathe_diag *diag);
 
@@ -65,6 +70,10 @@ typedef lathe_status (*lt_study_visit)(void *user, const char *name, const lt_te
 lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, size_t n_inputs, uint64_t seed,
                                 lt_study_visit visit, void *user, lt_arena *arena, lt_named_set *outputs,
                                 lathe_diag *diag);
+/* A random tensor of the input's element type, and a random value of any kind: study_random.c has the rule. io->dims are extents, -1 stands for 1. */
+lathe_status lt_study_random_tensor(const lathe_io *io, int rank, const int64_t *dims, uint64_t seed, lt_arena *arena, lt_tensor *out,
+                                    lathe_diag *diag);
+lathe_status lt_study_random_any(const lathe_io *io, uint64_t seed, lt_arena *arena, const lt_any **out, lathe_diag *diag);
 /* Random inputs for a graph; free dims at 1. */
 lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_arena *arena, lt_named_set *out,
                                     lathe_diag *diag);

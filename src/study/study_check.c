@@ -74,9 +74,11 @@ static lathe_status run_plan(const lt_compare_check *c, const lathe_plan *plan, 
     LT_TRY(lathe_engine_load_memory(c->runtime, data, size, &load, &s->engine, diag));
     LT_TRY(lathe_context_create(s->engine, NULL, &s->context, diag));
     for (size_t i = 0; i < s->n_inputs; i++) {
-        lathe_tensor tensor = s->inputs[i].tensor;
+        const lt_named *input = &s->inputs[i];
+        lathe_tensor tensor = input->tensor;
         tensor.struct_size = sizeof tensor;
-        LT_TRY(lathe_context_set_input(s->context, s->inputs[i].name, &tensor, diag));
+        LT_TRY(input->any ? lathe_context_set_input_any(s->context, input->name, input->any, diag)
+                          : lathe_context_set_input(s->context, input->name, &tensor, diag));
     }
     return lathe_context_run(s->context, diag);
 }

@@ -71,6 +71,14 @@ lathe_status lt_study_add(lt_named_set *set, lt_arena *arena, const char *name, 
     return LATHE_OK;
 }
 
+lathe_status lt_study_add_input(lt_named_set *set, lt_arena *arena, const lt_named *input, lathe_diag *diag)
+{
+    static const lt_tensor none = { .struct_size = sizeof none, .dtype = LATHE_DTYPE_U8, .rank = 1 };
+    LT_TRY(lt_study_add(set, arena, input->name, input->any ? &none : &input->tensor, diag));
+    set->items[set->count - 1].any = input->any;
+    return LATHE_OK;
+}
+
 lathe_status lt_study_add_any(lt_named_set *set, lt_arena *arena, const char *name, const lt_any *any, lathe_diag *diag)
 {
     if (any->cls == LT_TENSOR) {
@@ -78,10 +86,12 @@ lathe_status lt_study_add_any(lt_named_set *set, lt_arena *arena, const char *na
     }
     int64_t count = (int64_t)any->count;
     lt_tensor number = { .struct_size = sizeof number, .dtype = LATHE_DTYPE_I64, .data = &count, .bytes = sizeof count };
+    lt_any sorted;
     LT_TRY(lt_study_add(set, arena, name, &number, diag));
+    LT_TRY(lt_study_sorted(any, arena, &sorted, diag));
     for (size_t i = 0; i < any->count; i++) { /* values are at most LT_MAX_DEPTH deep */
         const char *inner = lt_arena_printf(arena, "%s[%zu]", name, i);
-        LT_TRY(inner ? lt_study_add_any(set, arena, inner, &any->items[i], diag) : LT_OOM(diag));
+        LT_TRY(inner ? lt_study_add_any(set, arena, inner, &sorted.items[i], diag) : LT_OOM(diag));
     }
     return LATHE_OK;
 }
@@ -147,24 +157,40 @@ lathe_status lt_study_reference(const lt_graph *graph, const lt_named *inputs, s
     return status;
 }
 
+/* The type of an input as the public interface tells it; what is open stays -1. */
+static lathe_status describe(const lt_value *v, lathe_io *io, lathe_diag *diag)
+{
+    const lt_type *type = &v->type;
+    *io = (lathe_io){ .struct_size = sizeof *io, .name = v->name };
+    for (int depth = 0; type && type->cls != LT_TENSOR; depth++, type = type->elem) {
+        if (depth == LATHE_MAX_NESTING - 1) {
+            return LT_FAIL(diag, LATHE_UNSUPPORTED, v->name, NULL, "'%s' nests values deeper than %d", v->name, depth);
+        }
+        io->kinds[depth] = (lathe_kind)type->cls;
+        io->keys[depth] = type->cls == LT_MAP ? type->dtype : LATHE_DTYPE_UNDEFINED;
+    }
+    io->dtype = type ? type->dtype : LATHE_DTYPE_UNDEFINED;
+    io->rank = type ? type->rank : -1;
+    for (int d = 0; d < io->rank; d++) {
+        io->dims[d] = lt_dim_is_const(type->dims[d]) ? type->dims[d].k : -1;
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_study_random_inputs(const lt_graph *graph, uint64_t seed, lt_arena *arena, lt_named_set *out,
                                     lathe_diag *diag)
 {
     const lt_region *main = lt_region_get(graph, LT_MAIN);
     for (uint32_t i = 0; i < main->n_inputs; i++) {
         const lt_value *v = lt_value_get(graph, main->inputs[i]);
-        int64_t dims[LATHE_MAX_RANK];
-        lt_tensor tensor;
-        if (v->type.cls != LT_TENSOR || v->type.rank < 0) {
-            return LT_FAIL(diag, LATHE_UNSUPPORTED, v->name, NULL,
-                           "input '%s' is no tensor of known rank: there is no random value for it", v->name);
-        }
-        for (int d = 0; d < v->type.rank; d++) {
-            dims[d] = lt_dim_is_const(v->type.dims[d]) ? v->type.dims[d].k : 1;
-        }
-        LT_TRY(lt_tensor_alloc(arena, &tensor, v->type.dtype, v->type.rank, dims, v->name, diag));
-        LT_TRY(lt_random_fill(&tensor, seed + i, diag));
-        LT_TRY(lt_study_add(out, arena, v->name, &tensor, diag));
+        lt_named input = { .name = v->name };
+        const lt_any *any;
+        lathe_io io;
+        LT_TRY(describe(v, &io, diag));
+        LT_TRY(lt_study_random_any(&io, seed + i, arena, &any, diag));
+        input.tensor = any->tensor;
+        input.any = any->cls == LT_TENSOR ? NULL : any;
+        LT_TRY(lt_study_add_input(out, arena, &input, diag));
     }
     return LATHE_OK;
 }

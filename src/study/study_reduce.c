@@ -31,11 +31,29 @@ static const lt_value *value_of(const reducer *r, lt_value_id id)
     return lt_value_get(r->whole, id);
 }
 
+/* Kinds and element types; extents are expressions of another graph, and each item has its own anyway. */
+static lathe_status container_type(cut *c, const lt_type *from, lt_type *out)
+{
+    for (*out = (lt_type){ .cls = from->cls, .dtype = from->dtype, .rank = -1 }; from->elem; from = from->elem) {
+        lt_type *elem = LT_ARENA_NEW(&c->arena, lt_type);
+        if (!elem) {
+            return LT_OOM(c->r->diag);
+        }
+        *elem = (lt_type){ .cls = from->elem->cls, .dtype = from->elem->dtype, .rank = -1 };
+        out->elem = elem;
+        out = elem;
+    }
+    return LATHE_OK;
+}
+
 /* Extents seen in the run; inputs of the whole keep their names; what was never seen gets 1 for each unknown. */
 static lathe_status input_type(cut *c, const lt_value *v, lt_type *out)
 {
     const lt_named *seen = lt_study_find(&c->r->seen, v->name);
     *out = v->type;
+    if (v->type.cls != LT_TENSOR) {
+        return container_type(c, &v->type, out);
+    }
     if (seen) {
         out->rank = seen->tensor.rank;
     }
@@ -60,7 +78,7 @@ static lathe_status bring(cut *c, const lt_value *v, bool as_constant, lt_value_
     if (!lt_value_none(*out)) {
         return LATHE_OK;
     }
-    if (!constant && as_constant && seen) {
+    if (!constant && as_constant && seen && v->type.cls == LT_TENSOR) {
         constant = &seen->tensor;
     }
     if (constant) {
@@ -249,7 +267,7 @@ static lathe_status remember(void *user, const char *name, const lt_tensor *tens
 static lathe_status collect(reducer *r, const lt_named_set *inputs)
 {
     for (size_t i = 0; i < inputs->count; i++) {
-        LT_TRY(lt_study_add(&r->seen, &r->arena, inputs->items[i].name, &inputs->items[i].tensor, r->diag));
+        LT_TRY(lt_study_add_input(&r->seen, &r->arena, &inputs->items[i], r->diag));
     }
     lathe_status status =
         lt_study_reference(r->whole, inputs->items, inputs->count, r->o->seed, remember, r, &r->arena, NULL, r->diag);

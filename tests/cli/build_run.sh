@@ -97,8 +97,21 @@ expect 0 "$lathe" run join.plan --input rows=rows.npz --input o=some.pb
 has out "o2[0]: sequence of 4"
 expect 2 "$lathe" run join.plan --input rows=rows.npz --input o=y.npy
 has err "do not make the input 'o'"
-expect 2 "$lathe" run join.plan --input rows=rand --input o=none
-has err "give --input rows=FILE.pb"
+expect 0 "$lathe" run join.plan --input rows=rand --input o=rand
+has out "x: f32 3x3" # three items
+has out "o2[0]: sequence of 3"
+expect 2 "$lathe" run join.plan --input o=none
+has err "input 'rows' is missing"
+echo '[[[1, 2, 3]], [[4, null, 6]]]' >rows.json
+expect 0 "$lathe" run join.plan --input rows=rows.json --input o=rows.json
+has out "x: f32 2x3"
+has out "nan 1"
+echo null >none.json
+expect 0 "$lathe" run join.plan --input rows=rows.json --input o=none.json
+has out "o2: optional without a value"
+expect 0 "$lathe" bench join.plan --duration 0.01 --warmup 0
+expect 0 "$lathe" compare join.plan ref:join.lathe
+has out "o2[0][2]: equal"
 expect 2 "$lathe" run join.plan --input o=none
 expect 0 "$lathe" compare join.plan join.lathe --input rows=rows.pb --input o=some.pb
 has out "o2[0][3]: equal"
@@ -108,6 +121,49 @@ has out "x: equal"
 sed 's/o2 = Identity (o)/o2 = Optional (rows)/' join.lathe >other.lathe
 expect 1 "$lathe" compare join.plan other.lathe --input rows=rows.pb --input o=none
 has out "o2: DIFFERS"
+
+# Maps and texts: from json and pb, random, printed entry by entry, written and read again.
+cat >words.lathe <<'END'
+words (map(string,f32) m, seq(map(i64,i64)) list, string[n] s) => (y, same, length)
+{
+  y = ai.onnx.ml.DictVectorizer <string_vocabulary = ["a", "1", "c"]> (m)
+  same = Identity (list)
+  number = Cast <to = 1> (s)
+  length = Shape (number)
+}
+END
+echo '{"c": 2.5, "unknown": 1, "a": -1}' >m.json
+echo '[{"7": 1, "-2": 3}, {}]' >list.json
+echo '["1", "2.5"]' >s.json
+expect 0 "$lathe" run words.lathe --input m=m.json --input list=list.json --input s=s.json
+has out "y: f32 3"
+has out "min -1 mean 0.5 max 2.5"
+has out "same[0]: map of 2: {7: 1, -2: 3}"
+has out "same[1]: map of 0: {}"
+expect 0 "$lathe" run words.lathe --input m=m.json --input list=list.json --input s=s.json --output same=list.pb
+expect 0 "$lathe" run words.lathe --input m=m.json --input list=list.pb --input s=s.json
+has out "same[0]: map of 2: {7: 1, -2: 3}"
+expect 0 "$lathe" run words.lathe --input m=rand --input list=rand --input s=rand --shape s=5 --json
+has out '"kind": "map"'
+has out '"entries"'
+expect 0 "$lathe" bench words.lathe --duration 0.01 --warmup 0 --shape s=5
+expect 0 "$lathe" compare words.lathe ref:words.lathe --shape s=5
+has out "same[2][1]: equal"
+echo '{"x": 1}' >bad.json
+expect 2 "$lathe" run words.lathe --input m=m.json --input list=bad.json --input s=s.json
+has err "a sequence is an array"
+echo '[{"x": 1}]' >bad.json
+expect 2 "$lathe" run words.lathe --input m=m.json --input list=bad.json --input s=s.json
+has err "the keys of this map are integers"
+echo '[{"1": 1.5}]' >bad.json
+expect 2 "$lathe" run words.lathe --input m=m.json --input list=bad.json --input s=s.json
+has err "whole numbers"
+echo '{"1": [1, 2]}' >bad.json
+expect 3 "$lathe" run words.lathe --input m=bad.json --input list=list.json --input s=s.json
+has err "the map has 1 keys and 2 values"
+echo '[["a", "b"], ["c"]]' >bad.json
+expect 2 "$lathe" run words.lathe --input m=m.json --input list=list.json --input s=bad.json
+has err "one length on each level"
 expect 0 "$lathe" bench join.plan --input rows=rows.pb --input o=some.pb --duration 0.01 --warmup 0
 
 # What stays the same while a map walks its sequence may be of any kind: constants, strings, optionals, unknown extents.

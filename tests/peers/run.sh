@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make check-peers` runs inside the virtual environment: stored outputs of samples as the peers give them today, exported models before ONNX's
-# checker, the nets of bench/seeds, com.microsoft's operators, real architectures against ONNX Runtime, those with free extents at many shapes.
+# checker, the nets of bench/seeds, com.microsoft's operators, maps, real architectures against ONNX Runtime, those with free extents at many shapes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=${LATHE_BUILD_DIR:-$here/../../build/release}
@@ -10,5 +10,6 @@ python=${LATHE_PEERS_PYTHON:-python3}
 "$python" "$here/exports.py" "$build/onnx-roundtrip"
 "$python" "$here/generators.py"
 "$python" "$here/microsoft.py" "${LATHE:-$build/lathe}"
+"$python" "$here/maps.py" "${LATHE:-$build/lathe}"
 "$python" "$here/skeletons.py" "${LATHE:-$build/lathe}" "$@"
 "$python" "$here/shapes.py" "${LATHE:-$build/lathe}"

@@ -25,7 +25,7 @@ GROWS(lathe_allocator, 32);
 GROWS(lathe_tensor, 160);
 GROWS(lathe_runtime_options, 56);
 GROWS(lathe_load_options, 24);
-GROWS(lathe_io, 328);
+GROWS(lathe_io, 360);
 GROWS(lathe_engine_info, 96);
 GROWS(lathe_context_options, 32);
 GROWS(lathe_step_profile, 64);

@@ -1,0 +1,1 @@
+2?"class 0"class 1"class 2* J“>Jõ¡Ù>J¶b?2?"class 0"class 1"class 2* JˆëÌ>J@èÍ>Jrùˆ>2?"class 0"class 1"class 2* JG*?JZKh>JŒ“>2?"class 0"class 1"class 2* J¬£?Jwá¯>J¼@z>2?"class 0"class 1"class 2* JˆëÌ>J@èÍ>Jrùˆ>
