@@ -32,7 +32,7 @@ typedef struct lt_ms_op {
 } lt_ms_op;
 
 extern const lt_ms_op lt_ms_pointwise[], lt_ms_norms[], lt_ms_products[], lt_ms_quantized[], lt_ms_qlinear[],
-    lt_ms_attention[], lt_ms_moves[];
+    lt_ms_attention[], lt_ms_grouped[], lt_ms_moves[];
 
 /* The row of a node; NULL: it is none of these. */
 const lt_ms_op *lt_ms_find(const lt_pb_node *node);
