@@ -9,7 +9,7 @@
 
 static const lt_value_id none = { 0, 0 };
 static const lt_ms_op *const tables[] = { lt_ms_pointwise, lt_ms_norms,     lt_ms_products, lt_ms_quantized,
-                                          lt_ms_qlinear,   lt_ms_attention, lt_ms_moves };
+                                          lt_ms_qlinear,   lt_ms_attention, lt_ms_grouped,  lt_ms_moves };
 
 const char *lt_ms_name(size_t i)
 {

@@ -32,7 +32,7 @@ typedef struct lt_ms_op {
 } lt_ms_op;
 
 extern const lt_ms_op lt_ms_pointwise[], lt_ms_norms[], lt_ms_products[], lt_ms_quantized[], lt_ms_qlinear[],
-    lt_ms_attention[], lt_ms_moves[];
+    lt_ms_attention[], lt_ms_grouped[], lt_ms_moves[];
 
 /* The operator of the i-th row; NULL past the end. */
 const char *lt_ms_name(size_t i);

@@ -19,7 +19,8 @@ static lathe_status infer_inverse(lt_infer *c)
     for (int i = 0; i < x->rank; i++) {
         dims[i] = x->dims[i];
     }
-    LT_TRY(lt_move_equal(c, dims[x->rank - 2], dims[x->rank - 1], "the extents of a square matrix", &dims[x->rank - 2]));
+    LT_TRY(
+        lt_move_equal(c, dims[x->rank - 2], dims[x->rank - 1], "the extents of a square matrix", &dims[x->rank - 2]));
     dims[x->rank - 1] = dims[x->rank - 2];
     return lt_infer_out(c, 0, x->dtype, x->rank, dims);
 }

@@ -269,14 +269,14 @@ def structure():
     save("untyped_loop_body", model_of(graph, 9, ir=8), [x], [v, np.stack(rows)])
 
     # What exporters make of squeeze: a branch that is wrong for the shape at hand, and never taken.
-    x, one = f32(2, 4, 3), nh.from_array(np.int64([1]), "one")
+    deep, one = f32(2, 4, 3), nh.from_array(np.int64([1]), "one")
     branches = {
         "then_branch": h.make_graph([h.make_node("Squeeze", ["x", "one"], ["t"]), h.make_node("Neg", ["t"], ["u"])], "then", [], [h.make_tensor_value_info("u", T.FLOAT, None)]),
         "else_branch": h.make_graph([h.make_node("Neg", ["x"], ["e"])], "else", [], [h.make_tensor_value_info("e", T.FLOAT, None)]),
     }
     nodes = [h.make_node("Shape", ["x"], ["s"]), h.make_node("Gather", ["s", "one"], ["d"]), h.make_node("Equal", ["d", "one"], ["c"]), h.make_node("If", ["c"], ["y"], **branches)]
-    graph = h.make_graph(nodes, "g", [info("x", x)], [h.make_tensor_value_info("y", T.FLOAT, None)], [one])
-    save("wrong_branch", model_of(graph, 17), [x], [-x])
+    graph = h.make_graph(nodes, "g", [info("x", deep)], [h.make_tensor_value_info("y", T.FLOAT, None)], [one])
+    save("wrong_branch", model_of(graph, 17), [deep], [-deep])
     # Unsorted nodes; an input that has an initializer; an output that is a constant; unused optional outputs.
     graph = h.make_graph([node("Add", "b w", "y"), node("Relu", "x", "a"), node("Neg", "a", "b")], "g", [vi("x"), vi("w")], [vi("y"), vi("w")],
                          [nh.from_array(np.array([1, 2], np.float32), "w")])
@@ -692,6 +692,7 @@ def refusals():
         chain[-2].output[0], chain[-1].output[0], chain[-1].input[:] = "f%d" % i, "d%d" % (i + 1), ["f%d" % i, "f%d" % i]
     bad_graph("gradient_explosion", chain + [node("Neg", "d40")], "bad-model", "the model unfolds to more than", extra=TRAINING, opset=24)
     ms = lambda kind, ins, outs="y", **attrs: [h.make_node(kind, ins.split(), outs.split(","), domain="com.microsoft", **attrs)]
+    group = lambda late="", **attrs: [h.make_node("GroupQueryAttention", ["x", "", "", "", "", "x", "x"] + [""] * 5 + [c.strip() for c in late], ["y"], domain="com.microsoft", **attrs)]
     for name, nodes, status, text in (
             ("attribute", ms("Gelu", "x", bogus=1), "unsupported", "Gelu: this build does not know the attribute 'bogus'"),
             ("kind", ms("QuickGelu", "x", alpha=1), "bad-model", "QuickGelu: attribute 'alpha' is of another kind"),
@@ -700,7 +701,15 @@ def refusals():
             ("missing", ms("BiasGelu", "x"), "bad-model", "BiasGelu: input 1 is missing"),
             ("activation", ms("FusedConv", "x x", activation="Bogus"), "unsupported", "the activation 'Bogus' with 0 parameters is not known"),
             ("heads", ms("MultiHeadAttention", "x x x"), "bad-model", "MultiHeadAttention: num_heads is needed"),
-            ("cache", [h.make_node("MultiHeadAttention", ["x"] * 3 + [""] * 5 + ["x"], ["y"], domain="com.microsoft", num_heads=1)], "unsupported", "past_sequence_length and cache_indirection"),
+            ("cache", [h.make_node("MultiHeadAttention", ["x"] * 3 + [""] * 6 + ["x"], ["y"], domain="com.microsoft", num_heads=1)], "unsupported", "cache_indirection without past_sequence_length"),
+            ("shared", ms("Attention", "x x", num_heads=1, past_present_share_buffer=1), "unsupported", "past_present_share_buffer without past and past_sequence_length"),
+            ("window", group(sliding_window_cache=1), "bad-model", "sliding_window_cache needs local_window_size and a cache"),
+            ("full", group(causal=0, local_window_size=2), "bad-model", "local_window_size goes with causal = 1"),
+            ("scores", group(qk_output=3), "bad-model", "qk_output 3; 0 (none), 1 (before the softmax) and 2"),
+            ("cache_type", group(k_quant_type="PER_ROW"), "bad-model", "k_quant_type must be NONE, PER_TENSOR or PER_CHANNEL"),
+            ("cache_scale", group(k_quant_type="PER_TENSOR"), "bad-model", "keys and values are quantized together, and need scales"),
+            ("cache_bits", group("x" * 2, k_quant_type="PER_TENSOR", v_quant_type="PER_TENSOR", kv_cache_bit_width=3), "bad-model", "entries of 4 or 8 bits, not 3"),
+            ("norm", group("  x", num_heads=1), "bad-model", "the weights of queries and keys go together"),
             ("bits", ms("MatMulNBits", "x x x", K=16, N=1, bits=3, block_size=16), "unsupported", "MatMulNBits: 3 bits are not possible; 2, 4 and 8 are"),
             ("block", ms("MatMulNBits", "x x x", K=16, N=1, bits=4, block_size=7), "bad-model", "block_size (a power of two from 16 on)"),
             ("concat", ms("QLinearConcat", "x x x x x x"), "bad-model", "QLinearConcat: 6 inputs; two and three for each part"),
