@@ -13,6 +13,7 @@ typedef struct bench {
     input_list inputs;
     feed **sets; /* n_sets of them; set 0 is bound, the others are copied into its memory */
     size_t n_sets;
+    int64_t *lengths; /* of the engine's caches, before the first run */
     double *times; /* milliseconds */
     size_t count, capacity;
     double total_s;
@@ -52,6 +53,19 @@ static summary summarize(double *times, size_t n)
     return s;
 }
 
+static int note_lengths(bench *b)
+{
+    size_t n = lathe_engine_caches(b->o.engine);
+    b->lengths = lt_arena_zero(&b->t->arena, n + 1, sizeof *b->lengths, _Alignof(int64_t));
+    lathe_status status = b->lengths ? LATHE_OK : LATHE_OUT_OF_MEMORY;
+    for (size_t i = 0; i < n && status == LATHE_OK; i++) {
+        lathe_cache_info info = { .struct_size = sizeof info };
+        status = lathe_engine_cache(b->o.engine, i, &info, b->t->diag);
+        status = status ? status : lathe_context_cache_length(b->context, info.input, &b->lengths[i], b->t->diag);
+    }
+    return status == LATHE_OK ? EXIT_FINE : tool_fail(b->t, status);
+}
+
 static int make_inputs(bench *b)
 {
     tool *t = b->t;
@@ -84,7 +98,18 @@ static int make_inputs(bench *b)
         }
     }
     status = feeds_bind(b->sets[b->n_sets], b->inputs.count, b->context, t->diag);
-    return status == LATHE_OK ? EXIT_FINE : tool_fail(t, status);
+    return status == LATHE_OK ? note_lengths(b) : tool_fail(t, status);
+}
+
+/* Caches are as long before each run as they were before the first one. */
+static lathe_status shorten_caches(bench *b)
+{
+    for (size_t i = 0; i < lathe_engine_caches(b->o.engine); i++) {
+        lathe_cache_info info = { .struct_size = sizeof info };
+        LT_TRY(lathe_engine_cache(b->o.engine, i, &info, b->t->diag));
+        LT_TRY(lathe_context_cache_truncate(b->context, info.input, b->lengths[i], b->t->diag));
+    }
+    return LATHE_OK;
 }
 
 static lathe_status one_run(bench *b, size_t number, double *ms)
@@ -98,7 +123,7 @@ static lathe_status one_run(bench *b, size_t number, double *ms)
     double start = now_ms();
     LT_TRY(lathe_context_run(b->context, b->t->diag));
     *ms = now_ms() - start;
-    return LATHE_OK;
+    return shorten_caches(b);
 }
 
 static lathe_status run_for(bench *b, double seconds, bool record)

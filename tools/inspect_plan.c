@@ -274,23 +274,6 @@ static lathe_status put_memory(tool *t, lt_buf *out, const lt_plan *plan, uint32
 
 /* ---- The whole ---- */
 
-/* How the programs keep a cache, those that agree once. */
-static void put_ways(lt_buf *out, const lt_plan *plan, uint32_t cache)
-{
-    static const char *const names[] = { "?", "appended in place", "updated in place", "written anew" };
-    for (uint32_t i = 0, k; i < plan->n_programs; i++) {
-        const lt_plan_way *w = cache < plan->programs[i].n_ways ? &plan->programs[i].ways[cache] : NULL;
-        for (k = 0; w && k < i; k++) {
-            const lt_plan_way *v = cache < plan->programs[k].n_ways ? &plan->programs[k].ways[cache] : NULL;
-            w = v && v->way == w->way && lt_streq(v->note, w->note) ? NULL : w;
-        }
-        if (w) {
-            lt_buf_printf(out, "%s%s%s%s", i ? ", or " : "", names[w->way], w->note[0] ? ": " : "", w->note);
-        }
-    }
-    lt_buf_putc(out, '\n');
-}
-
 static void put_summary(tool *t, lt_buf *out, const lt_plan *plan, const char *path, size_t size)
 {
     lt_buf_printf(out, "%s: plan of %s, %zu bytes (%llu of weights), format %u, Lathe %s\n", path, plan->model_name,
@@ -307,10 +290,7 @@ static void put_summary(tool *t, lt_buf *out, const lt_plan *plan, const char *p
         lt_buf_printf(out, "assumed: %s (axis %u of %s is %s in the model)\n", e->text, e->axis, plan->inputs[e->input].name, e->dim);
     }
     for (uint32_t i = 0; i < plan->n_caches; i++) {
-        const lt_plan_cache *c = &plan->caches[i];
-        lt_buf_printf(out, "cache: %s is %s of the run before, capacity %lld on axis %u; ", plan->inputs[c->input].name, plan->outputs[c->output].name,
-                      (long long)c->capacity, c->axis);
-        put_ways(out, plan, i);
+        lt_study_put_cache(plan, i, out);
     }
     put_profiles(out, plan);
     for (uint32_t i = 0; i < plan->n_variants; i++) {

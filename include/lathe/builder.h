@@ -159,6 +159,13 @@ typedef struct lathe_build_options {
     const char *const *assume;
     size_t n_assume;
     /*
+     * Wide ranges in pieces that are tuned and planned on their own: "4" cuts the widest range of each profile into so many, "batch=1,8,32"
+     * says upper corners (several dimensions: one entry each). A run takes the bucket that its shapes are in.
+     */
+    const char *const *buckets;
+    size_t n_buckets;               /* 0: one bucket for each profile */
+    int only_profiles;              /* 1: refuse shapes outside of all profiles, also when retuning. The plan holds no program and no rows of tables for them */
+    /*
      * Outputs that are inputs of the next run, kept by the context (runtime.h: Caches): "past_k=present_k,axis=2,capacity=2048". One * in both names pairs
      * several ("past_*=present_*,capacity=2048"); "auto,capacity=2048" pairs by the names of usual exports (past_key_values.0.key with present.0.key, past_0
      * with present_0). axis may be left out where the two shapes differ on one axis only, capacity where the model fixes it. The model's own extent on the axis
@@ -166,13 +173,6 @@ typedef struct lathe_build_options {
      */
     const char *const *caches;
     size_t n_caches;
-    /*
-     * Wide ranges in pieces that are tuned and planned on their own: "4" cuts the widest range of each profile into so many, "batch=1,8,32"
-     * says upper corners (several dimensions: one entry each). A run takes the bucket that its shapes are in.
-     */
-    const char *const *buckets;
-    size_t n_buckets;               /* 0: one bucket for each profile */
-    int only_profiles;              /* 1: refuse shapes outside of all profiles, also when retuning. The plan holds no program and no rows of tables for them */
 } lathe_build_options;
 
 typedef struct lathe_plan lathe_plan;

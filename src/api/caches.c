@@ -137,7 +137,7 @@ static int grown_axis(const lt_value *a, const lt_value *b)
     for (int i = 1; n == 0 && found < 0 && i < rank; i++) {
         found = lt_dim_is_const(a->type.dims[i]) ? -1 : i;
     }
-    return n > 1 ? -1 : found >= 0 ? found : rank > 1 ? rank - 2 : 0;
+    return n > 1 ? -1 : found >= 0 ? found : rank > 2 ? rank - 2 : rank - 1;
 }
 
 /* Everything but the axis is fixed, or an extent that some other input has. */

@@ -137,6 +137,9 @@ bool lt_study_log_step_has(const lt_study_log_step *step, uint32_t node);
 const lt_study_log_node *lt_study_log_node_at(const lt_study_log *log, uint32_t number); /* NULL: not there */
 bool lt_study_log_makes(const lt_study_log *log, uint32_t number, const char *pattern); /* a value of this name */
 
+/* A line about a cache of the plan: the pair, the capacity, how programs keep it and what they copy all the same. */
+void lt_study_put_cache(const lt_plan *plan, uint32_t cache, lt_buf *out);
+
 /*
  * What became of the ONNX nodes in a variant of the plan, as text. node NULL: all, and the sums; else those whose label, op or output matches (* and ?), in full. log may be NULL:
  * then the plan's own tables are all there is.

@@ -205,6 +205,29 @@ static void put_origin(const lt_explained *e, uint32_t i, unsigned char *told, l
     }
 }
 
+/* What the programs say of how they keep it, those that agree once. */
+void lt_study_put_cache(const lt_plan *plan, uint32_t cache, lt_buf *out)
+{
+    static const char *const names[] = { "?", "appended in place", "updated in place", "written anew" };
+    const lt_plan_cache *c = &plan->caches[cache];
+    bool first = true;
+    lt_buf_printf(out, "cache: %s is %s of the run before, capacity %lld on axis %u; ", plan->inputs[c->input].name,
+                  plan->outputs[c->output].name, (long long)c->capacity, c->axis);
+    for (uint32_t i = 0; i < plan->n_programs; i++) {
+        const lt_plan_way *w = cache < plan->programs[i].n_ways ? &plan->programs[i].ways[cache] : NULL;
+        for (uint32_t k = 0; w && k < i; k++) {
+            const lt_plan_way *v = cache < plan->programs[k].n_ways ? &plan->programs[k].ways[cache] : NULL;
+            w = v && v->way == w->way && lt_streq(v->note, w->note) ? NULL : w;
+        }
+        if (w) {
+            lt_buf_printf(out, "%s%s%s%s", first ? "" : ", or ", w->way < LT_COUNT(names) ? names[w->way] : names[0],
+                          w->note[0] ? ": " : "", w->note);
+            first = false;
+        }
+    }
+    lt_buf_putc(out, '\n');
+}
+
 lathe_status lt_study_explain(const lt_plan *plan, uint32_t variant, const lt_study_log *log, const char *node, lt_buf *out, lt_study_explained *sums,
                               lathe_diag *diag)
 {
@@ -229,6 +252,12 @@ lathe_status lt_study_explain(const lt_plan *plan, uint32_t variant, const lt_st
             lt_buf_puts(out, "not fused at ");
             lt_buf_put_name(out, r->value);
             lt_buf_printf(out, " (%s -> %s): %s\n", r->from, r->to, r->reason);
+        }
+    }
+    for (uint32_t i = 0; i < plan->n_caches; i++) {
+        const lt_plan_cache *c = &plan->caches[i];
+        if (!node || lt_glob(node, plan->inputs[c->input].name) || lt_glob(node, plan->outputs[c->output].name)) {
+            lt_study_put_cache(plan, i, out);
         }
     }
     for (size_t i = 0; log && !node && i < log->n_lines; i++) { /* buckets, and extents that nobody said are equal */

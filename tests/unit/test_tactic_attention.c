@@ -135,6 +135,7 @@ static void packed_attention(void **state)
         one(seed);
     }
     tc_all_fitted("PackedAttention", "lathe");
+    tc_must_take_rows("attention.f32.*");
 }
 
 int main(void)

@@ -352,6 +352,49 @@ static void lists(tc_case *c, lathe_dtype dtype)
     (void)tc_output(c, dtype, rank, out);
 }
 
+/* New entries over a cache, at places of their own, or all at the beginning. */
+static void one_scatter(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "TensorScatter", "");
+    tc_random *r = &c.random;
+    lathe_dtype dtype = types[tc_draw(r, LT_COUNT(types))];
+    int rank = (int)tc_range(r, 2, 4), axis = (int)tc_range(r, 1, rank - 1);
+    int64_t dims[4] = { tc_range(r, 1, 3), tc_range(r, 1, 5), tc_range(r, 1, 4), tc_range(r, 1, 7) }, more[4], extent = tc_range(r, 1, 20), steps = tc_range(r, 0, extent);
+    bool circular = tc_chance(r, 2);
+    dims[axis] = extent;
+    memcpy(more, dims, sizeof more);
+    more[axis] = steps;
+    if (axis != rank - 2 || tc_chance(r, 2)) {
+        tc_int(&c, "axis", tc_chance(r, 2) ? axis : axis - rank);
+    }
+    if (circular) {
+        c.attrs[c.problem.n_attrs++] = (lathe_attr){ .name = "mode", .kind = LATHE_ATTR_STRING, .s = { "circular", 8 } };
+    }
+    tc_root(&c, tc_input(&c, dtype, rank, dims, 0));
+    tc_root(&c, tc_input(&c, dtype, rank, more, 0));
+    if (!tc_chance(r, 4)) {
+        uint16_t places = tc_input(&c, LATHE_DTYPE_I64, 1, dims, 0);
+        for (int64_t i = 0; i < dims[0]; i++) {
+            lt_store_i64(LATHE_DTYPE_I64, c.in_data[places].data, i, tc_range(r, 0, circular ? extent - 1 : extent - steps));
+        }
+        tc_root(&c, places);
+    }
+    (void)tc_output(&c, dtype, rank, dims);
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void scatters(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        one_scatter(seed);
+    }
+    tc_all_fitted("TensorScatter", "");
+}
+
 static void one_list(uint64_t seed)
 {
     static tc_case c;
@@ -418,6 +461,7 @@ int main(void)
         cmocka_unit_test(reformats),
         cmocka_unit_test(movements),
         cmocka_unit_test(gathered_lists),
+        cmocka_unit_test(scatters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

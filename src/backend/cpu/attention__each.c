@@ -572,8 +572,32 @@ ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (!check_addends(p, fit)) {
         return 0;
     }
+    for (size_t i = 0; i < 3; i++) { /* heads are read by steps, whatever they are */
+        fit->pitched_in |= p->root_in[i] < 64 ? (uint64_t)1 << p->root_in[i] : 0;
+    }
+    fit->any_cut = 1;
     fit->cost = sizes_at(p, 1, &a) ? cost_of(&a) : 1e9;
     return 1;
+}
+
+/* Steps of an operand where everything before axis `cut` lies further apart than its extents say. */
+static void lie_apart(lt_attention_steps *s, const lathe_problem *p, int operand, const lathe_buffer *x, int cut)
+{
+    static const char *const names[] = { "q", "k", "v" };
+    bool sbw = lt_attr_is(p->attrs, p->n_attrs, names[operand], "sbw", "bsw"),
+         bhds = lt_attr_is(p->attrs, p->n_attrs, names[operand], "bhds", "bsw");
+    int64_t step[4] = { 1, 1, 1, 1 }, dense = 1, apart = x->pitch / (int64_t)sizeof(float);
+    for (int i = x->rank - 1; i >= 0; i--) {
+        step[i] = i < cut ? apart : dense;
+        apart *= i < cut ? x->dims[i] : 1;
+        dense *= x->dims[i];
+    }
+    s->batch = step[sbw ? 1 : 0];
+    s->row = step[sbw ? 0 : x->rank == 3 ? 1 : bhds ? 3 : 2];
+    if (x->rank == 4) { /* else heads lie within a row */
+        s->head = step[1];
+        s->lane = step[bhds ? 2 : 3];
+    }
 }
 
 static lathe_status begin(const lathe_gang *gang, const lathe_call *call, attention *t, lathe_diag *diag)
@@ -581,6 +605,13 @@ static lathe_status begin(const lathe_gang *gang, const lathe_call *call, attent
     const lathe_problem *p = call->problem;
     const uint16_t *at = p->root_in;
     LT_TRY(read_sizes(p, call->in, &t->a, diag));
+    lt_attention_steps *steps[] = { &t->a.q, &t->a.k, &t->a.v };
+    for (int i = 0; i < 3; i++) {
+        const lathe_buffer *x = &call->in[at[i]];
+        if (x->pitch > 0) {
+            lie_apart(steps[i], p, i, x, p->in[at[i]].format.strided);
+        }
+    }
     layout l = layout_of(&t->a);
     t->plain = !t->a.causal && !(t->a.softcap > 0) && t->a.empty != LT_ATTENTION_MASKED;
     for (size_t i = 3; i < p->n_root_in; i++) {
