@@ -13,6 +13,7 @@ const char *const lt_pipeline[] = {
     "drop-identity",
     "merge-common",       /* before raising, so that shared weights stay shared */
     "clip-tables",        /* while rows are still looked up in the tables themselves */
+    "expand-einsum",      /* so that attention and weights are found in it */
     "raise-quantized",
     "pack-attention",
     "fuse-attention",     /* before anything moves the transposes and scales that it looks for */

@@ -203,9 +203,19 @@ static lathe_status raise_binary(const lt_raise *r, lt_node_id id)
 
 static lathe_status raise_pool(const lt_raise *r, lt_node_id id)
 {
-    lt_value_id x, real;
-    LT_TRY(dequantize_input(r, id, 0, 0, &x));
-    LT_TRY(lt_raise_real(r, "GlobalAveragePool", NULL, false, &x, 1, &real));
+    const lt_node *node = lt_node_get(r->c->graph, id);
+    bool last = lt_attr_i(node->attrs, node->n_attrs, "channels_last", 0) != 0;
+    int64_t axes[LATHE_MAX_RANK];
+    int n = 0;
+    lt_value_id in[2], real;
+    for (int i = 1; i + 1 < rank_of(r, id, 0); i++) {
+        axes[n++] = i;
+    }
+    LT_TRY(dequantize_input(r, id, 0, 0, &in[0]));
+    if (last) {
+        LT_TRY(lt_make_ints(&r->fold, axes, n, &in[1]));
+    }
+    LT_TRY(lt_raise_real(r, last ? "ReduceMean" : "GlobalAveragePool", NULL, false, in, last ? 2 : 1, &real));
     return finish(r, id, 3, real);
 }
 
@@ -246,8 +256,8 @@ static bool binary_ok(lt_pass_call *c, const lt_node *node)
 
 static bool pool_ok(lt_pass_call *c, const lt_node *node)
 {
-    if (lt_attr_i(node->attrs, node->n_attrs, "channels_last", 0) != 0) {
-        return refuse(c, node, "channels stand last");
+    if (lt_attr_i(node->attrs, node->n_attrs, "channels_last", 0) != 0 && lt_node_in(c->graph, node, 0)->type.rank < 3) {
+        return refuse(c, node, "channels stand last, and the rank is not known");
     }
     return operand_ok(c, node, 0, LT_GRAIN_ONE);
 }

@@ -29,6 +29,8 @@ typedef struct lt_q8 {
 
 /* Reads the prologues; 0 and the reason when they are something else, or the rest of the problem is not for a quantized product. */
 int lt_q8_read(const lathe_problem *problem, lathe_fit *fit, lt_q8 *out);
+/* The prologue of one slot, or the plain operand there; false when it is anything but one DequantizeLinear to f32. */
+bool lt_q8_read_slot(const lathe_problem *problem, size_t slot, lt_q8_slot *out);
 /* w_axis: the only axis along which w's parameters may run; bias_axis: the same for the bias. k: products in a sum, at most. */
 int lt_q8_fits(const lt_q8 *q, int w_axis, int bias_axis, double k, lathe_fit *fit);
 

@@ -35,7 +35,7 @@ static bool whole_tensor(const lathe_problem *p, const lathe_pw_instr *s)
     return s->dtype == o->dtype;
 }
 
-static bool read_slot(const lathe_problem *p, size_t slot, lt_q8_slot *out)
+bool lt_q8_read_slot(const lathe_problem *p, size_t slot, lt_q8_slot *out)
 {
     int count = 0;
     size_t last = 0;
@@ -73,7 +73,7 @@ int lt_q8_read(const lathe_problem *problem, lathe_fit *fit, lt_q8 *out)
     if (problem->n_root_in < 2 || problem->n_root_in > 3 || count == 0) {
         return lt_no(fit, "no quantized operands");
     }
-    if (!read_slot(problem, 0, &out->x) || !read_slot(problem, 1, &out->w) || !read_slot(problem, 2, &out->bias)) {
+    if (!lt_q8_read_slot(problem, 0, &out->x) || !lt_q8_read_slot(problem, 1, &out->w) || !lt_q8_read_slot(problem, 2, &out->bias)) {
         return lt_no(fit, "a prologue is not one DequantizeLinear to f32");
     }
     if (!out->x.quantized || !out->w.quantized) {
