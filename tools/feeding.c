@@ -256,6 +256,18 @@ static int note_shapes(tool *t, const input_list *inputs, extents *known)
 
 /* ---- All of them ---- */
 
+/* Caches begin empty: nobody need say anything of them. */
+static bool is_cache(tool *t, const input_list *inputs, const char *name)
+{
+    lathe_cache_info info = { .struct_size = sizeof info };
+    for (size_t i = 0; inputs->engine && i < lathe_engine_caches(inputs->engine); i++) {
+        if (lathe_engine_cache(inputs->engine, i, &info, t->diag) == LATHE_OK && strcmp(info.input, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, extents *known, bool random_pass,
                     feed *f)
 {
@@ -263,6 +275,9 @@ static int make_one(tool *t, const input_list *inputs, size_t index, bool fill, 
     const char *spec = spec_of(t, io.name, inputs->count);
     bool random = spec && random_spec(t, spec, &f->seed);
     f->name = io.name;
+    if (!spec && !fill && is_cache(t, inputs, io.name)) {
+        return EXIT_FINE; /* a feed without a tensor is not bound */
+    }
     if (!spec && !fill) {
         return tool_usage(t, "input '%s' is missing: give --input %s=FILE or --input %s=rand", io.name, io.name,
                           io.name);
@@ -330,6 +345,9 @@ lathe_status feeds_vary(tool *t, const feed *from, size_t count, uint64_t round,
 lathe_status feeds_bind(const feed *feeds, size_t count, lathe_context *context, lathe_diag *diag)
 {
     for (size_t i = 0; i < count; i++) {
+        if (!feeds[i].any && feeds[i].tensor.struct_size == 0) {
+            continue;
+        }
         LT_TRY(feeds[i].any ? lathe_context_set_input_any(context, feeds[i].name, feeds[i].any, diag)
                             : lathe_context_set_input(context, feeds[i].name, &feeds[i].tensor, diag));
     }

@@ -157,14 +157,32 @@ static lathe_status read_equation(lt_infer *c, equation *q)
 
 /* ---- Inference ---- */
 
-/* Extents of a label in two operands: equal, or 1 broadcasts. */
-static lathe_status merge(lt_infer *c, lt_dim a, lt_dim b, lt_dim *out)
+/* The letter's extent in one operand: where it stands there twice, a diagonal is meant, and both must be equal. */
+static lathe_status extent_in(lt_infer *c, const equation *q, int operand, int label, bool *there, lt_dim *out)
 {
-    if (lt_dim_is(a, 1) || lt_dim_is(b, 1)) {
-        *out = lt_dim_is(a, 1) ? b : a;
-        return LATHE_OK;
+    *there = false;
+    for (int k = 0; k < q->rank[operand]; k++) {
+        if (q->axes[operand][k] == label) {
+            lt_dim d = c->in[operand]->dims[k];
+            LT_TRY(*there ? lt_move_equal(c, *out, d, "extents of one letter", &d) : LATHE_OK);
+            *out = d;
+            *there = true;
+        }
     }
-    return lt_move_equal(c, a, b, "extents of one letter", out);
+    return LATHE_OK;
+}
+
+/* The letter's extent: equal in all operands, or 1 broadcasts. */
+static lathe_status extent_of(lt_infer *c, const equation *q, int label, lt_dim *out)
+{
+    *out = lt_dim_const(1);
+    for (int i = 0; i < c->n_in; i++) {
+        lt_dim d;
+        bool there;
+        LT_TRY(extent_in(c, q, i, label, &there, &d));
+        LT_TRY(there ? lt_broadcast_dim(c, *out, d, out) : LATHE_OK);
+    }
+    return LATHE_OK;
 }
 
 static lathe_status infer_einsum(lt_infer *c)
@@ -182,13 +200,7 @@ static lathe_status infer_einsum(lt_infer *c)
     }
     LT_TRY(read_equation(c, &q));
     for (int k = 0; k < LABELS; k++) {
-        extent[k] = lt_dim_const(1);
-    }
-    for (int i = 0; i < c->n_in; i++) {
-        for (int k = 0; k < q.rank[i]; k++) {
-            lt_dim *e = &extent[q.axes[i][k]];
-            LT_TRY(merge(c, *e, c->in[i]->dims[k], e));
-        }
+        LT_TRY(extent_of(c, &q, k, &extent[k]));
     }
     for (int k = 0; k < q.out_rank; k++) {
         dims[k] = extent[q.out[k]];

@@ -86,7 +86,7 @@ void lt_infer_meet(lt_infer *c, lt_dim a, lt_dim b)
 }
 
 /* One pair of extents. */
-static lathe_status broadcast_dim(lt_infer *c, lt_dim a, lt_dim b, lt_dim *out)
+lathe_status lt_broadcast_dim(lt_infer *c, lt_dim a, lt_dim b, lt_dim *out)
 {
     if (lt_dim_same(a, b) || lt_dim_is(b, 1)) {
         *out = a;
@@ -120,7 +120,7 @@ lathe_status lt_broadcast_dims(lt_infer *c, const lt_type *a, const lt_type *b, 
         if (ia < 0 || ib < 0) {
             joint[i] = ia < 0 ? b->dims[ib] : a->dims[ia];
         } else {
-            LT_TRY(broadcast_dim(c, a->dims[ia], b->dims[ib], &joint[i]));
+            LT_TRY(lt_broadcast_dim(c, a->dims[ia], b->dims[ib], &joint[i]));
         }
     }
     *rank = n;

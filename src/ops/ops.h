@@ -149,6 +149,7 @@ lathe_status lt_infer_out(lt_infer *c, int i, lathe_dtype dtype, int rank, const
 lathe_status lt_infer_same(lt_infer *c, int i, int from);                     /* output i has the type of input `from` */
 lathe_status lt_infer_broadcast(lt_infer *c);                                 /* output 0: dtype of input 0, shape broadcast of all inputs; contents for small ints where op->pw allows */
 lathe_status lt_infer_broadcast_as(lt_infer *c, lathe_dtype dtype);           /* the same with another dtype (comparisons, Where) */
+lathe_status lt_broadcast_dim(lt_infer *c, lt_dim a, lt_dim b, lt_dim *out);
 lathe_status lt_broadcast_dims(lt_infer *c, const lt_type *a, const lt_type *b, int *rank, lt_dim *dims);
 void lt_infer_meet(lt_infer *c, lt_dim a, lt_dim b);                           /* two extents that should be equal: tells c->met when they may not be */
 lathe_status lt_infer_axis(lt_infer *c, int64_t axis, int rank, int *out);    /* negative axes wrapped, range checked */

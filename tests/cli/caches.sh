@@ -28,9 +28,12 @@ has out "cache: past_0 is present_0"
 has out "cache: past_1 is present_1"
 
 # A bound input is what the cache begins with; runs of a benchmark all have that length.
-expect 0 "$lathe" run a.plan --shape x=1x1x8 --shape past_0=1x5x8 --shape past_1=1x5x8 --output present_0=p.npy
+expect 0 "$lathe" run a.plan --input x=rand --shape x=1x1x8 --output present_0=p.npy
 expect 0 "$lathe" inspect p.npy
-has out "1x6x8"
+has out "f32 1x1x8"
+expect 0 "$lathe" run a.plan --input x=rand --shape x=1x1x8 --input past_0=p.npy --input past_1=p.npy --output present_0=q.npy
+expect 0 "$lathe" inspect q.npy
+has out "f32 1x2x8"
 expect 0 "$lathe" bench a.plan --shape x=1x1x8 --shape past_0=1x31x8 --shape past_1=1x31x8 --duration 0.05
 
 expect 2 "$lathe" build step.lathe -o c.plan --level 0 --cache past_0=present_0

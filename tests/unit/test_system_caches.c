@@ -77,6 +77,15 @@ static const char scatter[] =
     "  y = Mul (present_line, present_ring)\n"
     "}\n";
 
+/* ONNX's Attention with a past of its own becomes Concat and attention. */
+static const char attends[] =
+    "attends (f32[batch,6,seq,8] q, f32[batch,3,seq,8] k, f32[batch,3,seq,8] v, f32[batch,3,past,8] past_key, f32[batch,3,past,8] past_value)\n"
+    " => (y, present_key, present_value)\n"
+    "{\n"
+    "  e = Relu (k)\n"
+    "  y, present_key, present_value = Attention <is_causal = 1> (q, e, v, , past_key, past_value)\n"
+    "}\n";
+
 enum { CAPACITY = 16 };
 
 /* ---- A plan with pairs against one without, whose outputs are fed back by hand ---- */
@@ -276,6 +285,7 @@ static void all_kinds(void **state)
         assert_string_equal(cache_of(&p, "past_columns")->way, "appended in place");
         assert_string_equal(cache_of(&p, "past_half")->way, "appended in place");
         assert_string_equal(cache_of(&p, "past_far")->way, "appended in place");
+        assert_non_null(strstr(cache_of(&p, "past_columns")->note, "'present_columns' is copied for MatMul")); /* which has it packed */
         assert_string_equal(cache_of(&p, "past_back")->way, "written anew");
         assert_non_null(strstr(cache_of(&p, "past_back")->note, "does not append"));
         assert_int_equal(cache_of(&p, "state")->capacity, 4);
@@ -310,6 +320,60 @@ static void scatters(void **state)
         step(&p, "batch=1 seq=4", 0, 2);
         close_pair(&p);
     }
+}
+
+static void attention_with_past(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 2; threads++) {
+        pair p;
+        open_pair(&p, network_of(attends), automatic, 1, threads);
+        for (size_t i = 0; i < p.n_caches; i++) {
+            assert_string_equal(p.info[i].way, "appended in place");
+            assert_string_equal(p.info[i].note, "");
+        }
+        step(&p, "batch=2 seq=5", 5, 0);
+        step(&p, "batch=2 seq=1", 1, 0);
+        step(&p, "batch=2 seq=1", 1, 0);
+        back_to(&p, 4);
+        step(&p, "batch=2 seq=3", 3, 0);
+        close_pair(&p);
+    }
+}
+
+/* Token by token gives what the whole text at once gives. */
+static void as_a_whole(void **state)
+{
+    (void)state;
+    enum { TOKENS = 16, LANES = 8, MOST = 6 * LANES };
+    pair p;
+    sys_inputs inputs;
+    sys_results whole;
+    open_pair(&p, network_of(attends), automatic, 1, 1);
+    sys_inputs_make(&inputs, p.network, "batch=1 seq=16 past=0", 3);
+    sys_run(&whole, p.plain, p.by_hand, &inputs);
+    for (int t = 0; t < TOKENS; t++) {
+        float row[3][MOST];
+        for (int i = 0; i < 3; i++) {
+            const lt_tensor *x = &inputs.values[i].tensor;
+            lathe_tensor one = { .struct_size = sizeof one, .dtype = LATHE_DTYPE_F32, .rank = 4, .dims = { 1, x->dims[1], 1, LANES }, .data = row[i] };
+            one.bytes = (size_t)x->dims[1] * LANES * sizeof(float);
+            for (int64_t h = 0; h < x->dims[1]; h++) {
+                memcpy(row[i] + h * LANES, (const float *)x->data + (h * TOKENS + t) * LANES, LANES * sizeof(float));
+            }
+            SYS_MUST(lathe_context_set_input(p.context, inputs.names[i], &one, diag));
+        }
+        SYS_MUST(lathe_context_run(p.context, diag));
+        lathe_tensor y = { .struct_size = sizeof y };
+        SYS_MUST(lathe_context_output(p.context, "y", &y, diag));
+        for (int i = 0; i < MOST; i++) {
+            float want = ((const float *)named(&whole, "y")->data)[(i / LANES * TOKENS + t) * LANES + i % LANES], got = ((const float *)y.data)[i];
+            assert_true(got - want < 1e-5f && want - got < 1e-5f);
+        }
+    }
+    sys_results_free(&whole);
+    sys_inputs_free(&inputs);
+    close_pair(&p);
 }
 
 /* All layers in one tensor, stacked anew by each run: nothing can be appended, but nobody need feed it back. */
@@ -483,7 +547,7 @@ static void no_allocation(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(grows),    cmocka_unit_test(all_kinds), cmocka_unit_test(scatters), cmocka_unit_test(stacked),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(grows),    cmocka_unit_test(all_kinds), cmocka_unit_test(scatters), cmocka_unit_test(attention_with_past), cmocka_unit_test(as_a_whole), cmocka_unit_test(stacked),
                                         cmocka_unit_test(overflow), cmocka_unit_test(other_batch), cmocka_unit_test(given),  cmocka_unit_test(refused),
                                         cmocka_unit_test(retuned),  cmocka_unit_test(no_allocation) };
     return cmocka_run_group_tests(tests, NULL, NULL);
