@@ -1,15 +1,15 @@
 /*
- * expand_einsum.c - pass expand-einsum: Einsum becomes what has kernels. Letters of both operands that the output names are the batch of a product, those that it
- * does not name are summed; letters of one operand are its rows or columns:
+ * expand_einsum.c - pass expand-einsum: Einsum becomes what has kernels. Letters of both operands that the output names are the batch of a product,
+ * those that it does not name are summed; letters of one operand are its rows or columns:
  *
  *   b h i d, b h j d -> b h i j      MatMul(x, Transpose(y))
  *   i k, i k -> i                    ReduceSum(Mul(x, y))
  *   i, j -> i j                      Mul of one beside the other
  *   i j k -> k i                     Transpose(ReduceSum(x))
  *
- * More than two operands go from left to right. What stays: letters that come twice in a term, an ellipsis, extents of one letter that are not certainly the same
- * (one may be 1 and repeat), and shapes that no Reshape can be told: two unknown extents that would have to be merged and parted again. The constant of two operands
- * stands at the right, as weights do.
+ * More than two operands go from left to right. What stays: letters that come twice in a term, an ellipsis, extents of one letter that are not
+ * certainly the same (one may be 1 and repeat), and shapes that no Reshape can be told: two unknown extents that would have to be merged and parted
+ * again. The constant of two operands stands at the right, as weights do.
  */
 #include "passes/passes_internal.h"
 

@@ -1,6 +1,6 @@
 /*
- * mean_q8__each.c - tactic mean.q8: GlobalAveragePool and ReduceMean of dequantized bytes, with any epilogue. The bytes themselves are added up as integers, and
- * only the mean becomes a real number. Configuration 0 works on plain tensors, 1 on channels-last ones of rank 4.
+ * mean_q8__each.c - tactic mean.q8: GlobalAveragePool and ReduceMean of dequantized bytes, with any epilogue. The bytes themselves are added up as
+ * integers, and only the mean becomes a real number. Configuration 0 works on plain tensors, 1 on channels-last ones of rank 4.
  */
 #include "backend/cpu/q8.h"
 #include "backend/cpu/vectors.inc"
