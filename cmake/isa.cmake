@@ -90,7 +90,7 @@ function(lathe_apply_isa list_var)
       if(LATHE_FUZZER)
         # Unrolled loops that are instrumented three times over take clang minutes a file: here ASan alone, by calls. Kernels give fuzzers no coverage to follow;
         # the suite under sanitizers holds them to UBSan too.
-        list(APPEND flags -fno-sanitize=all -fsanitize=address "SHELL:-mllvm -asan-instrumentation-with-call-threshold=0")
+        list(APPEND flags -fno-sanitize=all -fsanitize=address -mllvm -asan-instrumentation-with-call-threshold=0)
       endif()
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${flags}")
     endif()

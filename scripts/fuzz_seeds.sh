@@ -16,17 +16,15 @@ if [ -z "$from" ] && command -v dpkg-query >/dev/null 2>&1; then
     from=$(dpkg-query -L libonnx-testdata 2>/dev/null | sed -n 's,/test_data_set_0/.*,,p' | xargs -r -n 1 dirname | sort | uniq -c | sort -rn | awk 'NR == 1 { print $2 }')
 fi
 if [ -n "$from" ] && [ -d "$from" ]; then
-    # One in three of the cases: more only keeps libFuzzer from its work.
-    find -L "$from" -name model.onnx -size -16k | sort | awk 'NR % 3 == 0' | while read -r model; do
+    # One in ten of the cases: more only keeps libFuzzer from its work. The first byte of a seed for `tensor` says what is asked for; 0 is a tensor.
+    find -L "$from" -name model.onnx -size -16k | sort | awk 'NR % 10 == 0' | while read -r model; do
         case=${model%/model.onnx}
-        name=$(basename "$case")
+        name=${case##*/}
         cp "$model" "$folder/onnx/$name"
-        cp "$model" "$folder/infer/$name"
-        # The first byte of a seed for `tensor` says what is asked for; 0 is a tensor.
-        for tensor in "$case"/test_data_set_0/*_0.pb; do
-            [ ! -f "$tensor" ] || { printf '\0' && head -c 4096 "$tensor"; } >"$folder/tensor/$name-$(basename "$tensor")"
-        done
+        tensor=$case/test_data_set_0/output_0.pb
+        [ ! -f "$tensor" ] || { printf '\0' && head -c 4096 "$tensor"; } >"$folder/tensor/$name"
     done
+    cp "$folder"/onnx/* "$folder/infer/"
 fi
 rm -rf "$folder/archive"
 : >"$folder/done"

@@ -218,6 +218,9 @@ void malformed_judge(const malformed_case *c, malformed_result *result)
     if (atomic_load(&w.purse.held) != 0) {
         result->verdict = MALFORMED_FAULT;
         snprintf(result->why, sizeof result->why, "%zu bytes were lost", atomic_load(&w.purse.held));
+    } else if (result->bytes > MALFORMED_BYTES) {
+        result->verdict = MALFORMED_FAULT;
+        snprintf(result->why, sizeof result->why, "it held %zu bytes", result->bytes);
     }
     lt_arena_destroy(&w.arena);
     lathe_diag_destroy(w.diag);

@@ -78,7 +78,8 @@ static void visit(void *user, const malformed_case *c)
 
 static int print_table(const table *t)
 {
-    size_t refused = 0, faults = 0;
+    size_t refused = 0, faults = 0, most = 0;
+    double slowest = 0;
     struct rusage usage;
     printf("%-22s %8s %9s %7s | %7s %7s %5s %5s | %9s %9s\n", "kind of damage", "refused", "accepted", "faults", "import", "build", "load", "run", "slowest s", "most MB");
     for (size_t i = 0; i < t->count; i++) {
@@ -87,10 +88,13 @@ static int print_table(const table *t)
                r->stages[2], r->stages[3], r->slowest, (double)r->most / 1e6);
         refused += r->verdicts[0];
         faults += r->verdicts[2];
+        slowest = r->slowest > slowest ? r->slowest : slowest;
+        most = r->most > most ? r->most : most;
     }
     getrusage(RUSAGE_SELF, &usage);
     printf("%zu models, %zu refused by a named error, %zu faults; the process held %.0f MB at most\n", t->cases, refused, faults, (double)usage.ru_maxrss / 1e3);
-    return faults > 0;
+    printf("one model: %.3f s of %.0f s at most, %.1f MB of %.1f MB at most\n", slowest, MALFORMED_SECONDS, (double)most / 1e6, (double)MALFORMED_BYTES / 1e6);
+    return faults > 0 || most > MALFORMED_BYTES;
 }
 
 static int usage(void)

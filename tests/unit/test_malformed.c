@@ -19,7 +19,8 @@
 enum { OPS = 1024, KINDS = 64, WANTED = 2000 };
 
 typedef struct tally {
-    size_t refused, faults;
+    size_t refused, faults, most; /* most: bytes that one model held */
+    double slowest;               /* seconds that one model took */
     size_t of_op[OPS]; /* refused, by the operator's place in the registry */
     const char *kinds[KINDS];
     size_t of_kind[KINDS], n_kinds;
@@ -54,6 +55,8 @@ static void visit(void *user, const malformed_case *c)
     tally *t = user;
     malformed_result r;
     malformed_judge(c, &r);
+    t->slowest = r.seconds > t->slowest ? r.seconds : t->slowest;
+    t->most = r.bytes > t->most ? r.bytes : t->most;
     if (r.verdict == MALFORMED_FAULT) {
         print_message("[%s] %s: %s (%s at %s, %.2f s)\n    %s\n", c->kind, c->what, r.why, lathe_status_name(r.status), r.stage, r.seconds, r.text);
         t->faults++;
@@ -70,7 +73,7 @@ static void malformed_models_are_refused_by_name(void **state)
     (void)state;
     (void)mkdir(folder, 0700);
     malformed_generate(&options, visit, &t);
-    print_message("%zu models of %zu kinds of damage are refused\n", t.refused, t.n_kinds);
+    print_message("%zu models of %zu kinds of damage are refused; one takes %.3f s at most and holds %.1f MB at most\n", t.refused, t.n_kinds, t.slowest, (double)t.most / 1e6);
     for (size_t i = 0; lt_op_at(i) != NULL; i++) {
         bool has_samples = lt_op_at(i)->samples != NULL && lt_op_at(i)->samples[0] != NULL;
         if (has_samples && t.of_op[i] < 3) {
