@@ -61,9 +61,9 @@ bless: deps-test  ## rewrite the expectations of golden pages; review reads the 
 	$(call compile,$(PRESET))
 	@LATHE_BLESS=1 ctest --test-dir build/$(PRESET) --output-on-failure -j $(JOBS) -L bless
 
-fuzz: deps-test  ## fuzz one target, or each in turn: make fuzz F=onnx SECS=60, F=all
-	@scripts/deps.sh fuzz
-	@scripts/fuzz.sh "$(F)" $(SECS) $(JOBS)
+fuzz: deps-test  ## fuzz one target, or each in turn: make fuzz F=onnx SECS=60, F=all; WITH=asan: blindly, in the sanitizer build
+	@[ "$(WITH)" = asan ] || scripts/deps.sh fuzz
+	@scripts/fuzz.sh "$(F)" $(SECS) $(JOBS) $(WITH)
 
 fmt:  ## format all C files
 	@scripts/deps.sh fmt

@@ -301,6 +301,7 @@ static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_typ
     LT_CHECK(c->diag, slot != NULL, c->where);
     const lt_region *body = &slot->region;
     if (n_in < 0 || (uint32_t)n_in != body->n_inputs || n_out < 0 || (uint32_t)n_out != body->n_outputs) {
+        c->broken = true;
         return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, NULL,
                        "%s: the body '%s' has %u inputs and %u outputs; %d and %d are needed", c->op->name, attr->name,
                        body->n_inputs, body->n_outputs, n_in, n_out);

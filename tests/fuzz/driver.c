@@ -4,17 +4,20 @@
  *   fuzz_X [-seconds=N] [-seed=N] [-max=BYTES] FILE|FOLDER...
  *
  * The test suite replays the seeds with it under every compiler and sanitizer. `make fuzz` links libFuzzer instead, which sees
- * coverage. The input under test lies in the file named by LATHE_FUZZ_LAST, if set, so that a crash leaves it behind. It must know
- * nothing of what is fuzzed.
+ * coverage. An input that ends the program - by a sanitizer, an abort, a fault, or taking until the caller's SIGTERM - is left in the file
+ * named by LATHE_FUZZ_LAST, if set. It must know nothing of what is fuzzed.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) __attribute__((weak));
@@ -158,24 +161,60 @@ static int add_path(corpus *all, const char *path)
     return fine;
 }
 
-static void run(const uint8_t *data, size_t size, const char *last)
+/* ---- What is being run, for the end of the program ---- */
+
+static struct {
+    const uint8_t *data;
+    size_t size;
+    const char *path;
+} last;
+
+static void leave_last(void)
+{
+    int file = last.data && last.path ? open(last.path, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
+    for (size_t done = 0; file >= 0 && done < last.size;) {
+        ssize_t n = write(file, last.data + done, last.size - done);
+        done = n > 0 ? done + (size_t)n : last.size;
+    }
+    last.data = NULL;
+}
+
+static void at_signal(int number)
+{
+    leave_last();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* A sanitizer ends the program itself, and asks this first. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void watch_end(const char *path)
+{
+    static const int signals[] = { SIGABRT, SIGTERM, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
+    last.path = path;
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(leave_last);
+    for (size_t i = 0; i < (__sanitizer_set_death_callback ? 2 : sizeof signals / sizeof *signals); i++)
+        signal(signals[i], at_signal);
+}
+
+static void run(const uint8_t *data, size_t size)
 {
     /* An exact copy on the heap, so that one byte too far is seen. */
     uint8_t *copy = malloc(size ? size : 1);
-    FILE *file = last ? fopen(last, "wb") : NULL;
-    if (file) {
-        fwrite(data, 1, size, file);
-        fclose(file);
-    }
     if (!copy)
         return;
     if (size)
         memcpy(copy, data, size);
+    last.data = data;
+    last.size = size;
     LLVMFuzzerTestOneInput(copy, size);
+    last.data = NULL;
     free(copy);
 }
 
-static unsigned long mutate_for(const corpus *all, double seconds, size_t max, const char *last)
+static unsigned long mutate_for(const corpus *all, double seconds, size_t max)
 {
     struct timespec start, now;
     unsigned long runs = 0;
@@ -193,7 +232,7 @@ static unsigned long mutate_for(const corpus *all, double seconds, size_t max, c
             size = LLVMFuzzerCustomMutator(data, size, max, (unsigned)draw(0xffffffffu));
         else
             size = LLVMFuzzerMutate(data, size, max);
-        run(data, size, last);
+        run(data, size);
         runs++;
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while ((double)(now.tv_sec - start.tv_sec) + 1e-9 * (double)(now.tv_nsec - start.tv_nsec) < seconds);
@@ -206,9 +245,9 @@ int main(int argc, char **argv)
     corpus all = { NULL, 0, 0 };
     double seconds = 0;
     size_t max = (size_t)1 << 20;
-    const char *last = getenv("LATHE_FUZZ_LAST");
     unsigned long runs = 0;
     int fine = 1;
+    watch_end(getenv("LATHE_FUZZ_LAST"));
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "-seconds=", 9) == 0)
             seconds = atof(argv[i] + 9);
@@ -220,9 +259,9 @@ int main(int argc, char **argv)
             fine &= add_path(&all, argv[i]);
     }
     for (size_t i = 0; i < all.count; i++)
-        run(all.items[i].data, all.items[i].size, last);
+        run(all.items[i].data, all.items[i].size);
     if (fine && seconds > 0 && max > 0)
-        runs = mutate_for(&all, seconds, max, last);
+        runs = mutate_for(&all, seconds, max);
     printf("%zu seeds, %lu mutations\n", all.count, runs);
     fine = fine && all.count > 0;
     for (size_t i = 0; i < all.count; i++)
