@@ -4,7 +4,7 @@
 Writes a decoder in text IR (random weights, keys and values [batch, heads, past, lanes]), builds two plans of it that differ in --cache alone, and lets them
 take turns under `lathe bench`. Prints the least of the rounds' least times, and their ratio. Needs Python alone.
 
-    bench/caches/decoder_steps.py build/release/lathe [--layers 4] [--heads 12] [--lanes 64] [--lengths 128,512,2048] [--threads 1] [--rounds 5]
+    bench/caches/decoder_steps.py build/release/lathe [--layers 4] [--heads 12] [--lanes 64] [--lengths 128,512,2048] [--threads 1] [--rounds 5] [--seconds 0.6]
 """
 import argparse
 import json
@@ -67,6 +67,7 @@ def main():
         parser.add_argument("--" + name, type=int, default=value)
     parser.add_argument("--lengths", default="128,512,2048")
     parser.add_argument("--level", default="0")
+    parser.add_argument("--seconds", type=float, default=0.6)
     o = parser.parse_args()
     lengths = [int(n) for n in o.lengths.split(",")]
     capacity = max(lengths) + 64
@@ -90,9 +91,9 @@ def main():
             for _ in range(o.rounds):
                 for name, plan in plans.items():
                     words = [w for text in bound for w in ("--shape", "%s=1x%dx%dx%d" % (text.split("=")[0], o.heads, n, o.lanes))]
-                    out = run(o.lathe, "bench", os.path.join(folder, plan), "--threads", str(o.threads), "--duration", "0.6", "--warmup", "100", "--json", *words)
+                    out = run(o.lathe, "bench", os.path.join(folder, plan), "--threads", str(o.threads), "--duration", str(o.seconds), "--warmup", "50", "--json", *words)
                     best[name] = min(best[name], json.loads(out)["latency_ms"]["min"])
-            print("| %d | %.3f | %.3f | %.2f |" % (n, best["by hand"], best["--cache"], best["by hand"] / best["--cache"]))
+            print("| %d | %.3f | %.3f | %.2f |" % (n, best["by hand"], best["--cache"], best["by hand"] / best["--cache"]), flush=True)
 
 
 if __name__ == "__main__":
