@@ -19,7 +19,8 @@ static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftm
                              "Resize LRN Concat Split Slice Pad Gather Expand Tile DepthToSpace SpaceToDepth "
                              "TopK NonZero GatherND GatherElements NonMaxSuppression ConstantOfShape Range "
                              "Reshape Flatten Squeeze Unsqueeze Identity ArgMax ArgMin CumSum CumProd "
-                             "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ";
+                             "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp "
+                             "GridSample RoiAlign Trilu ";
 
 static void tactics_are_whole(void **state)
 {
