@@ -124,6 +124,10 @@ typedef enum lathe_pw_op {
     LATHE_PW_HARD_SIGMOID, /* max(0, min(1, imm[0] * x + imm[1])) */
     LATHE_PW_HARD_SWISH,
     LATHE_PW_GELU, LATHE_PW_GELU_TANH,
+    LATHE_PW_MISH,
+    LATHE_PW_SWISH, /* x * sigmoid(imm[0] * x) */
+    LATHE_PW_SELU,  /* imm[1] * (x < 0 ? imm[0] * (e^x - 1) : x) */
+    LATHE_PW_CELU,  /* x < 0 ? imm[0] * (e^(x / imm[0]) - 1) : x */
     LATHE_PW_COUNT
 } lathe_pw_op;
 

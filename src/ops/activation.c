@@ -6,16 +6,6 @@
 
 #include <math.h>
 
-static double fn_celu(const double *x, const double *imm)
-{
-    return x[0] < 0.0 ? imm[0] * expm1(x[0] / imm[0]) : x[0];
-}
-
-static double fn_selu(const double *x, const double *imm)
-{
-    return imm[1] * (x[0] < 0.0 ? imm[0] * expm1(x[0]) : x[0]);
-}
-
 static double fn_softsign(const double *x, const double *imm)
 {
     (void)imm;
@@ -45,27 +35,10 @@ static int64_t fn_shrink_int(lathe_dtype dtype, const int64_t *x, const double *
     return lt_load_i64(dtype, out, 0);
 }
 
-static double fn_mish(const double *x, const double *imm)
-{
-    return x[0] * tanh(lt_pw_f64(LATHE_PW_SOFTPLUS, LATHE_DTYPE_F64, x[0], 0.0, 0.0, imm));
-}
-
-static double fn_swish(const double *x, const double *imm)
-{
-    return x[0] * lt_pw_f64(LATHE_PW_SIGMOID, LATHE_DTYPE_F64, imm[0] * x[0], 0.0, 0.0, imm);
-}
-
 static const lt_scalar_fn functions[] = {
-    { .name = "Celu", .f = fn_celu, .imm = { "alpha" }, .imm_default = { 1.0f } },
-    { .name = "Selu",
-      .f = fn_selu,
-      .imm = { "alpha", "gamma" },
-      .imm_default = { 1.67326319217681884765625f, 1.05070102214813232421875f } },
     { .name = "Softsign", .f = fn_softsign },
     { .name = "ThresholdedRelu", .f = fn_thresholded_relu, .imm = { "alpha" }, .imm_default = { 1.0f } },
     { .name = "Shrink", .f = fn_shrink, .i = fn_shrink_int, .imm = { "bias", "lambd" }, .imm_default = { 0.0f, 0.5f } },
-    { .name = "Mish", .f = fn_mish },
-    { .name = "Swish", .f = fn_swish, .imm = { "alpha" }, .imm_default = { 1.0f } },
     { .name = NULL },
 };
 
@@ -190,14 +163,16 @@ LT_OPS(activation) = {
     { .name = "Celu",
       SHARED,
       .since = 12,
+      .pw = LATHE_PW_CELU,
       .sig = "(f32 X) -> (f32 Y)",
       .attrs = alpha_attrs,
       .infer = lt_pw_infer,
-      .eval = eval_function,
+      .eval = lt_pw_eval,
       .samples = celu_samples },
     { .name = "Selu",
-      BY_FN,
+      BY_PW,
       .since = 22,
+      .pw = LATHE_PW_SELU,
       .attrs = selu_attrs,
       .samples = SAMPLES_WITH("Selu", "alpha = 2.0, gamma = 3.0") },
     { .name = "Softsign", BY_FN, .since = 22, .samples = SAMPLES("Softsign") },
@@ -214,7 +189,12 @@ LT_OPS(activation) = {
       .infer = lt_pw_infer,
       .eval = eval_function,
       .samples = shrink_samples },
-    { .name = "Mish", BY_FN, .since = 22, .samples = SAMPLES("Mish") },
-    { .name = "Swish", BY_FN, .since = 24, .attrs = alpha_attrs, .samples = SAMPLES_WITH("Swish", "alpha = 1.5") },
+    { .name = "Mish", BY_PW, .since = 22, .pw = LATHE_PW_MISH, .samples = SAMPLES("Mish") },
+    { .name = "Swish",
+      BY_PW,
+      .since = 24,
+      .pw = LATHE_PW_SWISH,
+      .attrs = alpha_attrs,
+      .samples = SAMPLES_WITH("Swish", "alpha = 1.5") },
     { .name = NULL },
 };

@@ -59,6 +59,10 @@ static const char *const names[LATHE_PW_COUNT] = {
     [LATHE_PW_HARD_SWISH] = "HardSwish",
     [LATHE_PW_GELU] = "Gelu",
     [LATHE_PW_GELU_TANH] = "GeluTanh",
+    [LATHE_PW_MISH] = "Mish",
+    [LATHE_PW_SWISH] = "Swish",
+    [LATHE_PW_SELU] = "Selu",
+    [LATHE_PW_CELU] = "Celu",
 };
 
 const char *lathe_pw_name(lathe_pw_op op)
@@ -84,7 +88,13 @@ lathe_pw_op lt_op_pw(const lt_op *op, const lathe_attr *attrs, size_t n_attrs, d
         imm[0] = lt_attr_f(attrs, n_attrs, "alpha", 0.01f);
         return op->pw;
     case LATHE_PW_ELU:
+    case LATHE_PW_SWISH:
+    case LATHE_PW_CELU:
         imm[0] = lt_attr_f(attrs, n_attrs, "alpha", 1.0f);
+        return op->pw;
+    case LATHE_PW_SELU:
+        imm[0] = lt_attr_f(attrs, n_attrs, "alpha", 1.67326319217681884765625f);
+        imm[1] = lt_attr_f(attrs, n_attrs, "gamma", 1.05070102214813232421875f);
         return op->pw;
     case LATHE_PW_HARD_SIGMOID:
         imm[0] = lt_attr_f(attrs, n_attrs, "alpha", 0.2f);
@@ -121,6 +131,11 @@ static double sigmoid(double x)
 {
     double e = exp(-fabs(x));
     return x >= 0 ? 1.0 / (1.0 + e) : e / (1.0 + e);
+}
+
+static double softplus(double x)
+{
+    return larger(x, 0.0) + log1p(exp(-fabs(x)));
 }
 
 static double hard_sigmoid(double x, double alpha, double beta)
@@ -232,7 +247,7 @@ static double float_one(lathe_pw_op op, double x, const double imm[2])
     case LATHE_PW_ELU:
         return x < 0.0 ? imm[0] * expm1(x) : x;
     case LATHE_PW_SOFTPLUS:
-        return larger(x, 0.0) + log1p(exp(-fabs(x)));
+        return softplus(x);
     case LATHE_PW_HARD_SIGMOID:
         return hard_sigmoid(x, imm[0], imm[1]);
     case LATHE_PW_HARD_SWISH:
@@ -241,6 +256,14 @@ static double float_one(lathe_pw_op op, double x, const double imm[2])
         return 0.5 * x * erfc(-x * 0.70710678118654752440); /* 1 + erf, which would cancel */
     case LATHE_PW_GELU_TANH:
         return gelu_tanh(x);
+    case LATHE_PW_MISH:
+        return x * tanh(softplus(x));
+    case LATHE_PW_SWISH:
+        return x * sigmoid(imm[0] * x);
+    case LATHE_PW_SELU:
+        return imm[1] * (x < 0.0 ? imm[0] * expm1(x) : x);
+    case LATHE_PW_CELU:
+        return x < 0.0 ? imm[0] * expm1(x / imm[0]) : x;
     default: /* LOAD, ROOT, STORE, CONST, CAST hand their argument on */
         return x;
     }

@@ -4,7 +4,6 @@
  */
 #include "passes/passes_internal.h"
 
-#include <stdio.h>
 
 static float attribute(const lt_match *m, const char *name, float otherwise)
 {
@@ -47,29 +46,9 @@ static bool alpha(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
     return is_float(m) && set_number(c, m, "k", attribute(m, "alpha", 1.0f));
 }
 
-static bool positive_alpha(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
-{
-    float number = attribute(m, "alpha", 1.0f);
-    if (!(number > 0)) {
-        snprintf(why, why_size, "alpha is %g", (double)number);
-        return false;
-    }
-    return is_float(m) && set_number(c, m, "k", number);
-}
-
 static bool threshold(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 {
     return alpha(c, m, why, why_size) && set_number(c, m, "z", 0);
-}
-
-static bool gamma_of_selu(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
-{
-    (void)why, (void)why_size;
-    if (!is_float(m) || !set_number(c, m, "k", attribute(m, "gamma", 1.05070102214813232421875f))) {
-        return false;
-    }
-    lt_match_set_float(m, "a", attribute(m, "alpha", 1.67326319217681884765625f));
-    return m->status == LATHE_OK;
 }
 
 static bool shrink(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
@@ -109,20 +88,10 @@ static bool half(lt_pass_call *c, lt_match *m, char *why, size_t why_size)
 #define NO_INSTRUCTION "the operator has no instruction, its parts have; it does not come back"
 
 static const lt_rule rules[] = {
-    { .name = "mish",
-      .pattern = "Mish(x)",
-      .replacement = "Mul(x, Tanh(Softplus(x)))",
-      .guard = floats,
-      .grows = NO_INSTRUCTION },
     { .name = "silu",
       .pattern = "Swish(x)",
       .replacement = "Mul(x, Sigmoid(x))",
       .guard = alpha_is_one,
-      .grows = NO_INSTRUCTION },
-    { .name = "swish",
-      .pattern = "Swish(x)",
-      .replacement = "Mul(x, Sigmoid(Mul(x, k)))",
-      .guard = alpha,
       .grows = NO_INSTRUCTION },
     { .name = "softsign",
       .pattern = "Softsign(x)",
@@ -133,16 +102,6 @@ static const lt_rule rules[] = {
       .pattern = "ThresholdedRelu(x)",
       .replacement = "Where(Greater(x, k), x, z)",
       .guard = threshold,
-      .grows = NO_INSTRUCTION },
-    { .name = "selu",
-      .pattern = "Selu(x)",
-      .replacement = "Mul(Elu<alpha=a>(x), k)",
-      .guard = gamma_of_selu,
-      .grows = NO_INSTRUCTION },
-    { .name = "celu",
-      .pattern = "Celu(x)",
-      .replacement = "Mul(Elu<alpha=1.0>(Div(x, k)), k)",
-      .guard = positive_alpha,
       .grows = NO_INSTRUCTION },
     { .name = "shrink",
       .pattern = "Shrink(x)",

@@ -116,6 +116,10 @@ static bool is_exact(lathe_pw_op op)
     case LATHE_PW_SOFTPLUS:
     case LATHE_PW_GELU:
     case LATHE_PW_GELU_TANH:
+    case LATHE_PW_MISH:
+    case LATHE_PW_SWISH:
+    case LATHE_PW_SELU:
+    case LATHE_PW_CELU:
     case LATHE_PW_HARD_SIGMOID:
     case LATHE_PW_HARD_SWISH:
         return false;

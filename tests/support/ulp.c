@@ -7,6 +7,8 @@
 #include "rt/rt_internal.h"
 #include <lathe/builder.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +62,17 @@ TRUTH(t_atanh, atanh(x))
 TRUTH(t_softplus, softplus_of(x))
 TRUTH(t_softsign, isinf(x) ? NAN : x / (1 + fabs(x)))
 TRUTH(t_elu, x < 0 ? expm1(x) : x)
+TRUTH(t_elu_more, x < 0 ? (double)1.7f * expm1(x) : x)
 TRUTH(t_selu, (double)1.05070102214813232421875f * (x < 0 ? (double)1.67326319217681884765625f * expm1(x) : x))
 TRUTH(t_celu, x < 0 ? 2 * expm1(x / 2) : x)
+TRUTH(t_celu_odd, x < 0 ? (double)1.3f * expm1(x / (double)1.3f) : x)
+TRUTH(t_relu, isnan(x) || x > 0 ? x : 0)
+TRUTH(t_leaky_relu, x < 0 ? (double)0.01f * x : x)
+TRUTH(t_hard_sigmoid, isnan(x) ? x : fmax(0, fmin(1, (double)0.2f * x + 0.5)))
 TRUTH(t_mish, times(x, tanh(softplus_of(x))))
 TRUTH(t_hard_swish, x <= -3 ? times(x, 0) : x >= 3 ? x : x * (x + 3) / 6)
 TRUTH(t_swish, times(x, sigmoid_of(x)))
+TRUTH(t_swish_more, times(x, sigmoid_of((double)1.7f * x)))
 TRUTH(t_round, rint(x))
 TRUTH(t_floor, floor(x))
 TRUTH(t_ceil, ceil(x))
@@ -77,49 +85,49 @@ static double t_pow(double x, double w)
 }
 
 const ulp_function ulp_functions[] = {
-    { "Exp", "Exp (x)", t_exp, false, 2, 0 },
-    { "Log", "Log (x)", t_log, false, 2, 0 },
-    { "Sqrt", "Sqrt (x)", t_sqrt, false, 0.51, 0 },
-    { "Reciprocal", "Reciprocal (x)", t_reciprocal, false, 0.51, 0 },
-    { "Tanh", "Tanh (x)", t_tanh, false, 2, 0 },
-    { "Sigmoid", "Sigmoid (x)", t_sigmoid, false, 2, 2.25 },
-    { "Erf", "Erf (x)", t_erf, false, 2, 0 },
-    /* Where GELU dies out, rounding the exponent u shows as |u| / 2 units. Mish is made of Softplus, which is subnormal there. */
-    { "Gelu", "Gelu (x)", t_gelu, false, 2, 8 },
-    { "Gelu tanh", "Gelu <approximate = \"tanh\"> (x)", t_gelu_tanh, false, 2, 256 },
-    { "Swish", "Swish (x)", t_swish, false, 2, 2.25 },
-    { "Mish", "Mish (x)", t_mish, false, 2, 64 },
-    { "Softplus", "Softplus (x)", t_softplus, false, 2, 0 },
-    { "Softsign", "Softsign (x)", t_softsign, false, 2, 0 },
-    { "Elu", "Elu (x)", t_elu, false, 2, 0 },
-    { "Selu", "Selu (x)", t_selu, false, 2, 2.25 },
-    { "Celu", "Celu <alpha = 2.0> (x)", t_celu, false, 2, 0 },
-    { "HardSwish", "HardSwish (x)", t_hard_swish, false, 2, 0 },
-    { "Sin", "Sin (x)", t_sin, false, 2, 0 },
-    { "Cos", "Cos (x)", t_cos, false, 2, 0 },
-    { "Tan", "Tan (x)", t_tan, false, 2, 0 },
-    { "Asin", "Asin (x)", t_asin, false, 2, 0 },
-    { "Acos", "Acos (x)", t_acos, false, 2, 0 },
-    { "Atan", "Atan (x)", t_atan, false, 2, 0 },
-    { "Sinh", "Sinh (x)", t_sinh, false, 2, 0 },
-    { "Cosh", "Cosh (x)", t_cosh, false, 2, 0 },
-    { "Asinh", "Asinh (x)", t_asinh, false, 2, 0 },
-    { "Acosh", "Acosh (x)", t_acosh, false, 2, 0 },
-    { "Atanh", "Atanh (x)", t_atanh, false, 2, 0 },
-    { "Round", "Round (x)", t_round, false, 0, 0 },
-    { "Floor", "Floor (x)", t_floor, false, 0, 0 },
-    { "Ceil", "Ceil (x)", t_ceil, false, 0, 0 },
-    { "Sign", "Sign (x)", t_sign, false, 0, 0 },
-    { "Abs", "Abs (x)", t_abs, false, 0, 0 },
-    { "Neg", "Neg (x)", t_neg, false, 0, 0 },
-    { "Pow", "Pow (x, w)", t_pow, true, 4, 0 },
+    { "Exp", "Exp (x)", t_exp, false, 2 },
+    { "Log", "Log (x)", t_log, false, 2 },
+    { "Sqrt", "Sqrt (x)", t_sqrt, false, 0.51 },
+    { "Reciprocal", "Reciprocal (x)", t_reciprocal, false, 0.51 },
+    { "Tanh", "Tanh (x)", t_tanh, false, 2 },
+    { "Sigmoid", "Sigmoid (x)", t_sigmoid, false, 2 },
+    { "Erf", "Erf (x)", t_erf, false, 2 },
+    { "Gelu", "Gelu (x)", t_gelu, false, 2 },
+    { "Gelu tanh", "Gelu <approximate = \"tanh\"> (x)", t_gelu_tanh, false, 2 },
+    { "Swish", "Swish (x)", t_swish, false, 2 },
+    { "Swish 1.7", "Swish <alpha = 1.7> (x)", t_swish_more, false, 2 },
+    { "Mish", "Mish (x)", t_mish, false, 2 },
+    { "Softplus", "Softplus (x)", t_softplus, false, 2 },
+    { "Softsign", "Softsign (x)", t_softsign, false, 2 },
+    { "Elu", "Elu (x)", t_elu, false, 2 },
+    { "Elu 1.7", "Elu <alpha = 1.7> (x)", t_elu_more, false, 2 },
+    { "Selu", "Selu (x)", t_selu, false, 2 },
+    { "Celu 1.3", "Celu <alpha = 1.3> (x)", t_celu_odd, false, 2 },
+    { "Celu", "Celu <alpha = 2.0> (x)", t_celu, false, 2 },
+    { "Relu", "Relu (x)", t_relu, false, 0 },
+    { "LeakyRelu", "LeakyRelu (x)", t_leaky_relu, false, 0.51 },
+    { "HardSigmoid", "HardSigmoid (x)", t_hard_sigmoid, false, 2 },
+    { "HardSwish", "HardSwish (x)", t_hard_swish, false, 2 },
+    { "Sin", "Sin (x)", t_sin, false, 2 },
+    { "Cos", "Cos (x)", t_cos, false, 2 },
+    { "Tan", "Tan (x)", t_tan, false, 2 },
+    { "Asin", "Asin (x)", t_asin, false, 2 },
+    { "Acos", "Acos (x)", t_acos, false, 2 },
+    { "Atan", "Atan (x)", t_atan, false, 2 },
+    { "Sinh", "Sinh (x)", t_sinh, false, 2 },
+    { "Cosh", "Cosh (x)", t_cosh, false, 2 },
+    { "Asinh", "Asinh (x)", t_asinh, false, 2 },
+    { "Acosh", "Acosh (x)", t_acosh, false, 2 },
+    { "Atanh", "Atanh (x)", t_atanh, false, 2 },
+    { "Round", "Round (x)", t_round, false, 0 },
+    { "Floor", "Floor (x)", t_floor, false, 0 },
+    { "Ceil", "Ceil (x)", t_ceil, false, 0 },
+    { "Sign", "Sign (x)", t_sign, false, 0 },
+    { "Abs", "Abs (x)", t_abs, false, 0 },
+    { "Neg", "Neg (x)", t_neg, false, 0 },
+    { "Pow", "Pow (x, w)", t_pow, true, 4 },
 };
 const int ulp_function_count = (int)LT_COUNT(ulp_functions);
-
-double ulp_bound(const ulp_function *f, const char *path)
-{
-    return strcmp(path, "reference") != 0 && f->fast > f->bound ? f->fast : f->bound;
-}
 
 /* ---- One result ---- */
 
@@ -130,6 +138,17 @@ static void mark_wrong(ulp_result *r, float x, float w, float got)
         r->wrong_at[1] = w;
         r->wrong_got = got;
     }
+}
+
+/* Two to the power of the exponent of t's last place, which subnormal numbers share with the least normal ones; inverted. */
+static double places(double t)
+{
+    uint64_t bits;
+    memcpy(&bits, &t, sizeof bits);
+    int exponent = (int)(bits >> 52 & 2047) - 1023;
+    bits = (uint64_t)(23 - (exponent < -126 ? -126 : exponent > 127 ? 127 : exponent) + 1023) << 52;
+    memcpy(&t, &bits, sizeof t);
+    return t;
 }
 
 /* Infinity counts as 2^128, so that a result that just overflows is a little wrong and not infinitely so. */
@@ -143,21 +162,11 @@ static void judge(ulp_result *r, float x, float w, double truth, float got)
         return;
     }
     double t = fabs(truth) > beyond ? copysign(beyond, truth) : truth, g = isinf(got) ? copysign(beyond, (double)got) : (double)got;
-    if ((truth == 0 && (got != 0 || !signbit(truth) != !signbit(got))) || (isinf(truth) && g != t)) {
+    if ((truth == 0 && got != 0) || (got == 0 && !signbit(truth) != !signbit(got)) || (isinf(truth) && g != t)) {
         mark_wrong(r, x, w, got);
         return;
     }
-    if (got == 0 && t != 0 && fabs(t) < ULP_FLUSHED) {
-        r->flushed += fabs(t) >= 0x1p-149;
-        return;
-    }
-    uint64_t bits;
-    memcpy(&bits, &t, sizeof bits);
-    int exponent = (int)(bits >> 52 & 2047) - 1023;
-    uint64_t unit_bits = (uint64_t)((exponent < -126 ? -126 : exponent > 127 ? 127 : exponent) - 23 + 1023) << 52;
-    double unit;
-    memcpy(&unit, &unit_bits, sizeof unit);
-    double error = fabs(g - t) / unit;
+    double error = fabs(g - t) * places(t);
     if (error > r->worst) {
         r->worst = error;
         r->at[0] = x;
@@ -289,28 +298,113 @@ static void choose_ends(path *p)
     }
 }
 
-void ulp_measure(const ulp_function *f, const char *name, uint64_t points, ulp_result *out)
+/* ---- Measuring ---- */
+
+enum { PATHS = 4, THREADS_MAX = 64 };
+
+/* What the threads share. Each has its own plans and results. */
+typedef struct measurement {
+    const ulp_function *f;
+    const char *const *names;
+    int n_paths;
+    uint64_t points;
+    _Atomic uint64_t next;
+} measurement;
+
+typedef struct worker {
+    measurement *m;
+    pthread_t thread;
+    ulp_result results[PATHS];
+} worker;
+
+/* Most results are ordinary numbers and better than the worst so far. */
+static void judge_block(ulp_result *r, const path *p, const double *truth)
 {
-    path *p = calloc(1, sizeof *p);
-    lathe_diag *diag = lathe_diag_create(NULL);
-    *out = (ulp_result){ .points = 0 };
-    if (p != NULL && open_path(p, f, name, diag)) {
-        out->measured = true;
-        for (uint64_t first = 0; first < points; first += BLOCK) {
-            choose_points(p, first, points, f->two);
-            if (first == 0 && points < (uint64_t)1 << 32) {
-                choose_ends(p);
-            }
-            run_path(p, f->two, diag);
-            for (int k = 0; k < BLOCK; k++) {
-                judge(out, p->x[k], p->w[k], f->truth((double)p->x[k], (double)p->w[k]), p->y[k]);
-            }
-            out->points += BLOCK;
+    for (int k = 0; k < BLOCK; k++) {
+        double t = truth[k], size = fabs(t);
+        if (!(size >= 0x1p-126 && size < 0x1p127 && fabs((double)p->y[k] - t) * places(t) <= r->worst)) {
+            judge(r, p->x[k], p->w[k], t, p->y[k]);
         }
     }
-    if (p != NULL) {
-        close_path(p);
+    r->points += BLOCK;
+}
+
+static void *work(void *argument)
+{
+    worker *w = argument;
+    measurement *m = w->m;
+    lathe_diag *diag = lathe_diag_create(NULL);
+    path *paths = calloc((size_t)m->n_paths, sizeof *paths);
+    double *truth = malloc(BLOCK * sizeof *truth);
+    if (paths == NULL || truth == NULL || diag == NULL) {
+        must(LATHE_OUT_OF_MEMORY, diag);
     }
-    free(p);
+    bool any = false;
+    for (int i = 0; i < m->n_paths; i++) {
+        w->results[i].measured = open_path(&paths[i], m->f, m->names[i], diag);
+        any = any || w->results[i].measured;
+    }
+    for (uint64_t first; any && (first = atomic_fetch_add(&m->next, BLOCK)) < m->points;) {
+        path *points = &paths[0];
+        choose_points(points, first, m->points, m->f->two);
+        if (first == 0 && m->points < (uint64_t)1 << 32) {
+            choose_ends(points);
+        }
+        for (int k = 0; k < BLOCK; k++) {
+            truth[k] = m->f->truth((double)points->x[k], (double)points->w[k]);
+        }
+        for (int i = 0; i < m->n_paths; i++) {
+            if (w->results[i].measured) {
+                memmove(paths[i].x, points->x, sizeof points->x);
+                memmove(paths[i].w, points->w, sizeof points->w);
+                run_path(&paths[i], m->f->two, diag);
+                judge_block(&w->results[i], &paths[i], truth);
+            }
+        }
+    }
+    for (int i = 0; i < m->n_paths; i++) {
+        close_path(&paths[i]);
+    }
+    free(paths);
+    free(truth);
     lathe_diag_destroy(diag);
+    return NULL;
+}
+
+static void join(ulp_result *all, const ulp_result *one)
+{
+    ulp_result sum = one->worst > all->worst ? *one : *all;
+    sum.points = all->points + one->points;
+    sum.wrong = all->wrong + one->wrong;
+    const ulp_result *wrong = all->wrong > 0 ? all : one;
+    memcpy(sum.wrong_at, wrong->wrong_at, sizeof sum.wrong_at);
+    sum.wrong_got = wrong->wrong_got;
+    sum.measured = one->measured;
+    *all = sum;
+}
+
+void ulp_measure(const ulp_function *f, const char *const *names, int n_paths, uint64_t points, ulp_result *out)
+{
+    measurement m = { .f = f, .names = names, .n_paths = n_paths < PATHS ? n_paths : PATHS, .points = points };
+    worker workers[THREADS_MAX];
+    int wanted = lt_cpu_count(), started = 0;
+    wanted = wanted < 1 ? 1 : wanted > THREADS_MAX ? THREADS_MAX : wanted;
+    for (int i = 0; i < wanted; i++) {
+        workers[i] = (worker){ .m = &m };
+    }
+    while (started + 1 < wanted && pthread_create(&workers[started + 1].thread, NULL, work, &workers[started + 1]) == 0) {
+        started++;
+    }
+    work(&workers[0]);
+    for (int i = 0; i < n_paths; i++) {
+        out[i] = (ulp_result){ .points = 0 };
+    }
+    for (int k = 0; k <= started; k++) {
+        if (k > 0) {
+            pthread_join(workers[k].thread, NULL);
+        }
+        for (int i = 0; i < m.n_paths; i++) {
+            join(&out[i], &workers[k].results[i]);
+        }
+    }
 }

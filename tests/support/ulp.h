@@ -15,11 +15,8 @@ typedef struct ulp_function {
     const char *node; /* text IR of y from x (and w) */
     double (*truth)(double x, double w);
     bool two;         /* reads w too */
-    double bound;     /* of the reference, in units in the last place */
-    double fast;      /* of the kernels, where it is more; else 0 */
+    double bound;     /* in units in the last place */
 } ulp_function;
-
-#define ULP_FLUSHED 0x1p-110
 
 extern const ulp_function ulp_functions[];
 extern const int ulp_function_count;
@@ -30,11 +27,12 @@ typedef struct ulp_result {
     float at[2], got;   /* where, and what came */
     uint64_t points, wrong; /* wrong: NaN, infinity, or zero of the wrong kind */
     float wrong_at[2], wrong_got;
-    uint64_t flushed;   /* results that are 0 and should be less than ULP_FLUSHED: the kernels' rule for what dies out exponentially */
 } ulp_result;
 
-double ulp_bound(const ulp_function *f, const char *path);
-/* path: "reference", "base", "avx2", "avx512". points: a power of two up to 2^32, spread evenly over all f32; 2^32 is every one of them. */
-void ulp_measure(const ulp_function *f, const char *path, uint64_t points, ulp_result *out);
+/*
+ * paths: up to four of "reference", "base", "avx2", "avx512", a result for each. points: a power of two from 2^16 to 2^32, spread evenly over all f32; 2^32 is
+ * every one of them. As many threads as there are processors.
+ */
+void ulp_measure(const ulp_function *f, const char *const *paths, int n_paths, uint64_t points, ulp_result *out);
 
 #endif

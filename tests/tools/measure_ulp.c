@@ -1,6 +1,6 @@
 /*
  * measure_ulp.c - measure-ulp [--all] [--points LOG2] [--path PATH] [FUNCTION...]: a line for each function and path with its largest error in units in the last
- * place, where it is, and how many results are of the wrong kind or flushed to 0. --all: every one of the 2^32 inputs. docs/numbers.md has such a table.
+ * place, where it is, and how many results are of the wrong kind. --all: every one of the 2^32 inputs. docs/numbers.md has such a table.
  *
  * Exit codes: 0 fine, 1 a function is beyond its bound, 2 usage.
  */
@@ -20,21 +20,19 @@ static bool wanted(const char *name, int count, char **names)
     return count == 0;
 }
 
-static int measure(const ulp_function *f, const char *path, uint64_t points)
+static int report(const ulp_function *f, const char *path, const ulp_result *r)
 {
-    ulp_result r;
-    ulp_measure(f, path, points, &r);
-    if (!r.measured) {
+    if (!r->measured) {
         return 0;
     }
-    bool beyond = r.worst > ulp_bound(f, path) || r.wrong > 0;
-    printf("%-11s %-9s %11llu points, worst %12.4g ulp at %.9g", f->name, path, (unsigned long long)r.points, r.worst, (double)r.at[0]);
+    bool beyond = r->worst > f->bound || r->wrong > 0;
+    printf("%-11s %-9s %11llu points, worst %9.4g ulp at %.9g", f->name, path, (unsigned long long)r->points, r->worst, (double)r->at[0]);
     if (f->two) {
-        printf(", %.9g", (double)r.at[1]);
+        printf(", %.9g", (double)r->at[1]);
     }
-    printf(" (%.9g), %llu flushed", (double)r.got, (unsigned long long)r.flushed);
-    if (r.wrong > 0) {
-        printf(", %llu WRONG: at %.9g, %.9g it is %.9g", (unsigned long long)r.wrong, (double)r.wrong_at[0], (double)r.wrong_at[1], (double)r.wrong_got);
+    printf(" (%.9g)", (double)r->got);
+    if (r->wrong > 0) {
+        printf(", %llu WRONG: at %.9g, %.9g it is %.9g", (unsigned long long)r->wrong, (double)r->wrong_at[0], (double)r->wrong_at[1], (double)r->wrong_got);
     }
     printf("%s\n", beyond ? "  BEYOND" : "");
     fflush(stdout);
@@ -43,8 +41,8 @@ static int measure(const ulp_function *f, const char *path, uint64_t points)
 
 int main(int argc, char **argv)
 {
-    static const char *const paths[] = { "reference", "base", "avx2", "avx512" };
-    const char *only = NULL;
+    const char *paths[] = { "reference", "base", "avx2", "avx512" };
+    int n_paths = 4;
     unsigned log2 = 24;
     int at = 1, code = 0;
     for (; at < argc && argv[at][0] == '-'; at++) {
@@ -53,7 +51,8 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[at], "--points") == 0 && at + 1 < argc) {
             log2 = (unsigned)atoi(argv[++at]);
         } else if (strcmp(argv[at], "--path") == 0 && at + 1 < argc) {
-            only = argv[++at];
+            paths[0] = argv[++at];
+            n_paths = 1;
         } else {
             log2 = 0;
         }
@@ -63,10 +62,13 @@ int main(int argc, char **argv)
         return 2;
     }
     for (int i = 0; i < ulp_function_count; i++) {
-        for (size_t k = 0; k < sizeof paths / sizeof *paths; k++) {
-            if (wanted(ulp_functions[i].name, argc - at, argv + at) && (only == NULL || strcmp(only, paths[k]) == 0)) {
-                code |= measure(&ulp_functions[i], paths[k], (uint64_t)1 << log2);
-            }
+        ulp_result results[4];
+        if (!wanted(ulp_functions[i].name, argc - at, argv + at)) {
+            continue;
+        }
+        ulp_measure(&ulp_functions[i], paths, n_paths, (uint64_t)1 << log2, results);
+        for (int k = 0; k < n_paths; k++) {
+            code |= report(&ulp_functions[i], paths[k], &results[k]);
         }
     }
     return code;

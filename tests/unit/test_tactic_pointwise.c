@@ -289,7 +289,9 @@ static void functions_are_close(void **state)
 {
     static const lathe_pw_op ops[] = { LATHE_PW_EXP,       LATHE_PW_LOG,      LATHE_PW_ERF,
                                        LATHE_PW_TANH,      LATHE_PW_SIGMOID,  LATHE_PW_GELU,
-                                       LATHE_PW_GELU_TANH, LATHE_PW_SOFTPLUS, LATHE_PW_ELU };
+                                       LATHE_PW_GELU_TANH, LATHE_PW_SOFTPLUS, LATHE_PW_ELU,
+                                       LATHE_PW_MISH,      LATHE_PW_SWISH,    LATHE_PW_SELU,
+                                       LATHE_PW_CELU };
     (void)state;
     for (size_t k = 0; k < LT_COUNT(ops); k++) {
         static tc_case c;
@@ -302,7 +304,7 @@ static void functions_are_close(void **state)
             lt_store_f64(LATHE_DTYPE_F32, c.in_data[0].data, i,
                          ops[k] == LATHE_PW_LOG ? exp2(t * 290) : t * (i % 2 ? 12 : 210));
         }
-        y = tc_instr(&c, -1, ops[k], LATHE_DTYPE_F32, 1, &x, 1, 0);
+        y = tc_instr(&c, -1, ops[k], LATHE_DTYPE_F32, 1, &x, 1.25, 1.5);
         uint16_t store = tc_instr(&c, -1, LATHE_PW_STORE, LATHE_DTYPE_F32, 1, &y, 0, 0);
         c.instrs[store].operand = tc_output(&c, LATHE_DTYPE_F32, 1, &n);
         tc_check_all(&c);

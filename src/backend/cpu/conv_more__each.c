@@ -21,7 +21,7 @@
 
 #define MORE_ROW(driver, tactic, text, op)                                                                             \
     {                                                                                                                  \
-        .struct_size = sizeof(lathe_tactic), .name = tactic "." ISA_NAME, .version = 2, .summary = text, .ops = op,    \
+        .struct_size = sizeof(lathe_tactic), .name = tactic "." ISA_NAME, .version = 3, .summary = text, .ops = op,    \
         .device = LATHE_SPACE_HOST, .cpu_features = ISA_FEATURES, .configs = 1, .fits = driver##_fits,                 \
         .scratch_bytes = driver##_scratch, .run = driver##_run                                                         \
     }

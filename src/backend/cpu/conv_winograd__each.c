@@ -142,7 +142,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 LT_TACTICS(LT_EACH(conv_winograd)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "conv.f32.nhwc.winograd2." ISA_NAME,
-      .version = 2,
+      .version = 3,
       .summary = "3x3 convolutions of channels-last tensors by Winograd's F(2,3): 16 products for each 2x2 results",
       .ops = "Conv",
       .device = LATHE_SPACE_HOST,

@@ -493,7 +493,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 LT_TACTICS(LT_EACH(depthwise_last)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "conv.f32.depthwise.last." ISA_NAME,
-      .version = 2,
+      .version = 3,
       .summary = "one filter for each channel, channels last, in register blocks",
       .ops = "Conv",
       .device = LATHE_SPACE_HOST,

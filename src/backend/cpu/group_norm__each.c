@@ -325,7 +325,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 LT_TACTICS(LT_EACH(group_norm)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "norm.group." ISA_NAME,
-      .version = 2,
+      .version = 3,
       .summary = "normalization of groups of channels; 0: channels last, 1: plain",
       .ops = "GroupNormalization",
       .device = LATHE_SPACE_HOST,

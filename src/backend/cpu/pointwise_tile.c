@@ -83,7 +83,7 @@ static lathe_status twin_run(const lathe_gang *gang, const lathe_call *call, lat
 LT_TACTICS(pointwise_twin) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "pointwise.tile.twin",
-      .version = 2,
+      .version = 3,
       .summary = "pointwise programs, on the test device",
       .ops = "-",
       .device = LATHE_SPACE_TWIN,

@@ -255,7 +255,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 LT_TACTICS(LT_EACH(pool_last)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "pool.f32.last." ISA_NAME,
-      .version = 2,
+      .version = 3,
       .summary = "largest elements and averages of windows, channels last, rows before columns",
       .ops = "MaxPool AveragePool",
       .device = LATHE_SPACE_HOST,

@@ -626,7 +626,7 @@ ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *
 LT_TACTICS(LT_EACH(recurrent)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "recurrent.f32." ISA_NAME,
-      .version = 2,
+      .version = 3,
       .summary = "recurrent layers: products of many inputs together, then gates block by block",
       .ops = "RNN GRU LSTM",
       .device = LATHE_SPACE_HOST,

@@ -321,7 +321,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
 LT_TACTICS(LT_EACH(resize)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "resize.f32." ISA_NAME,
-      .version = 2,
+      .version = 3,
       .summary = "linear and cubic Resize, plain or channels last",
       .ops = "Resize",
       .device = LATHE_SPACE_HOST,

@@ -362,6 +362,10 @@ static bool only_floats(lathe_pw_op op)
     case LATHE_PW_HARD_SWISH:
     case LATHE_PW_GELU:
     case LATHE_PW_GELU_TANH:
+    case LATHE_PW_MISH:
+    case LATHE_PW_SWISH:
+    case LATHE_PW_SELU:
+    case LATHE_PW_CELU:
         return true;
     default:
         return false;

@@ -309,11 +309,15 @@ static double instruction_cost(lathe_pw_op op, bool *scalar)
     case LATHE_PW_LOG:
     case LATHE_PW_SIGMOID:
     case LATHE_PW_GELU_TANH:
+    case LATHE_PW_SWISH:
         return 0.35;
     case LATHE_PW_ERF:
     case LATHE_PW_TANH:
     case LATHE_PW_GELU:
+    case LATHE_PW_MISH:
     case LATHE_PW_ELU:
+    case LATHE_PW_SELU:
+    case LATHE_PW_CELU:
         return 0.6;
     case LATHE_PW_SOFTPLUS:
         return 1;
