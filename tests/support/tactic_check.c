@@ -250,6 +250,11 @@ static void place_inputs(bench *b, placement where)
         }
         if (b->fit.pack[i]) {
             place_pack(b, i);
+        } else if (lathe_dtype_bits(t->dtype) < 8) { /* several to a byte: as they lie, whatever the format */
+            size_t bytes;
+            assert_true(lt_dtype_bytes(t->dtype, lt_tensor_count(t), &bytes));
+            b->in_memory[i] = guard(bytes, 1, where, 0);
+            memcpy(b->in_memory[i].data, t->data, bytes);
         } else {
             rows r = rows_of(&b->fit.in[i], t->dims, b->gap[0][i]);
             b->in_memory[i] = guard(r.span, element_size(t->dtype), where, 0);

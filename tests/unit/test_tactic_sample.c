@@ -1,5 +1,6 @@
 /*
- * test_tactic_sample.c - random problems of operators that have a kernel of their own and little else in common: GridSample, RoiAlign, Trilu.
+ * test_tactic_sample.c - random problems of operators that have a kernel of their own and little else in common: GridSample, RoiAlign, Trilu, DequantizeLinear
+ * by blocks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -141,12 +142,50 @@ static void triangles(void **state)
     run_seeds("Trilu", 60, one_triangle);
 }
 
+static void one_dequantize(uint64_t seed)
+{
+    static const lathe_dtype types[] = { LATHE_DTYPE_U8, LATHE_DTYPE_I8, LATHE_DTYPE_U4, LATHE_DTYPE_I4 };
+    static tc_case c;
+    tc_begin(&c, seed, "DequantizeLinear", "");
+    tc_random *r = &c.random;
+    lathe_dtype type = types[tc_draw(r, LT_COUNT(types))];
+    uint32_t flags = lathe_dtype_bits(type) < 8 ? LATHE_OPERAND_CONSTANT : 0;
+    int rank = (int)tc_range(r, 1, 3), axis = (int)tc_draw(r, (uint32_t)rank), form = (int)tc_draw(r, 4), n = rank; /* form 0: one number, 1: along the axis */
+    int64_t x[3], params[3], block = tc_range(r, 1, 40);
+    for (int i = 0; i < rank; i++) {
+        x[i] = tc_range(r, 1, rank == 1 ? 1200 : i == axis ? 90 : 12);
+        params[i] = i == axis ? (x[i] + block - 1) / block : x[i];
+    }
+    if (form < 2) {
+        n = form;
+        params[0] = x[axis];
+    } else {
+        tc_int(&c, "block_size", block);
+    }
+    tc_int(&c, "axis", tc_chance(r, 2) ? axis : axis - rank);
+    tc_root(&c, tc_input(&c, type, rank, x, flags));
+    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, n, params, LATHE_OPERAND_CONSTANT));
+    if (tc_chance(r, 2)) {
+        tc_root(&c, tc_input(&c, type, n, params, LATHE_OPERAND_CONSTANT));
+    }
+    (void)tc_output(&c, LATHE_DTYPE_F32, rank, x);
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void dequantizes(void **state)
+{
+    (void)state;
+    run_seeds("DequantizeLinear", 100, one_dequantize);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grids),
         cmocka_unit_test(aligns),
         cmocka_unit_test(triangles),
+        cmocka_unit_test(dequantizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
