@@ -97,6 +97,15 @@ static lathe_status check_initialized_input(lt_import *in, const lt_pb_value_inf
                           "the input is declared with another type or shape than its initializer has");
 }
 
+/* Tensors of no element type, or containers of such. */
+static bool says_nothing(const lt_type *type)
+{
+    while (type->cls != LT_TENSOR && type->elem != NULL) {
+        type = type->elem;
+    }
+    return type->cls == LT_TENSOR && type->dtype == LATHE_DTYPE_UNDEFINED;
+}
+
 static lathe_status import_input(lt_import *in, lt_scope *scope, const lt_pb_value_info *info)
 {
     const char *where = place(in, scope, "input", info->name), *name;
@@ -112,6 +121,9 @@ static lathe_status import_input(lt_import *in, lt_scope *scope, const lt_pb_val
         return bind_refused(in, scope, info->name, "input", where, status);
     }
     LT_TRY(status);
+    if (type.cls != LT_TENSOR && says_nothing(&type)) {
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "'%s' is a container without an element type", name);
+    }
     LT_TRY(lt_graph_add_input(in->graph, scope->region, name, &type, &value, in->diag));
     return lt_scope_bind(in, scope, info->name, (lt_named){ .found = true, .value = value }, where);
 }
@@ -338,7 +350,7 @@ static lathe_status body_input_type(lt_import *in, const lt_body_call *call, con
     LT_TRY(lt_type_read(body->input.at[i].type, lt_graph_dims(in->graph), LT_DIM_USE_FRESH, lt_graph_arena(in->graph),
                         name, where, out, in->diag));
     LT_TRY(lt_import_body_input(in, call, i, body->input.count, &hint));
-    if (out->cls == LT_TENSOR && out->dtype == LATHE_DTYPE_UNDEFINED) {
+    if (says_nothing(out)) {
         *out = hint;
     } else if (out->cls == LT_TENSOR && out->rank < 0 && hint.cls == LT_TENSOR && hint.dtype == out->dtype) {
         *out = hint;

@@ -434,8 +434,8 @@ static bool has_offsets(const lt_plan_program *p)
     return true;
 }
 
-/* Largest scratch that a step asks for at the real extents. */
-static uint64_t scratch_of_steps(const lathe_context *context, const lt_state *s, lathe_space space)
+/* Largest scratch that a step asks for at the real extents, and which one. */
+static uint64_t scratch_of_steps(const lathe_context *context, const lt_state *s, lathe_space space, const char **whose)
 {
     const lt_plan_program *p = s->program->plan;
     uint64_t most = 0;
@@ -444,26 +444,27 @@ static uint64_t scratch_of_steps(const lathe_context *context, const lt_state *s
         if (step->space == space && step->tactic->scratch_bytes) {
             const lathe_buffer *row = &s->buffers[s->first_buffer[i]];
             uint64_t need = step->tactic->scratch_bytes(step->problem, step->plan->config, row, row + step->plan->n_in, context->threads);
+            *whose = need > most ? step->plan->name : *whose;
             most = need > most ? need : most;
         }
     }
     return most;
 }
 
-/* Memory did not suffice: says for what, and which value takes most of it. */
-static lathe_status blame_largest(const lt_state *s, int space, uint64_t bytes, lathe_diag *diag)
+/* Memory did not suffice: says for what, and which value or which step's scratch takes most of it. */
+static lathe_status blame_largest(const lt_state *s, int space, uint64_t bytes, uint64_t scratch, const char *whose, lathe_diag *diag)
 {
     const lt_plan_program *p = s->program->plan;
-    const char *name = p->n_values > 0 ? p->values[0].name : "";
-    uint64_t most = 0;
+    const char *name = whose;
+    uint64_t most = scratch;
     for (uint32_t i = 0; i < p->n_values; i++) {
         if (p->values[i].storage == LT_STORE_ARENA && (int)p->values[i].format.space == space && s->cells[i].bytes > most) {
             most = s->cells[i].bytes;
             name = p->values[i].name;
         }
     }
-    return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, name, "give inputs of smaller shapes", "out of memory: the run needs %llu bytes; '%s' alone has %llu", (unsigned long long)bytes,
-                   name, (unsigned long long)most);
+    return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, name, "give inputs of smaller shapes", "out of memory: the run needs %llu bytes; %s '%s' takes %llu of them",
+                   (unsigned long long)bytes, name == whose ? "scratch of step" : "value", name, (unsigned long long)most);
 }
 
 static lathe_status reserve(lathe_context *context, lt_state *s, bool planned, lathe_diag *diag)
@@ -478,14 +479,15 @@ static lathe_status reserve(lathe_context *context, lt_state *s, bool planned, l
         LT_TRY(plan_here(context, s, totals, diag));
     }
     for (int space = 0; space < 3; space++) {
-        uint64_t scratch = scratch_of_steps(context, s, (lathe_space)space);
+        const char *whose = "";
+        uint64_t scratch = scratch_of_steps(context, s, (lathe_space)space, &whose);
         if (planned && p->n_ways > 0 && p->scratch_bytes[space] > scratch) { /* caches grow from run to run: scratch does not */
             scratch = p->scratch_bytes[space];
         }
         if (totals[space] || scratch) {
             lathe_status status = lt_state_reserve(context, s, space, totals[space], scratch, diag);
             if (status != LATHE_OK) {
-                return status == LATHE_OUT_OF_MEMORY ? blame_largest(s, space, totals[space] + scratch, diag) : status;
+                return status == LATHE_OUT_OF_MEMORY ? blame_largest(s, space, totals[space] + scratch, scratch, whose, diag) : status;
             }
         }
     }
