@@ -4,7 +4,6 @@
  */
 #include "passes/passes_internal.h"
 
-
 static float attribute(const lt_match *m, const char *name, float otherwise)
 {
     const lt_node *node = lt_match_root(m);
