@@ -66,7 +66,7 @@ TRUTH(t_elu_more, x < 0 ? (double)1.7f * expm1(x) : x)
 TRUTH(t_selu, (double)1.05070102214813232421875f * (x < 0 ? (double)1.67326319217681884765625f * expm1(x) : x))
 TRUTH(t_celu, x < 0 ? 2 * expm1(x / 2) : x)
 TRUTH(t_celu_odd, x < 0 ? (double)1.3f * expm1(x / (double)1.3f) : x)
-TRUTH(t_relu, isnan(x) || x > 0 ? x : 0)
+TRUTH(t_relu, isnan(x) || x >= 0 ? x : 0) /* the larger of x and 0: -0 as it is */
 TRUTH(t_leaky_relu, x < 0 ? (double)0.01f * x : x)
 TRUTH(t_hard_sigmoid, isnan(x) ? x : fmax(0, fmin(1, (double)0.2f * x + 0.5)))
 TRUTH(t_mish, times(x, tanh(softplus_of(x))))
