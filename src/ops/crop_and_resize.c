@@ -3,33 +3,20 @@
  *
  * Regions and weights are followed in f32 (f64 for f64 tensors): whether a point lies in the image is decided by a comparison.
  */
-#include "ops/move.h"
+#include "ops/regions.h"
 
 #include <math.h>
 
 static lathe_status infer_crop(lt_infer *c)
 {
-    const lt_type *x = c->in[0], *rois = c->in[1], *batch = c->in[2];
-    lt_dim dims[4] = { LT_UNKNOWN_DIM, LT_UNKNOWN_DIM, LT_UNKNOWN_DIM, LT_UNKNOWN_DIM }, ignored;
+    lt_dim dims[4];
     lt_dim size[LT_CONTENTS_MAX];
     int64_t count, length;
     if (!lt_attr_is(c->attrs, c->n_attrs, "mode", "bilinear", "bilinear") &&
         !lt_attr_is(c->attrs, c->n_attrs, "mode", "nearest", "bilinear")) {
         return lt_infer_fail(c, "mode must be bilinear or nearest");
     }
-    if ((x->rank >= 0 && x->rank != 4) || (rois->rank >= 0 && rois->rank != 2) ||
-        (batch->rank >= 0 && batch->rank != 1)) {
-        return lt_infer_fail(c, "X, rois and batch_indices must have ranks 4, 2 and 1");
-    }
-    if (rois->rank >= 0) {
-        LT_TRY(lt_move_equal(c, rois->dims[1], lt_dim_const(4), "the last extent of rois and 4", &ignored));
-        dims[0] = rois->dims[0];
-    }
-    if (batch->rank >= 0) {
-        LT_TRY(lt_move_equal(c, rois->rank >= 0 ? dims[0] : batch->dims[0], batch->dims[0],
-                             "the numbers of rois and batch_indices", &dims[0]));
-    }
-    dims[1] = x->rank >= 0 ? x->dims[1] : LT_UNKNOWN_DIM;
+    LT_TRY(lt_infer_regions(c, dims));
     LT_TRY(lt_move_length(c, 3, &length));
     LT_TRY(lt_infer_ints(c, 3, size, &count));
     if (length >= 0 && length != 2) {
@@ -41,7 +28,7 @@ static lathe_status infer_crop(lt_infer *c)
             return lt_infer_fail(c, "an extent of %lld is not possible", (long long)size[i].k);
         }
     }
-    return lt_move_out(c, 0, x->dtype, 4, dims);
+    return lt_move_out(c, 0, c->in[0]->dtype, 4, dims);
 }
 
 /* ---- Evaluation ---- */

@@ -4,7 +4,7 @@
  * Regions are followed in f32 (f64 for f64 tensors): the number of samples per bin is a rounded-up quotient of their
  * extents.
  */
-#include "ops/move.h"
+#include "ops/regions.h"
 
 #include <math.h>
 
@@ -40,29 +40,16 @@ static const char *read_config(const lathe_attr *attrs, size_t n_attrs, config *
 
 static lathe_status infer_roi_align(lt_infer *c)
 {
-    const lt_type *x = c->in[0], *rois = c->in[1], *batch = c->in[2];
-    lt_dim dims[4] = { LT_UNKNOWN_DIM, LT_UNKNOWN_DIM, LT_UNKNOWN_DIM, LT_UNKNOWN_DIM }, ignored;
+    lt_dim dims[4];
     config r;
     const char *wrong = read_config(c->attrs, c->n_attrs, &r);
     if (wrong != NULL) {
         return lt_infer_fail(c, "%s", wrong);
     }
-    if ((x->rank >= 0 && x->rank != 4) || (rois->rank >= 0 && rois->rank != 2) ||
-        (batch->rank >= 0 && batch->rank != 1)) {
-        return lt_infer_fail(c, "X, rois and batch_indices must have ranks 4, 2 and 1");
-    }
-    if (rois->rank >= 0) {
-        LT_TRY(lt_move_equal(c, rois->dims[1], lt_dim_const(4), "the last extent of rois and 4", &ignored));
-        dims[0] = rois->dims[0];
-    }
-    if (batch->rank >= 0) {
-        LT_TRY(lt_move_equal(c, rois->rank >= 0 ? dims[0] : batch->dims[0], batch->dims[0],
-                             "the numbers of rois and batch_indices", &dims[0]));
-    }
-    dims[1] = x->rank >= 0 ? x->dims[1] : LT_UNKNOWN_DIM;
+    LT_TRY(lt_infer_regions(c, dims));
     dims[2] = lt_dim_const(r.height);
     dims[3] = lt_dim_const(r.width);
-    return lt_move_out(c, 0, x->dtype, 4, dims);
+    return lt_move_out(c, 0, c->in[0]->dtype, 4, dims);
 }
 
 /* ---- Evaluation ---- */
