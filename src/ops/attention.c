@@ -70,6 +70,21 @@ static lathe_status open_ranks(lt_infer *c)
     return LATHE_OK;
 }
 
+/* What the cache holds must have the form of what is added to it, and keys and values the same number of rows. */
+static lathe_status past_fits(lt_infer *c, const lt_type *past, const lt_dim added[4], lt_dim rows)
+{
+    if (past->rank < 0) {
+        return LATHE_OK;
+    }
+    if (past->rank != 4) {
+        return lt_infer_fail(c, "past_value has rank %d instead of 4", past->rank);
+    }
+    LT_TRY(equal(c, past->dims[0], added[0], "the cache and what is added to it differ in batches"));
+    LT_TRY(equal(c, past->dims[1], added[1], "the cache and what is added to it differ in heads"));
+    LT_TRY(equal(c, past->dims[2], rows, "past_key and past_value differ in rows"));
+    return equal(c, past->dims[3], added[3], "heads of the cache and of what is added to it differ in size");
+}
+
 static lathe_status infer_attention(lt_infer *c)
 {
     lt_dim q[4], k[4], v[4], total;
@@ -94,6 +109,8 @@ static lathe_status infer_attention(lt_infer *c)
         if (c->in[PAST_KEY]->rank != 4) {
             return lt_infer_fail(c, "past_key has rank %d instead of 4", c->in[PAST_KEY]->rank);
         }
+        LT_TRY(past_fits(c, c->in[PAST_KEY], k, c->in[PAST_KEY]->dims[2]));
+        LT_TRY(past_fits(c, c->in[PAST_VALUE], v, c->in[PAST_KEY]->dims[2]));
         LT_TRY(lt_dim_add(c->dims, c->in[PAST_KEY]->dims[2], k[2], &total, c->diag));
     }
     lt_dim y4[] = { q[0], q[1], q[2], v[3] }, y3[] = { q[0], q[2], v[3] }, present_k[] = { k[0], k[1], total, k[3] },
@@ -196,6 +213,9 @@ static lathe_status join(lt_eval *c, const lt_tensor *past, const lt_tensor *fre
     int64_t dims[] = { fresh->dims[0], heads, before + rows, head };
     if (past != NULL && (past->dims[0] != dims[0] || past->dims[1] != heads || past->dims[3] != head)) {
         return lt_eval_fail(c, "the cache has other heads than what is added to it");
+    }
+    if (wanted != NULL && wanted->dims[2] != dims[2]) {
+        return lt_eval_fail(c, "past_key and past_value differ in rows");
     }
     if (wanted != NULL) {
         *out = *wanted;

@@ -63,7 +63,7 @@ expect 4 "$lathe" build "$fixtures/digits_resnet.onnx" -o no/such/folder/y.plan
 # Tables.
 expect 0 "$lathe" ops
 has out Conv
-expect 0 "$lathe" ops --json
+expect 0 "$lathe" ops --json 'Conv*'
 expect 0 "$lathe" ops 'Conv*'
 expect 1 "$lathe" ops Convolve
 expect 0 "$lathe" tactics

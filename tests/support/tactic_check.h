@@ -10,6 +10,9 @@
 
 #include "backend/backend.h"
 
+/* How many random problems: all of them in the release suite, every other number under sanitizers, where each takes ten times as long. */
+#define TC_SEEDS(count) (LATHE_SANITIZED ? (count) / 2 : (count))
+
 /* ---- Random numbers: the same on every run ---- */
 
 typedef struct tc_random {

@@ -131,7 +131,7 @@ static void packed_attention(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 80; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(80); seed++) {
         one(seed);
     }
     tc_all_fitted("PackedAttention", "lathe");

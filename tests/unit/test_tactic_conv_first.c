@@ -66,7 +66,7 @@ static void random_convolutions(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 120; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(120); seed++) {
         tc_random r = { .key = seed };
         shape s = { .n = tc_chance(&r, 4) ? 1 : 2,
                     .batch = tc_range(&r, 1, 2),

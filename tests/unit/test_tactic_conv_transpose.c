@@ -103,7 +103,7 @@ static void random_problems(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(150); seed++) {
         one(seed);
     }
     tc_all_fitted("ConvTranspose", "");

@@ -119,7 +119,7 @@ static void depthwise(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 120; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(120); seed++) {
         one_depthwise(seed);
     }
 }

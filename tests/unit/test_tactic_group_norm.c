@@ -48,7 +48,7 @@ static void group_norm(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         one(seed);
     }
     tc_all_fitted("GroupNormalization", "");

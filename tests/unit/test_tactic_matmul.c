@@ -129,7 +129,7 @@ static void matmul(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 120; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(120); seed++) {
         one_matmul(seed);
     }
     tc_all_fitted("MatMul", "");
@@ -140,7 +140,7 @@ static void gemm(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 120; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(120); seed++) {
         one_gemm(seed);
     }
     tc_all_fitted("Gemm", "");

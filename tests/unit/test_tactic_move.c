@@ -78,7 +78,7 @@ static void transposes(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(150); seed++) {
         one_transpose(seed);
     }
     tc_all_fitted("Transpose", "");
@@ -156,7 +156,7 @@ static void reformats(void **state)
             continue;
         }
         found++;
-        for (uint64_t seed = 1; seed <= 300; seed++) {
+        for (uint64_t seed = 1; seed <= TC_SEEDS(300); seed++) {
             one_reformat(t, seed);
         }
     }
@@ -389,7 +389,7 @@ static void scatters(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(150); seed++) {
         one_scatter(seed);
     }
     tc_all_fitted("TensorScatter", "");
@@ -408,7 +408,7 @@ static void gathered_lists(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(150); seed++) {
         one_list(seed);
     }
     tc_all_fitted("Gather", "");
@@ -444,7 +444,7 @@ static void movements(void **state)
     (void)state;
     for (size_t i = 0; i < LT_COUNT(ops); i++) {
         tc_reset();
-        for (uint64_t seed = 1; seed <= 60; seed++) {
+        for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
             one_movement(ops[i], seed);
         }
         tc_all_fitted(ops[i], "");

@@ -277,7 +277,7 @@ static void random_programs(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 600; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(600); seed++) {
         one_program(seed);
     }
     tc_all_fitted("", "");

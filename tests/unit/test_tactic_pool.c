@@ -65,7 +65,7 @@ static void pools(void **state)
     (void)state;
     for (size_t i = 0; i < LT_COUNT(ops); i++) {
         tc_reset();
-        for (uint64_t seed = 1; seed <= 70; seed++) {
+        for (uint64_t seed = 1; seed <= TC_SEEDS(70); seed++) {
             one_pool(ops[i], seed);
         }
         tc_all_fitted(ops[i], "");
@@ -100,7 +100,7 @@ static void lrns(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         one_lrn(seed);
     }
     tc_all_fitted("LRN", "");

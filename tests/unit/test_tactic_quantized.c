@@ -275,7 +275,7 @@ static void usual_conv(uint64_t seed)
 static void usual_epilogues(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         usual_matmul(seed);
         usual_conv(seed);
     }
@@ -285,7 +285,7 @@ static void random_products(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         one_matmul(seed);
         one_gemm(seed);
         one_conv(seed);
@@ -421,7 +421,7 @@ static void exact_matmul(uint64_t seed)
 static void integer_operators(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         exact_conv(seed);
         exact_matmul(seed);
     }
@@ -431,7 +431,7 @@ static void dynamic(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(40); seed++) {
         static tc_case c;
         tc_begin(&c, seed, "DynamicQuantizeLinear", "");
         tc_random *r = &c.random;
@@ -497,7 +497,7 @@ static void means(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 100; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(100); seed++) {
         one_mean(seed);
     }
     for (uint32_t k = 0; k < 3; k++) {

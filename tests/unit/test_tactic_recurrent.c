@@ -152,7 +152,7 @@ static void rnn(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         one_layer("RNN", 1, 1, seed);
     }
     tc_all_fitted("RNN", "");
@@ -162,7 +162,7 @@ static void gru(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         one_layer("GRU", 3, 2, seed);
     }
     tc_all_fitted("GRU", "");
@@ -172,7 +172,7 @@ static void lstm(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(60); seed++) {
         one_layer("LSTM", 4, 3, seed);
     }
     tc_all_fitted("LSTM", "");

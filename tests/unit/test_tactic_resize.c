@@ -149,7 +149,7 @@ static void shrinks(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 120; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(120); seed++) {
         one_shrink(seed);
     }
     tc_must_take_rows("resize.taps.*");
@@ -159,7 +159,7 @@ static void resizes(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 160; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(160); seed++) {
         one_resize(seed);
     }
     tc_all_fitted("Resize", "");

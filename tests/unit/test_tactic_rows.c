@@ -157,7 +157,7 @@ static void one_far_norm(const char *op, uint64_t seed)
 static void far_from_zero(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(20); seed++) {
         one_far_norm("LayerNormalization", seed);
     }
 }
@@ -178,7 +178,7 @@ static void each(const char *const *ops, void (*one)(const char *op, uint64_t se
 {
     for (; *ops; ops++) {
         tc_reset();
-        for (uint64_t seed = 1; seed <= 40; seed++) {
+        for (uint64_t seed = 1; seed <= TC_SEEDS(40); seed++) {
             one(*ops, seed);
         }
         rows_fitted(*ops);

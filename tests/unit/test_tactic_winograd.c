@@ -75,7 +75,7 @@ static void random_convolutions(void **state)
 {
     (void)state;
     tc_reset();
-    for (uint64_t seed = 1; seed <= 90; seed++) {
+    for (uint64_t seed = 1; seed <= TC_SEEDS(90); seed++) {
         tc_random r = { .key = seed };
         shape s = { .batch = tc_range(&r, 1, 2),
                     .channels = tc_range(&r, 8, 40),
