@@ -10,6 +10,7 @@
 #include "backend/cpu/vector_math.inc"
 
 #include "backend/cpu/vector_parts.inc"
+#include <float.h>
 #include <math.h>
 
 enum { RUN = 128 }; /* vectors that are summed in f32 */
@@ -90,10 +91,28 @@ static void sums_plain(const norm *r, const float *x, int64_t c)
     r->square[c] = squares;
 }
 
-/* From sums of channels to what each channel is shifted and multiplied by. */
-static void finish_group(const norm *r, int64_t group)
+/* The channel's sums where its squares do not fit a float: every element in double. */
+RARE void sums_wide(const norm *r, const float *x, int64_t c)
+{
+    const float *at = r->last ? x + c : x + c * r->pixels;
+    int64_t step = r->last ? r->x_row : 1;
+    r->sum[c] = r->square[c] = 0;
+    for (int64_t p = 0; p < r->pixels; p++) {
+        double d = (double)at[p * step] - r->shift[c];
+        r->sum[c] += d;
+        r->square[c] += d * d;
+    }
+}
+
+/* From sums of channels to what each channel is shifted and multiplied by. x: the image. */
+static void finish_group(const norm *r, const float *x, int64_t group)
 {
     int64_t size = r->channels / r->groups, begin = group * size;
+    for (int64_t c = begin; c < begin + size; c++) {
+        if (__builtin_expect(!(r->square[c] <= (double)FLT_MAX), 0)) {
+            sums_wide(r, x, c);
+        }
+    }
     double pixels = (double)r->pixels, total = 0, squares = 0;
     for (int64_t c = begin; c < begin + size; c++) {
         total += (double)r->shift[c] * pixels + r->sum[c];
@@ -186,7 +205,7 @@ static void groups_of(const norm *r, int64_t image, int64_t begin, int64_t end)
         sums_plain(r, x + c * r->pixels, c);
     }
     for (int64_t g = begin; g < end; g++) {
-        finish_group(r, g);
+        finish_group(r, x, g);
     }
     if (r->last) {
         write_last(r, image, begin * size, end * size);

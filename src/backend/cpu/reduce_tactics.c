@@ -7,6 +7,7 @@
  */
 #include "backend/cpu/drivers.h"
 #include "backend/cpu/product.h"
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -241,6 +242,28 @@ static void finish(const walk *w, float *tile, const float *above, int n)
     }
 }
 
+/* The length of what is folded into one result, where its squares do not fit a float or die out in it. */
+static float length_again(const walk *w, const float *x)
+{
+    double sum = 0;
+    for (int64_t o = 0; o < outer_folds(w); o++) {
+        const float *at = x + place(w->n_folded - 1, w->folded, w->folded_step, o);
+        for (int64_t r = 0; r < w->run; r++) {
+            sum += (double)at[r * w->run_step] * (double)at[r * w->run_step];
+        }
+    }
+    return (float)sqrt(sum);
+}
+
+static void mend_lengths(const walk *w, int64_t first, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (!(w->tile[i] > 1e-15f && w->tile[i] <= FLT_MAX)) {
+            w->tile[i] = length_again(w, w->x + place(w->n_kept, w->kept, w->kept_step, first + i));
+        }
+    }
+}
+
 /* Results first .. first + n, in one run of columns when there are columns. */
 static void fold_some(const walk *w, int64_t first, int n)
 {
@@ -260,6 +283,9 @@ static void fold_some(const walk *w, int64_t first, int n)
         w->tile[i] = fold_row(w, w->fold, x, above ? w->above[i] : 0);
     }
     finish(w, w->tile, w->above, n);
+    if (w->end == ROOT) {
+        mend_lengths(w, first, n);
+    }
 }
 
 static size_t thread_scratch(const lathe_problem *p)
