@@ -97,6 +97,7 @@ static lathe_status infer_attention(lt_infer *c)
     LT_TRY(four(c, c->in[K], "kv_num_heads", k));
     LT_TRY(four(c, c->in[V], "kv_num_heads", v));
     LT_TRY(equal(c, q[0], k[0], "batches differ"));
+    LT_TRY(equal(c, k[0], v[0], "batches of keys and values differ"));
     LT_TRY(equal(c, q[3], k[3], "heads of queries and keys differ in size"));
     LT_TRY(equal(c, k[1], v[1], "keys and values differ in heads"));
     LT_TRY(equal(c, k[2], v[2], "keys and values differ in number"));
