@@ -70,12 +70,12 @@ command -v dpkg-shlibdeps >/dev/null || { echo "check_install: no dpkg-shlibdeps
 quietly cpack cpack -G DEB --config "$build/CPackConfig.cmake" -B "$work/deb"
 deb=$(echo "$work"/deb/*.deb)
 dpkg-deb -f "$deb" Depends | grep -q libc6 || die "the .deb does not say what it depends on"
-mkdir -p "$work/root" "$work/admin/info" "$work/admin/updates"
+mkdir -p "$work/tree" "$work/admin/info" "$work/admin/updates"
 : >"$work/admin/status"
 if [ "$(id -u)" = 0 ]; then
-    quietly "dpkg --install" dpkg --instdir="$work/root" --admindir="$work/admin" --log=/dev/null --force-depends --force-script-chrootless --install "$deb"
+    quietly "dpkg --install" dpkg --instdir="$work/tree" --admindir="$work/admin" --log=/dev/null --force-depends --force-script-chrootless --install "$deb"
 else
-    quietly "unpacking the .deb" dpkg-deb -x "$deb" "$work/root"
+    quietly "unpacking the .deb" dpkg-deb -x "$deb" "$work/tree"
 fi
-use "$work/root/usr" deb
+use "$work/tree/usr" deb
 echo "check_install: $(basename "$deb") ($(dpkg-deb -f "$deb" Depends)) installed and used in the same ways"

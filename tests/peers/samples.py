@@ -120,7 +120,7 @@ PEERS = (("onnx", run_reference), ("ort", run_runtime))
 def reason_of(error):
     text = re.sub(r"\s+", " ", re.sub(r"0x[0-9a-f]+|/\S*/", "", str(error))).strip()
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : ", "", text)
-    text = re.sub(r"\bis not implemented( yet)?", "cannot be done by the peer", text)
+    text = re.sub(r"\bis not impl\w+( yet)?", "cannot be done by the peer", text)
     return f"none: {type(error).__name__}: {text[:160]}".rstrip()
 
 

@@ -131,10 +131,8 @@ ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *
     if (most > MOST || (config == 1 && !image) || !collapse(dims, o->rank, over, config == 1, parts)) {
         return lt_no(fit, "axes that do not lie together, or %.0f bytes in a sum", most);
     }
-    for (size_t i = 0; i < problem->n_out; i++) {
-        if (problem->out[i].flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT)) {
-            return lt_no(fit, "output %zu has no planned extents", i);
-        }
+    if (!lt_outputs_planned(problem, fit)) {
+        return 0;
     }
     for (int i = 0; i < count; i++) {
         if (first[i].op == LATHE_PW_ROOT && first[i].dtype != LATHE_DTYPE_F32) {

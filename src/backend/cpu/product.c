@@ -515,6 +515,16 @@ lathe_dtype lt_root_type(const lathe_problem *problem)
     return x ? x->dtype : LATHE_DTYPE_UNDEFINED;
 }
 
+int lt_outputs_planned(const lathe_problem *problem, lathe_fit *fit)
+{
+    for (size_t i = 0; i < problem->n_out; i++) {
+        if (problem->out[i].flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT)) {
+            return lt_no(fit, "output %zu has no planned extents", i);
+        }
+    }
+    return 1;
+}
+
 int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit)
 {
     lathe_dtype type = lt_root_type(problem);
@@ -543,12 +553,7 @@ int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit)
             return lt_no(fit, "the result is %s", lathe_dtype_name(first[i].dtype));
         }
     }
-    for (size_t i = 0; i < problem->n_out; i++) {
-        if (problem->out[i].flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT)) {
-            return lt_no(fit, "output %zu has no planned extents", i);
-        }
-    }
-    return lt_tile_fits(problem, fit);
+    return lt_outputs_planned(problem, fit) && lt_tile_fits(problem, fit);
 }
 
 void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n,

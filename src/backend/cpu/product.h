@@ -44,6 +44,9 @@ double lt_product_cost(const lt_cpu_isa *isa, const lathe_problem *problem, doub
 double lt_product_cost_along(const lt_cpu_isa *isa, const lathe_problem *problem, int column, double m, double n,
                              double k, double built);
 
+/* Does every output lie in the arena, with extents that are known before the step? */
+int lt_outputs_planned(const lathe_problem *problem, lathe_fit *fit);
+
 /*
  * What every driver of a root with real operands checks: no prologue, operands and result of one type (f32; with `half` also f16 and bf16, which are
  * computed in f32), an epilogue that the tile program takes.

@@ -293,10 +293,8 @@ ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *
                                      (x->flags & (LATHE_OPERAND_CONSTANT | LATHE_OPERAND_HOST))))) {
         return lt_no(fit, "resizes other axes than two beside each other, or rank %d", x->rank);
     }
-    for (size_t o = 0; o < problem->n_out; o++) {
-        if (problem->out[o].flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT)) {
-            return lt_no(fit, "output %zu has no planned extents", o);
-        }
+    if (!lt_outputs_planned(problem, fit)) {
+        return 0;
     }
     if (x->dtype == LATHE_DTYPE_F32) {
         if (!lt_tile_fits(problem, fit)) {
