@@ -1,32 +1,31 @@
-"""liblathe_rt through ctypes: as much as a benchmark needs (include/lathe/runtime.h is the manual)."""
+"""liblathe_rt through ctypes: as much as a benchmark needs (include/lathe/runtime.h is the manual, and where the structures are read from)."""
 import ctypes as c
+import pathlib
+import re
 
 import numpy as np
 
-RANK = 16
+HEADERS = pathlib.Path(__file__).resolve().parents[2] / "include" / "lathe"
 TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64,
          12: np.uint32, 13: np.uint64}  # lathe_dtype, the numbers of ONNX
 NUMBERS = {np.dtype(t): n for n, t in TYPES.items()}
+SCALARS = {"size_t": c.c_size_t, "int": c.c_int, "int64_t": c.c_int64, "uint64_t": c.c_uint64, "uint32_t": c.c_uint32, "double": c.c_double}
 
 
-class Tensor(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("dtype", c.c_int), ("rank", c.c_int), ("dims", c.c_int64 * RANK), ("data", c.c_void_p),
-                ("bytes", c.c_size_t)]
+def structure(name):
+    """The ctypes class of a struct of the public headers: its members in the headers' order, so that no benchmark falls behind them."""
+    text = re.sub(r"/\*.*?\*/", "", "".join((HEADERS / h).read_text() for h in ("base.h", "runtime.h")), flags=re.S)
+    numbers = {n: int(v) for n, v in re.findall(r"#define (\w+) (\d+)\n", text)}
+    fields = []
+    for kind, members in re.findall(r"\s*(?:const )?(\w+) ([^;]+);", re.search(r"typedef struct %s \{(.*?)\} %s;" % (name, name), text, re.S).group(1)):
+        for star, member, size in re.findall(r"(\*?)(\w+)(?:\[(\w+)\])?", members):
+            one = (c.c_char_p if kind == "char" else c.c_void_p) if star else SCALARS.get(kind, c.c_int)  # what is no scalar is an enumeration
+            fields.append((member, one * (numbers.get(size) or int(size)) if size else one))
+    return type(name, (c.Structure,), {"_fields_": fields})
 
 
-class ContextOptions(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("allocator", c.c_void_p), ("threads", c.c_int), ("seed", c.c_uint64)]
-
-
-class Io(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("name", c.c_char_p), ("is_output", c.c_int), ("is_host", c.c_int), ("is_tensor", c.c_int),
-                ("dtype", c.c_int), ("rank", c.c_int), ("dims", c.c_int64 * RANK), ("symbols", c.c_char_p * RANK),
-                ("kinds", c.c_int * 8)]
-
-
-class Record(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("status", c.c_int), ("where", c.c_char_p), ("place", c.c_char_p), ("text", c.c_char_p),
-                ("advice", c.c_char_p)]
+Tensor, ContextOptions, Io = structure("lathe_tensor"), structure("lathe_context_options"), structure("lathe_io")
+RANK = len(Io().dims)
 
 
 class Engine:
@@ -38,7 +37,7 @@ class Engine:
         self.diag = c.c_void_p(self.lib.lathe_diag_create(None))
         self.engine, self.context = c.c_void_p(), c.c_void_p()
         self.check(self.lib.lathe_engine_load(None, plan.encode(), None, c.byref(self.engine), self.diag), "load")
-        options = ContextOptions(c.sizeof(ContextOptions), None, threads, 1)
+        options = ContextOptions(struct_size=c.sizeof(ContextOptions), threads=threads, seed=1)
         self.check(self.lib.lathe_context_create(self.engine, c.byref(options), c.byref(self.context), self.diag), "context")
         n_in, n_out = self.lib.lathe_engine_inputs(self.engine), self.lib.lathe_engine_outputs(self.engine)
         io = []
@@ -62,7 +61,7 @@ class Engine:
         for name, a in feeds.items():
             self.kept[name] = a
             dims = (c.c_int64 * RANK)(*a.shape)
-            t = Tensor(c.sizeof(Tensor), NUMBERS[a.dtype], a.ndim, dims, a.ctypes.data, a.nbytes)
+            t = Tensor(struct_size=c.sizeof(Tensor), dtype=NUMBERS[a.dtype], rank=a.ndim, dims=dims, data=a.ctypes.data, bytes=a.nbytes)
             self.check(self.lib.lathe_context_set_input(self.context, name.encode(), c.byref(t), self.diag), "input " + name)
 
     def run(self):
