@@ -30,12 +30,6 @@ static void put_slots(lt_buf *out, const char *word, const lt_graph *graph, cons
     lt_buf_putc(out, '\n');
 }
 
-static void put_us(lt_buf *out, double ns)
-{
-    int64_t tenths = (int64_t)(ns / 100 + 0.5);
-    lt_buf_printf(out, "%lld.%lld us", (long long)(tenths / 10), (long long)(tenths % 10));
-}
-
 /* ---- Candidates ---- */
 
 static void put_candidate(lt_buf *out, const lt_candidate *c)
@@ -46,16 +40,16 @@ static void put_candidate(lt_buf *out, const lt_candidate *c)
         return;
     }
     if (c->time.samples > 0) {
-        put_us(out, c->time.median);
+        lt_buf_put_us(out, c->time.median);
         lt_buf_puts(out, " (");
-        put_us(out, c->time.low);
+        lt_buf_put_us(out, c->time.low);
         lt_buf_puts(out, " to ");
-        put_us(out, c->time.high);
+        lt_buf_put_us(out, c->time.high);
         lt_buf_printf(out, ", %u times; estimate ", c->time.samples);
-        put_us(out, c->estimate_ns);
+        lt_buf_put_us(out, c->estimate_ns);
     } else {
         lt_buf_puts(out, "estimated ");
-        put_us(out, c->estimate_ns);
+        lt_buf_put_us(out, c->estimate_ns);
         lt_buf_puts(out, " (not timed");
     }
     if (c->scratch > 0) {
@@ -110,7 +104,7 @@ static void put_unit(lt_buf *out, const lt_explain_part *p, const lt_unit *u, ui
     put_slots(out, "writes", p->graph, p->choice, u->out, u->n_out);
     if (u->tactic) {
         lt_buf_printf(out, "  takes %s config %u, ", u->tactic->name, u->config);
-        put_us(out, u->cost_ns);
+        lt_buf_put_us(out, u->cost_ns);
         lt_buf_putc(out, '\n');
     }
     if (u->because && u->because[0]) {
@@ -174,7 +168,7 @@ void lt_explain_whole(lt_buf *out, const lt_explain_part *p)
         put_unit(out, p, &p->choice->units[i], i);
     }
     lt_buf_puts(out, "total ");
-    put_us(out, p->choice->cost_ns);
+    lt_buf_put_us(out, p->choice->cost_ns);
     lt_buf_printf(out, " (%s)\n", p->choice->exact ? "the best there is under these times" : "found by a heuristic");
     put_refusals(out, p->graph);
 }

@@ -74,7 +74,7 @@ lathe_status lt_session_open(lt_session *s, const lathe_build_options *options, 
         return LATHE_OK;
     }
     s->saved = s->start;
-    s->deadline = options->time_budget > 0 ? s->start + (int64_t)(options->time_budget * 1e9) : 0;
+    s->deadline = options->time_budget > 0 && options->time_budget < 1e9 ? s->start + (int64_t)(options->time_budget * 1e9) : 0; /* 30 years are no limit */
     LT_TRY(s->absent ? LATHE_OK : lt_pool_create(threads, allocator, &s->pool, diag));
     return open_cache(s, target, features, diag);
 }

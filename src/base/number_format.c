@@ -182,3 +182,14 @@ void lt_fmt_f64(double value, char *out)
         layout(&d, negative, out);
     }
 }
+
+void lt_fmt_us(double ns, char *out)
+{
+    if (!(ns >= 0 && ns < 1e17)) {
+        lt_fmt_f64(ns / 1000, out);
+        memcpy(out + strlen(out), " us", 4);
+        return;
+    }
+    long long tenths = (long long)(ns / 100 + 0.5);
+    snprintf(out, LT_FMT_MAX, "%lld.%lld us", tenths / 10, tenths % 10);
+}

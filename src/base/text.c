@@ -83,6 +83,13 @@ void lt_buf_printf(lt_buf *buf, const char *format, ...)
     }
 }
 
+void lt_buf_put_us(lt_buf *buf, double ns)
+{
+    char text[LT_FMT_MAX];
+    lt_fmt_us(ns, text);
+    lt_buf_puts(buf, text);
+}
+
 void lt_buf_put_f32(lt_buf *buf, float value)
 {
     char text[LT_FMT_MAX];

@@ -29,6 +29,7 @@ void lt_buf_putc(lt_buf *buf, char c);
 void lt_buf_printf(lt_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void lt_buf_put_f32(lt_buf *buf, float value);  /* lt_fmt_f32 */
 void lt_buf_put_f64(lt_buf *buf, double value); /* lt_fmt_f64 */
+void lt_buf_put_us(lt_buf *buf, double ns);     /* lt_fmt_us */
 /* Bare when it is an identifier of the text IR ([A-Za-z_/][A-Za-z0-9_./:$-]*), else "quoted" with \" \\ \xNN. */
 void lt_buf_put_name(lt_buf *buf, const char *name);
 void lt_buf_put_quoted(lt_buf *buf, const char *text, size_t length);
@@ -41,6 +42,7 @@ const char *lt_buf_str(const lt_buf *buf); /* "" when empty */
 #define LT_FMT_MAX 48
 void lt_fmt_f32(float value, char *out);
 void lt_fmt_f64(double value, char *out);
+void lt_fmt_us(double ns, char *out); /* "12.3 us"; times beyond 1e17 ns (estimates of absurd problems) as lt_fmt_f64 has them */
 /* Parse a whole string (strict, '.' as the point, the spellings above included); false when it is not exactly one number. */
 bool lt_parse_f32(const char *text, size_t length, float *out); /* correctly rounded to f32 */
 bool lt_parse_f64(const char *text, size_t length, double *out);

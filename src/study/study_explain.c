@@ -108,12 +108,6 @@ void lt_explained_count(const lt_explained *e, uint32_t origin, lt_study_explain
 
 /* ---- Text ---- */
 
-static void put_us(lt_buf *out, double ns)
-{
-    int64_t tenths = (int64_t)(ns / 100 + 0.5);
-    lt_buf_printf(out, "%lld.%lld us", (long long)(tenths / 10), (long long)(tenths % 10));
-}
-
 /* The steps of one origin from the plan: in the first program; in all programs when there are several and `detail` is set. */
 static void put_steps(const lt_explained *e, uint32_t origin, lt_buf *out)
 {
@@ -128,7 +122,7 @@ static void put_steps(const lt_explained *e, uint32_t origin, lt_buf *out)
             }
             found = true;
             lt_buf_printf(out, "  step %u of program %u: %s [%s] by %s, ", i, number, s->name, s->class_name, s->tactic);
-            put_us(out, s->cost_ns);
+            lt_buf_put_us(out, s->cost_ns);
             lt_buf_putc(out, '\n');
             if (e->node) {
                 lt_buf_printf(out, "    problem: %s\n", s->problem);

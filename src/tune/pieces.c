@@ -6,6 +6,8 @@
  */
 #include "tune/tune_internal.h"
 
+#include <math.h>
+
 #define WORTH_IT 0.98
 
 /* The fastest that was timed; samples 0: none was. */
@@ -21,9 +23,12 @@ static lathe_timing best_time(const lt_draft *d)
 
 static const char *verdict(lt_tuner *t, uint32_t pieces, double whole, double apart)
 {
-    long long a = (long long)(whole / 100 + 0.5), b = (long long)(apart / 100 + 0.5), d = a > b ? a - b : b - a;
-    return lt_arena_printf(t->arena, "as one step %lld.%lld us, in %u pieces %lld.%lld us (%c%lld.%lld us)", a / 10, a % 10, pieces, b / 10, b % 10, b >= a ? '+' : '-',
-                           d / 10, d % 10);
+    double a = floor(whole / 100 + 0.5) * 100, b = floor(apart / 100 + 0.5) * 100; /* as they are printed, so that the difference is theirs */
+    char one[LT_FMT_MAX], many[LT_FMT_MAX], more[LT_FMT_MAX];
+    lt_fmt_us(a, one);
+    lt_fmt_us(b, many);
+    lt_fmt_us(fabs(b - a), more);
+    return lt_arena_printf(t->arena, "as one step %s, in %u pieces %s (%c%s)", one, pieces, many, b >= a ? '+' : '-', more);
 }
 
 /*

@@ -6,8 +6,9 @@
 
 static const char *us(lt_tuner *t, double ns)
 {
-    long long tenths = (long long)(ns / 100 + 0.5);
-    return lt_arena_printf(t->arena, "%lld.%lld us", tenths / 10, tenths % 10);
+    char text[LT_FMT_MAX];
+    lt_fmt_us(ns, text);
+    return lt_arena_printf(t->arena, "%s", text);
 }
 
 static const char *name_of(const lt_draft *d, uint32_t state)

@@ -38,6 +38,13 @@ static void test_buf(void **state)
     lt_buf_putc(&buf, ' ');
     lt_buf_put_f64(&buf, 0.1);
     assert_string_equal(lt_buf_str(&buf), "0.1 0.1");
+    lt_buf_clear(&buf);
+    lt_buf_put_us(&buf, 12345);
+    lt_buf_putc(&buf, ' ');
+    lt_buf_put_us(&buf, 99960);
+    lt_buf_putc(&buf, ' ');
+    lt_buf_put_us(&buf, 2e30); /* no integer holds it */
+    assert_string_equal(lt_buf_str(&buf), "12.3 us 100.0 us 2e+27 us");
     lt_buf_free(&buf);
     assert_int_equal(a.live, 0);
     assert_int_equal(a.mistakes, 0);

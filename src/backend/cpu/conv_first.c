@@ -7,6 +7,7 @@
  */
 #include "backend/cpu/conv_more.h"
 #include "backend/cpu/product.h"
+#include <math.h>
 #include <string.h>
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -301,8 +302,7 @@ int lt_first_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t 
     }
     lt_tile_formats(problem, orders[x->rank - 3], fit);
     lt_tile_rows_apart(problem, fit);
-    double wide = (filters + isa->nr - 1) / isa->nr;
-    wide = (double)(int64_t)wide * isa->nr;
+    double wide = ceil(filters / isa->nr) * isa->nr;
     fit->cost = 1000 + points / filters * wide * 2 * k / isa->gflops * 0.95 +
                 elements * (w->dims[1].max > 4 ? 0.8 : 0.3) + lt_problem_bytes(problem) * 0.03 +
                 points * lt_emit_cost(isa, problem);

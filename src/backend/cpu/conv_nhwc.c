@@ -9,6 +9,7 @@
 #include "backend/cpu/conv_taps.h"
 #include "backend/cpu/drivers.h"
 #include "backend/cpu/product.h"
+#include <math.h>
 #include <string.h>
 
 enum { LEAST_DEPTH = 8 }; /* channels and filters of a group, when there are several */
@@ -249,7 +250,7 @@ static double cost(const lt_cpu_isa *isa, const lathe_problem *problem, const la
     }
     k = taps * (double)w->dims[1].opt;
     double built = (packed ? 0 : 4 * n * k) + (half ? m * k * 0.5 : 0);
-    double half_panel = isa->nr / 2, own = (double)(int64_t)((n / groups + half_panel - 1) / half_panel) * half_panel;
+    double half_panel = isa->nr / 2, own = ceil(n / groups / half_panel) * half_panel;
     double calls =
         m / (isa->mr > 12 ? 12 : isa->mr) * own * groups / isa->nr; /* each fills and empties its registers */
     return lt_product_cost_along(isa, problem, 1, m, own * groups, k, built) + calls * (taps > 1 ? 25 : 10);

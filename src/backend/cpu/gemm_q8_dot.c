@@ -4,6 +4,7 @@
  */
 #include "backend/cpu/matmul_shape.h"
 #include "backend/cpu/q8_dot.h"
+#include <math.h>
 #include <string.h>
 
 enum { BLOCK_BYTES = 1 << 19 }; /* stays in the second-level cache while the right matrix passes once */
@@ -185,7 +186,7 @@ int lt_gemm_q8_dot_fits(const lt_q8_isa *isa, const lathe_problem *problem, uint
     lt_tile_formats(problem, NULL, fit);
     double m, n, k, nr = isa->nr;
     lt_matmul_opt(problem, a, b, &m, &n, &k);
-    double wide = (double)(int64_t)((n + nr - 1) / nr) * nr, rows = m < 6 ? 6 : m;
+    double wide = ceil(n / nr) * nr, rows = m < 6 ? 6 : m;
     double sums = 2 * rows * wide * k / isa->gops, waits = n * k * 0.06;
     double results =
         m * n * (lt_q8_direct(problem, problem->out[0].rank - 1) ? 0.15 : 0.2 + lt_tile_cost(isa->isa, problem));

@@ -3,6 +3,7 @@
  */
 #include "backend/cpu/conv_shape.h"
 #include "backend/cpu/vectors.inc"
+#include <math.h>
 #include <string.h>
 
 typedef uint8_t vbytes __attribute__((vector_size(LT_VECTOR_BYTES), may_alias, aligned(1)));
@@ -107,7 +108,7 @@ ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *
     for (int i = 0; i < y->rank; i++) {
         results *= (double)y->dims[i].opt;
     }
-    double channels = (double)x->dims[1].opt, vectors = (double)(int64_t)(channels / LT_VECTOR_BYTES);
+    double channels = (double)x->dims[1].opt, vectors = floor(channels / LT_VECTOR_BYTES);
     fit->cost = 400 + results / channels * (10 + taps * (vectors + (channels - vectors * LT_VECTOR_BYTES) * 1.0)) +
                 lt_problem_bytes(problem) * 0.03;
     return 1;

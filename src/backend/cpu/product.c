@@ -94,7 +94,7 @@ double lt_product_cost_along(const lt_cpu_isa *isa, const lathe_problem *problem
 {
     bool simple = column >= 0 && lt_ending_read(problem, column).simple;
     double rows = m < 5 ? m + 1 : m + 0.5, unit = column >= 0 ? isa->nr / 2 : isa->nr,
-           cols = (double)(int64_t)((n + unit - 1) / unit) * unit; /* half a panel is half the work */
+           cols = ceil(n / unit) * unit; /* half a panel is half the work */
     double speed = isa->gflops * (column >= 0 ? 1.12 : 1), sums = 2 * rows * cols * k / speed,
            memory = lt_problem_bytes(problem) * 0.03, waits = m < 4 ? cols * k * (0.22 + 0.4 / isa->nr) - memory : 0;
     return 500 + (sums > waits ? sums : waits) + memory + built * 0.25 +
