@@ -10,8 +10,12 @@
 
 #include "backend/backend.h"
 
-/* How many random problems: all of them in the release suite, every other number under sanitizers, where each takes ten times as long. */
-#define TC_SEEDS(count) (LATHE_SANITIZED ? (count) / 2 : (count))
+/*
+ * How many random problems of `count`: all of them in the release suite, every other number under sanitizers, where each takes ten times as long, and a
+ * twelfth with LATHE_TEST_SHARE=12 (tests/emulate.sh).
+ */
+#define TC_SEEDS(count) tc_seeds(LATHE_SANITIZED ? (count) / 2 : (count))
+uint64_t tc_seeds(uint64_t count);
 
 /* ---- Random numbers: the same on every run ---- */
 
