@@ -172,10 +172,37 @@ static void drop_chains(maker *m)
     }
 }
 
+/* `length` nodes in a row; the first reads what is nowhere, or the last one's result: who walks them must not do so by calling itself. */
+static void drop_row(maker *m, unsigned length, bool ring)
+{
+    char in[24] = "nowhere", out[24] = "";
+    malformed_fresh(m);
+    if (ring) {
+        snprintf(in, sizeof in, "x%u", length - 1);
+    }
+    for (unsigned i = 0; i < length; i++) {
+        snprintf(out, sizeof out, "x%u", i);
+        malformed_node(m, m->graph, "Neg", "", in, out);
+        memcpy(in, out, sizeof in);
+    }
+    malformed_value(m->graph, GRAPH_OUTPUT, out, LATHE_DTYPE_F32, -1, NULL);
+    malformed_emit(m, ring ? "cycle" : "names", CERTAIN, ring ? "Neg" : "nowhere", "%u nodes in a %s", length, ring ? "ring" : "row that begins nowhere");
+}
+
+static void drop_rows(maker *m)
+{
+    static const unsigned lengths[] = { 100, 3000, 20000 };
+    for (size_t i = 0; i < LT_COUNT(lengths); i++) {
+        drop_row(m, lengths[i], false);
+        drop_row(m, lengths[i], true);
+    }
+}
+
 void malformed_bombs(maker *m)
 {
     drop_bombs(m);
     drop_chains(m);
+    drop_rows(m);
 }
 
 /* ---- Functions ---- */
