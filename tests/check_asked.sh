@@ -30,7 +30,7 @@ for object in $objects; do
         name == "" { next }
         match($0, /<[^>+]+/) && /[ \t](call|j[a-z]+)[ \t]/ { edges[name] = edges[name] " " substr($0, RSTART + 1, RLENGTH - 1) }
         /R_X86_64_(PLT32|PC32)/ { to = $3; sub(/[-+]0x[0-9a-f]+$/, "", to); edges[name] = edges[name] " " to }
-        /^ *[0-9a-f]+:[ \t]+(v[a-z]|k[a-z]|andn|shlx|shrx|sarx|bzhi|pext|pdep|mulx|rorx|bextr|bls[imr])/ && bad[name] == "" { bad[name] = $0 }
+        /^ *[0-9a-f]+:[ \t]+(v[a-z]|k[a-z]|andn[lq]?[ \t]|shlx|shrx|sarx|bzhi|pext|pdep|mulx|rorx|bextr|bls[imr])/ && bad[name] == "" { bad[name] = $0 }
         END {
             for (i = 0; i < n; i++) {
                 if (bad[list[i]] != "") { print object ": " list[i] ": " bad[list[i]]; found = 1 }

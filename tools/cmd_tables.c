@@ -21,13 +21,6 @@ static const char *domain_of(const lt_op *op)
     return op->domain && op->domain[0] ? op->domain : "ai.onnx";
 }
 
-static const char *kind_name(lathe_attr_kind kind)
-{
-    static const char *const names[] = { "none", "float",   "int",     "string", "tensor", "graph", "floats",
-                                         "ints", "strings", "tensors", "graphs", "",       "",      "type" };
-    return (size_t)kind < LT_COUNT(names) ? names[kind] : "?";
-}
-
 static void print_op(const lt_op *op, const lt_study_operator *kernels, bool detail)
 {
     lt_buf opsets, types, families;
@@ -43,7 +36,7 @@ static void print_op(const lt_op *op, const lt_study_operator *kernels, bool det
         printf("    by: %s\n", lt_buf_str(&families));
     }
     for (const lt_attr_spec *a = op->attrs; detail && a && a->name; a++) {
-        printf("    %s: %s%s\n", a->name, kind_name(a->kind), a->required ? ", required" : "");
+        printf("    %s: %s%s\n", a->name, lt_attr_kind_name(a->kind), a->required ? ", required" : "");
     }
     for (size_t i = 0; detail && op->samples && op->samples[i]; i++) {
         printf("    sample: %s\n", op->samples[i]);
@@ -86,7 +79,7 @@ static void json_attributes(lt_json *j, const lt_op *op)
         lt_json_key(j, "name");
         lt_json_string(j, a->name);
         lt_json_key(j, "kind");
-        lt_json_string(j, kind_name(a->kind));
+        lt_json_string(j, lt_attr_kind_name(a->kind));
         lt_json_key(j, "required");
         lt_json_bool(j, a->required);
         lt_json_end_object(j);

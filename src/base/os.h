@@ -58,7 +58,7 @@ lt_cpu_limits lt_cpu_limits_read(void);
 typedef enum lt_cpu_feature { LT_CPU_SSE42, LT_CPU_AVX2, LT_CPU_FMA, LT_CPU_F16C, LT_CPU_AVX512, LT_CPU_AVX512_VNNI, LT_CPU_AVX_VNNI, LT_CPU_AVX512_FP16, LT_CPU_AVX512_BF16, LT_CPU_AMX_INT8, LT_CPU_AMX_BF16, LT_CPU_FEATURES } lt_cpu_feature;
 uint64_t lt_cpu_features(void); /* bit i = feature i; AVX512 means F+BW+DQ+VL; AVX2 implies FMA and F16C are asked for separately */
 const char *lt_cpu_feature_name(lt_cpu_feature feature);
-/* "base", "avx2", "avx512", "vnni": the features that this ISA level may use (for LATHE_MAX_ISA); 0 when the name is unknown (base gives only bit 63). */
+/* "base" (or "scalar"), "avx2", "avx512", "vnni": the features that this ISA level may use (for LATHE_MAX_ISA); 0 for other names (base is bit 63 alone). */
 uint64_t lt_cpu_level(const char *name);
 const char *lt_cpu_model(char *out, size_t size); /* brand string from CPUID */
 

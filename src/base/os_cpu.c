@@ -191,7 +191,7 @@ uint64_t lt_cpu_level(const char *name)
     const uint64_t base = (uint64_t)1 << 63 | BIT(LT_CPU_SSE42);
     const uint64_t avx2 = base | BIT(LT_CPU_AVX2) | BIT(LT_CPU_FMA) | BIT(LT_CPU_F16C);
     const uint64_t avx512 = avx2 | BIT(LT_CPU_AVX512);
-    if (strcmp(name, "base") == 0) {
+    if (strcmp(name, "base") == 0 || strcmp(name, "scalar") == 0) {
         return (uint64_t)1 << 63;
     }
     if (strcmp(name, "avx2") == 0) {

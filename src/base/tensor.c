@@ -22,21 +22,25 @@ lathe_status lt_tensor_shape(lt_tensor *tensor, lathe_dtype dtype, int rank, con
 {
     what = what != NULL ? what : "tensor";
     if (lathe_dtype_name(dtype) == NULL) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, what, NULL, "element type %d does not exist", (int)dtype);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, what,
+                       "types are numbered as in ONNX's TensorProto.DataType; the file is damaged, or newer than this version",
+                       "element type %d does not exist", (int)dtype);
     }
     if (rank < 0 || rank > LATHE_MAX_RANK) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, NULL, "rank %d is out of range: 0 to %d are supported", rank,
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, what, "merge axes with a Reshape", "rank %d is out of range: 0 to %d are supported", rank,
                        LATHE_MAX_RANK);
     }
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, what, NULL, "dimension %d is negative: %lld", i, (long long)dims[i]);
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, what, "give an extent of 0 or more; open extents are for declared shapes, not for data",
+                           "dimension %d is negative: %lld", i, (long long)dims[i]);
         }
     }
     int64_t count;
     size_t bytes;
     if (!lt_dims_count(dims, rank, &count) || !lt_dtype_bytes(dtype, count, &bytes)) {
-        return LT_FAIL(diag, LATHE_OVERFLOW, what, NULL, "the number of elements or bytes of this shape overflows");
+        return LT_FAIL(diag, LATHE_OVERFLOW, what, "look at the extents: no machine holds such a tensor",
+                       "the number of elements or bytes of this shape overflows");
     }
     int64_t kept[LATHE_MAX_RANK] = { 0 }; /* dims may point into *tensor */
     for (int i = 0; i < rank; i++) {
@@ -57,7 +61,9 @@ lathe_status lt_tensor_alloc(lt_arena *arena, lt_tensor *tensor, lathe_dtype dty
     LT_TRY(lt_tensor_shape(&shaped, dtype, rank, dims, what, diag));
     shaped.data = lt_arena_zero(arena, 1, shaped.bytes, 64);
     if (shaped.data == NULL) {
-        return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, what, NULL, "out of memory for %zu bytes of tensor data",
+        return LT_FAIL(diag, LATHE_OUT_OF_MEMORY, what,
+                       "look at the extents, and at the contents that extents are computed from; or give the process more memory",
+                       "out of memory for %zu bytes of tensor data",
                        shaped.bytes);
     }
     *tensor = shaped;

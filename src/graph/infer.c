@@ -302,7 +302,7 @@ static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_typ
     const lt_region *body = &slot->region;
     if (n_in < 0 || (uint32_t)n_in != body->n_inputs || n_out < 0 || (uint32_t)n_out != body->n_outputs) {
         c->broken = true;
-        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, NULL,
+        return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, "correct the body's lists of inputs and outputs: every operator with a body fixes how many it has",
                        "%s: the body '%s' has %u inputs and %u outputs; %d and %d are needed", c->op->name, attr->name,
                        body->n_inputs, body->n_outputs, n_in, n_out);
     }

@@ -81,7 +81,7 @@ static lathe_status check_opsets(lt_import *in)
             bool same =
                 lt_pb_same(a->domain, b->domain) || (lt_import_is_onnx(a->domain) && lt_import_is_onnx(b->domain));
             if (same && a->version != b->version) {
-                return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL,
+                return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, "keep the entry of opset_import that the nodes were written for",
                                "the model imports versions %lld and %lld of the domain '%.*s'", (long long)b->version,
                                (long long)a->version, (int)(a->domain.length < 100 ? a->domain.length : 100),
                                a->domain.length > 0 ? a->domain.data : "");

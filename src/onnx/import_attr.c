@@ -193,7 +193,7 @@ lathe_status lt_import_attrs(lt_import *in, lt_scope *scope, lt_body_call *call,
         const lt_pb_attribute *from;
         for (size_t k = 0; k < i; k++) {
             if (lt_pb_same(node->attribute.at[k].name, node->attribute.at[i].name)) {
-                return LT_FAIL(in->diag, LATHE_BAD_MODEL, call->where, NULL, "attribute '%.*s' is given twice",
+                return LT_FAIL(in->diag, LATHE_BAD_MODEL, call->where, "remove one of them", "attribute '%.*s' is given twice",
                                shown(node->attribute.at[i].name), node->attribute.at[i].name.data);
             }
         }

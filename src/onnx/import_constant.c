@@ -15,12 +15,13 @@ static lathe_status find_value(lt_import *in, const lt_scope *scope, const lt_pb
         const lt_pb_attribute *attr;
         LT_TRY(lt_import_resolve(in, scope, &node->attribute.at[i], where, &attr));
         if (attr != NULL && *out != NULL) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the constant has several values");
+            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "keep one of the value attributes", "the constant has several values");
         }
         *out = attr != NULL ? attr : *out;
     }
     if (*out == NULL || node->output.count != 1 || node->input.count != 0) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a constant has one value, no input and one output");
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "give it one of value, value_int, value_float, value_string, their lists, or sparse_value",
+                       "a constant has one value, no input and one output");
     }
     return LATHE_OK;
 }
@@ -53,7 +54,8 @@ static lathe_status check_form(lt_import *in, const lt_pb_attribute *attr, const
             return LATHE_OK;
         }
     }
-    return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a constant has no attribute '%.*s' of type %lld",
+    return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "give it one of value, value_int, value_float, value_string, their lists, or sparse_value",
+                   "a constant has no attribute '%.*s' of type %lld",
                    (int)(attr->name.length < 100 ? attr->name.length : 100), attr->name.data, (long long)*kind);
 }
 

@@ -146,7 +146,7 @@ lathe_status lt_import_resolve(lt_import *in, const lt_scope *scope, const lt_pb
         return LATHE_OK;
     }
     if (scope->bindings == NULL) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL,
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "give the attribute a value; references to attributes exist in functions alone",
                        "attribute '%.*s' refers to '%.*s', but the node is in no function", shown(attr->name),
                        attr->name.length > 0 ? attr->name.data : "", shown(attr->ref_attr_name),
                        attr->ref_attr_name.data);

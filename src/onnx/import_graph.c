@@ -37,7 +37,8 @@ static lathe_status import_initializer(lt_import *in, lt_scope *scope, const lt_
     lt_blob *blob;
     lt_value_id value;
     if (tensor->name.length == 0) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "an initializer has no name");
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "the file is damaged or was written by a broken exporter: export the model anew",
+                       "an initializer has no name");
     }
     lathe_status status = lt_tensor_blob(&in->reader, tensor, where, &blob, in->diag);
     if (status == LATHE_UNSUPPORTED) {
@@ -173,7 +174,8 @@ static lathe_status check_output_type(lt_import *in, const lt_value *value, cons
     bool known = value->type.cls != LT_TENSOR || value->type.dtype != LATHE_DTYPE_UNDEFINED;
     if (known && (cls != value->type.cls ||
                   (cls == LT_TENSOR && dtype != LATHE_DTYPE_UNDEFINED && dtype != value->type.dtype))) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "the output is declared as %s but its node gives %s",
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "correct the declared type, or insert a Cast before the output",
+                       "the output is declared as %s but its node gives %s",
                        cls == LT_TENSOR && dtype > 0 ? lathe_dtype_name(dtype) : "another class of value",
                        value->type.cls == LT_TENSOR ? lathe_dtype_name(value->type.dtype) : "a container");
     }
@@ -220,7 +222,7 @@ static lathe_status import_output(lt_import *in, const lt_scope *scope, lathe_by
     LT_TRY(lt_import_str(in, span, where, &name));
     lt_named bound = lt_scope_find(scope, span);
     if (!bound.found || name[0] == '\0') {
-        return LT_FAIL(in->diag, info != NULL ? LATHE_BAD_MODEL : LATHE_INVALID_ARGUMENT, where, NULL,
+        return LT_FAIL(in->diag, info != NULL ? LATHE_BAD_MODEL : LATHE_INVALID_ARGUMENT, where, "name an output that some node gives",
                        "no input, initializer or node gives this output");
     }
     if (bound.dead) {
@@ -262,13 +264,13 @@ static lathe_status import_outputs(lt_import *in, const lt_scope *scope, const l
     bool chosen = options->n_outputs > 0;
     size_t count = chosen ? options->n_outputs : graph->output.count;
     if (count == 0) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, NULL, "the graph has no outputs");
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, in->name, "declare what the model computes as graph outputs", "the graph has no outputs");
     }
     for (size_t i = 0; i < count; i++) {
         lathe_bytes name = chosen ? literal(options->outputs[i]) : graph->output.at[i].name;
         for (size_t k = 0; k < i; k++) {
             if (lt_pb_same(name, chosen ? literal(options->outputs[k]) : graph->output.at[k].name)) {
-                return LT_FAIL(in->diag, LATHE_BAD_MODEL, place(in, scope, "output", name), NULL,
+                return LT_FAIL(in->diag, LATHE_BAD_MODEL, place(in, scope, "output", name), "rename one, with an Identity between if both are the same value",
                                "there are two outputs of this name");
             }
         }

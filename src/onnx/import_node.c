@@ -212,7 +212,9 @@ static lathe_status prepare(lt_import *in, lt_scope *scope, work *w)
     LT_TRY(lt_import_str(in, node->domain, w->where, &w->domain));
     LT_TRY(lt_import_str(in, node->name, w->where, &w->label));
     if (w->op[0] == '\0' || node->output.count == 0) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, w->where, NULL, "the node has %s",
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, w->where,
+                       "the file is damaged or was written by a broken exporter: remove the node or export the model anew",
+                       "the node has %s",
                        w->op[0] == '\0' ? "no operator" : "no outputs");
     }
     w->dead = scope->dead;

@@ -162,7 +162,7 @@ static lathe_status find_edges(sorter *s)
 
 static lathe_status refuse_cycle(sorter *s, size_t node)
 {
-    return LT_FAIL(s->in->diag, LATHE_BAD_MODEL, lt_import_where(s->in, NULL, &s->nodes[node]), NULL,
+    return LT_FAIL(s->in->diag, LATHE_BAD_MODEL, lt_import_where(s->in, NULL, &s->nodes[node]), "break the cycle: ONNX has no edges back; what goes round belongs into Loop or Scan",
                    "the node needs its own result: the graph has a cycle");
 }
 

@@ -96,7 +96,9 @@ lathe_status lt_scope_input(lt_import *in, const lt_scope *scope, lathe_bytes na
                        "reads '%.*s', which is made later, by %s", shown(name), name.data,
                        lt_import_where(in, NULL, giver));
     }
-    return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "reads '%.*s', which no input, initializer or node gives",
+    return LT_FAIL(in->diag, LATHE_BAD_MODEL, where,
+                   "correct the name, or make it an input of the graph; a tool that cut nodes out left this one behind",
+                   "reads '%.*s', which no input, initializer or node gives",
                    shown(name), name.data);
 }
 
@@ -105,12 +107,14 @@ lathe_status lt_import_str(lt_import *in, lathe_bytes span, const char *where, c
     bool bad = false;
     *out = NULL;
     if (span.length > LT_IMPORT_MAX_NAME) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a name has %zu bytes: '%.*s...'", span.length,
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "the file is damaged or was written by a broken exporter: export the model anew",
+                       "a name has %zu bytes: '%.*s...'", span.length,
                        shown(span), span.data);
     }
     *out = lt_pb_str(&in->arena, span, &bad);
     if (bad) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a name holds a NUL byte: '%.*s'", shown(span),
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "the file is damaged or was written by a broken exporter: export the model anew",
+                       "a name holds a NUL byte: '%.*s'", shown(span),
                        span.data);
     }
     return *out != NULL ? LATHE_OK : LT_OOM(in->diag);

@@ -75,7 +75,8 @@ static lathe_status check_places(const lt_pb_tensor *pb, lathe_dtype dtype, cons
         }
         places++;
         if (field != (int)field_of(dtype)) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "elements of type %s cannot lie in %s",
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "the file is damaged or was written by a broken exporter: raw_data holds every type",
+                           "elements of type %s cannot lie in %s",
                            lathe_dtype_name(dtype), names[field]);
         }
     }
@@ -268,12 +269,12 @@ static lathe_status read_shape(const lt_pb_tensor *pb, const char *where, lt_ten
 {
     *tensor = (lt_tensor){ .struct_size = sizeof *tensor };
     if (pb->data_type <= LATHE_DTYPE_UNDEFINED || pb->data_type >= LATHE_DTYPE_COUNT) {
-        return LT_FAIL(diag, pb->data_type >= LATHE_DTYPE_COUNT ? LATHE_UNSUPPORTED : LATHE_BAD_MODEL, where, NULL,
+        return LT_FAIL(diag, pb->data_type >= LATHE_DTYPE_COUNT ? LATHE_UNSUPPORTED : LATHE_BAD_MODEL, where, "the file is damaged, or was written for an ONNX newer than this version knows",
                        "the tensor's element type is %lld, which is none that this build knows",
                        (long long)pb->data_type);
     }
     if (pb->dims.count > LATHE_MAX_RANK) {
-        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, NULL, "the tensor has %zu dims; at most %d are supported",
+        return LT_FAIL(diag, LATHE_UNSUPPORTED, where, "merge axes: no operator needs so many", "the tensor has %zu dims; at most %d are supported",
                        pb->dims.count, LATHE_MAX_RANK);
     }
     return lt_tensor_shape(tensor, (lathe_dtype)pb->data_type, (int)pb->dims.count, pb->dims.at, where, diag);
@@ -284,7 +285,8 @@ static lathe_status check_bools(const lt_tensor *tensor, const char *where, lath
     const unsigned char *data = tensor->data;
     for (size_t i = 0; tensor->dtype == LATHE_DTYPE_BOOL && i < tensor->bytes; i++) {
         if (data[i] > 1) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "element %zu of a bool tensor is %u", i, data[i]);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "bools are 0 and 1: the file is damaged or was written by a broken exporter",
+                           "element %zu of a bool tensor is %u", i, data[i]);
         }
     }
     return LATHE_OK;

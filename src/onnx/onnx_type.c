@@ -15,7 +15,7 @@ typedef struct type_reader {
 static lathe_status read_dtype(const type_reader *r, int64_t number, lathe_dtype *out)
 {
     if (number < LATHE_DTYPE_UNDEFINED || number >= LATHE_DTYPE_COUNT) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, NULL,
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, "the file is damaged, or was written for an ONNX newer than this version knows",
                        "'%s' has element type %lld, which is none that this build knows", r->name, (long long)number);
     }
     *out = (lathe_dtype)number;
@@ -50,7 +50,7 @@ static lathe_status read_shape(const type_reader *r, const lt_pb_shape *shape, l
         return LATHE_OK;
     }
     if (shape->dim.count > LATHE_MAX_RANK) {
-        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, NULL, "'%s' has %zu dims; at most %d are supported",
+        return LT_FAIL(r->diag, LATHE_UNSUPPORTED, r->where, "merge axes: no operator needs so many", "'%s' has %zu dims; at most %d are supported",
                        r->name, shape->dim.count, LATHE_MAX_RANK);
     }
     out->rank = (int)shape->dim.count;

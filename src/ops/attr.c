@@ -16,6 +16,13 @@ const lathe_attr *lt_attr_find(const lathe_attr *attrs, size_t n, const char *na
     return NULL;
 }
 
+const char *lt_attr_kind_name(lathe_attr_kind kind)
+{
+    static const char *const names[] = { "none", "float",   "int",     "string", "tensor", "graph", "floats",
+                                         "ints", "strings", "tensors", "graphs", "?",      "?",     "type" };
+    return (size_t)kind < LT_COUNT(names) ? names[kind] : "?";
+}
+
 static const lathe_attr *find_kind(const lathe_attr *attrs, size_t n, const char *name, lathe_attr_kind kind)
 {
     const lathe_attr *attr = lt_attr_find(attrs, n, name);

@@ -17,13 +17,15 @@ static lathe_status read_list(const lathe_attr *attrs, size_t n_attrs, const cha
     const int64_t *ints = lt_attr_ints(attrs, n_attrs, name, &count);
     *has = count > 0;
     if (count > 0 && count != (size_t)n) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' has %zu entries where %d are needed", name,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give one entry for each axis behind batch and channels; pads take two",
+                       "attribute '%s' has %zu entries where %d are needed", name,
                        count, n);
     }
     for (int i = 0; i < n; i++) {
         out[i] = *has ? ints[i] : 0;
         if (*has && (ints[i] < least || ints[i] > INT32_MAX)) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "entry %d of attribute '%s' is %lld, out of range", i,
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "kernels, strides and dilations are 1 or more; all are below 2^31",
+                           "entry %d of attribute '%s' is %lld, out of range", i,
                            name, (long long)ints[i]);
         }
     }

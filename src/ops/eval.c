@@ -15,7 +15,8 @@ lathe_status lt_eval_fail(lt_eval *c, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return LT_FAIL(c->diag, LATHE_BAD_SHAPE, c->where, NULL, "%s: %s", c->op->name, text);
+    return LT_FAIL(c->diag, LATHE_BAD_SHAPE, c->where, "look at the values that go in, the model's own or the ones given for this run",
+                   "%s: %s", c->op->name, text);
 }
 
 static void tensor_type(const lt_tensor *tensor, lt_type *out)

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define ADVICE "`lathe ops HostShape` shows what it takes, with samples that are right"
+
 enum { MAX_SYMBOLS = 64 };
 
 /* A name of the expressions: where its extent is. */
@@ -31,7 +33,7 @@ typedef struct host_shape {
 
 static lathe_status wrong(const host_shape *h, const char *what, const lathe_bytes *text)
 {
-    return LT_FAIL(h->diag, LATHE_BAD_MODEL, h->where, NULL, "HostShape: %s: '%.*s'", what, text->length < 200 ? (int)text->length : 200, text->data);
+    return LT_FAIL(h->diag, LATHE_BAD_MODEL, h->where, ADVICE, "HostShape: %s: '%.*s'", what, text->length < 200 ? (int)text->length : 200, text->data);
 }
 
 /* "NAME=INPUT.AXIS" */
@@ -65,13 +67,13 @@ static lathe_status read_attrs(host_shape *h, const lathe_attr *attrs, size_t n_
     int64_t dtype = lt_attr_i(attrs, n_attrs, "to", LATHE_DTYPE_I64);
     *h = (host_shape){ .where = where, .diag = diag };
     if (exprs == NULL || exprs->kind != LATHE_ATTR_STRINGS || exprs->count > LT_CONTENTS_MAX) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "HostShape needs at most %d strings as exprs", LT_CONTENTS_MAX);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, ADVICE, "HostShape needs at most %d strings as exprs", LT_CONTENTS_MAX);
     }
     h->exprs = exprs->strings;
     h->n_exprs = exprs->count;
     h->scalar = lt_attr_i(attrs, n_attrs, "scalar", 0) != 0;
     if ((dtype != LATHE_DTYPE_I64 && dtype != LATHE_DTYPE_I32 && dtype != LATHE_DTYPE_BOOL) || (h->scalar && h->n_exprs != 1)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "HostShape makes i64, i32 or bool, and a scalar of one expression");
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, ADVICE, "HostShape makes i64, i32 or bool, and a scalar of one expression");
     }
     h->dtype = (lathe_dtype)dtype;
     return LATHE_OK;
@@ -82,7 +84,7 @@ static lathe_status read_symbols(host_shape *h, const lathe_attr *attrs, size_t 
     const lathe_attr *symbols = lt_attr_find(attrs, n_attrs, "symbols");
     for (size_t i = 0; symbols != NULL && i < symbols->count; i++) {
         if (h->n_symbols == MAX_SYMBOLS || symbols->kind != LATHE_ATTR_STRINGS) {
-            return LT_FAIL(h->diag, LATHE_BAD_MODEL, h->where, NULL, "HostShape takes at most %d symbols", MAX_SYMBOLS);
+            return LT_FAIL(h->diag, LATHE_BAD_MODEL, h->where, ADVICE, "HostShape takes at most %d symbols", MAX_SYMBOLS);
         }
         LT_TRY(read_symbol(h, &symbols->strings[i], n_in, table));
     }

@@ -129,7 +129,7 @@ static lathe_status read_acts(const lathe_attr *attrs, size_t n_attrs, const lt_
     const float *alpha = lt_attr_floats(attrs, n_attrs, "activation_alpha", &n_alpha);
     const float *beta = lt_attr_floats(attrs, n_attrs, "activation_beta", &n_beta);
     if (n_names != 0 && n_names < (size_t)(dirs * kind->acts)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "name the activations of every gate, for both directions where there are two",
                        "attribute 'activations' has %zu entries where %d are needed", n_names, dirs * kind->acts);
     }
     for (int i = 0; i < dirs * kind->acts; i++) {

@@ -30,12 +30,13 @@ lathe_status lt_op_infer(lt_infer *c)
 
 lathe_status lt_infer_fail(lt_infer *c, const char *format, ...)
 {
-    char text[512];
+    char text[512], advice[160];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, NULL, "%s: %s", c->op->name, text);
+    snprintf(advice, sizeof advice, "`lathe ops %s` shows what it takes, with samples that are right", c->op->name);
+    return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, advice, "%s: %s", c->op->name, text);
 }
 
 bool lt_infer_known_rank(const lt_infer *c, int i)
@@ -46,7 +47,7 @@ bool lt_infer_known_rank(const lt_infer *c, int i)
 lathe_status lt_infer_out(lt_infer *c, int i, lathe_dtype dtype, int rank, const lt_dim *dims)
 {
     if (rank > LATHE_MAX_RANK) {
-        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "%s: output %d has rank %d; at most %d is possible",
+        return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, "merge axes with a Reshape", "%s: output %d has rank %d; at most %d is possible",
                        c->op->name, i, rank, LATHE_MAX_RANK);
     }
     if (i >= c->n_out) {

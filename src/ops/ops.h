@@ -106,6 +106,7 @@ void lt_op_formal(const lt_op *op, bool output, int i, char *out, size_t size);
 
 /* ---- Attributes: the first of that name and kind, or the default ---- */
 
+const char *lt_attr_kind_name(lathe_attr_kind kind); /* as the text IR has it: "ints", "tensor"; "?" */
 const lathe_attr *lt_attr_find(const lathe_attr *attrs, size_t n, const char *name);
 int64_t lt_attr_i(const lathe_attr *attrs, size_t n, const char *name, int64_t otherwise);
 float lt_attr_f(const lathe_attr *attrs, size_t n, const char *name, float otherwise);

@@ -99,7 +99,7 @@ lathe_status lt_attention_read(const lathe_attr *attrs, size_t n_attrs, const in
 {
     lt_attention_steps *steps[] = { &out->q, &out->k, &out->v };
     if (!read_attrs(attrs, n_attrs, out)) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "look at num_heads, kv_num_heads and the attributes of sizes",
                        "PackedAttention: the numbers of heads or their sizes make no sense");
     }
     for (int i = 0; i < 3; i++) {
@@ -107,7 +107,9 @@ lathe_status lt_attention_read(const lathe_attr *attrs, size_t n_attrs, const in
         if (l == BAD || rank[i] != layout_rank(l) ||
             !walk(attrs, n_attrs, i, l, dims[i], i == 0 ? out->heads : out->kv_heads, i == 2 ? out->v_head : out->head,
                   steps[i])) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, where, NULL, "PackedAttention: operand %s does not hold the heads",
+            return LT_FAIL(diag, LATHE_BAD_SHAPE, where,
+                           "look at num_heads and the extents of queries, keys and values: heads times size is the last one's",
+                           "PackedAttention: operand %s does not hold the heads",
                            operand_names[i]);
         }
         int64_t batch = batch_of(l, dims[i]), rows = rows_of(l, dims[i]);

@@ -260,11 +260,14 @@ static lathe_status check_counts(const lt_op *op, int n_in, int n_out, const cha
     int min_in, max_in, min_out, max_out;
     lt_op_arity(op, &min_in, &max_in, &min_out, &max_out);
     if (n_in < min_in || n_in > max_in) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s has %d inputs; its signature is %s", op->name, n_in,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where,
+                       "a tool may have cut nodes around it: connect the inputs that the signature names; ? and * mark what may be absent",
+                       "%s has %d inputs; its signature is %s", op->name, n_in,
                        op->sig);
     }
     if (n_out < min_out || n_out > max_out) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s has %d outputs; its signature is %s", op->name, n_out,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "remove the outputs that the signature does not name",
+                       "%s has %d outputs; its signature is %s", op->name, n_out,
                        op->sig);
     }
     return LATHE_OK;
@@ -292,7 +295,8 @@ static lathe_status check_input(const lt_op *op, const lt_type *const *in, int i
         if (f.optional) {
             return LATHE_OK;
         }
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s needs its input %d (%.*s)", op->name, i, name,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "connect it: only inputs marked with ? in the signature may be absent",
+                       "%s needs its input %d (%.*s)", op->name, i, name,
                        f.name.text);
     }
     if (!formal_allows(op, &f, in[i])) {
@@ -334,17 +338,18 @@ static lathe_status check_attrs(const lt_op *op, const lathe_attr *attrs, size_t
                            "%s has no attribute '%s'", op->name, attrs[i].name != NULL ? attrs[i].name : "");
         }
         if (spec->kind != attrs[i].kind) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' of %s has kind %d instead of %d",
-                           spec->name, op->name, (int)attrs[i].kind, (int)spec->kind);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "write it with the type that the operator's specification gives it",
+                           "attribute '%s' of %s is of the kind %s instead of %s",
+                           spec->name, op->name, lt_attr_kind_name(attrs[i].kind), lt_attr_kind_name(spec->kind));
         }
         if (lt_attr_find(attrs, i, attrs[i].name) != NULL) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' of %s is given twice", spec->name,
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "remove one of them", "attribute '%s' of %s is given twice", spec->name,
                            op->name);
         }
     }
     for (const lt_attr_spec *spec = op->attrs; spec != NULL && spec->name != NULL; spec++) {
         if (spec->required && lt_attr_find(attrs, n_attrs, spec->name) == NULL) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%s needs its attribute '%s'", op->name, spec->name);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give it: it has no default", "%s needs its attribute '%s'", op->name, spec->name);
         }
     }
     return LATHE_OK;

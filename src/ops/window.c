@@ -17,12 +17,14 @@ static lathe_status read_ints(const lathe_attr *attrs, size_t n_attrs, const cha
         return LATHE_OK;
     }
     if (given != (size_t)count) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute '%s' has %zu entries where %d are needed", name,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give one entry for each axis behind batch and channels; pads take two",
+                       "attribute '%s' has %zu entries where %d are needed", name,
                        given, count);
     }
     for (int i = 0; i < count; i++) {
         if (ints[i] < least || ints[i] > INT32_MAX) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "entry %d of attribute '%s' is %lld, out of range", i,
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "kernels, strides and dilations are 1 or more; all are below 2^31",
+                           "entry %d of attribute '%s' is %lld, out of range", i,
                            name, (long long)ints[i]);
         }
         out[i] = ints[i];
@@ -85,21 +87,24 @@ lathe_status lt_window_read(const lathe_attr *attrs, size_t n_attrs, int n_spati
 {
     *out = (lt_window){ .n = n_spatial };
     if (n_spatial < 0 || n_spatial > LATHE_MAX_RANK) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "%d spatial axes", n_spatial);
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "the input needs axes for batch and channels, and at least one behind them",
+                       "%d spatial axes", n_spatial);
     }
     size_t given = 0;
     if (kernel == NULL && lt_attr_ints(attrs, n_attrs, "kernel_shape", &given) == NULL && n_spatial > 0) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "attribute 'kernel_shape' is missing");
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "give the extents of the window", "attribute 'kernel_shape' is missing");
     }
     LT_TRY(read_ints(attrs, n_attrs, "kernel_shape", n_spatial, 1, 1, out->kernel, where, diag));
     lt_attr_ints(attrs, n_attrs, "kernel_shape", &given);
     for (int i = 0; i < n_spatial && kernel != NULL; i++) {
         if (given > 0 && out->kernel[i] != kernel[i]) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "kernel_shape[%d] is %lld but the weight has %lld", i,
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "remove kernel_shape: the weight says it",
+                           "kernel_shape[%d] is %lld but the weight has %lld", i,
                            (long long)out->kernel[i], (long long)kernel[i]);
         }
         if (kernel[i] < 1 || kernel[i] > INT32_MAX) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL, "the kernel's extent %d is %lld", i,
+            return LT_FAIL(diag, LATHE_BAD_MODEL, where, "a kernel has at least one element along each axis, and less than 2^31",
+                           "the kernel's extent %d is %lld", i,
                            (long long)kernel[i]);
         }
         out->kernel[i] = kernel[i];

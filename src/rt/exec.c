@@ -68,7 +68,8 @@ static lathe_status run_on_cpu(run *r, const lt_ready_step *step, bool alone)
     }
     lathe_status status = (lathe_status)atomic_load_explicit(&r->failed, memory_order_relaxed);
     if (status != LATHE_OK) {
-        LT_FAIL(r->diag, status, step->plan->name, NULL, "step '%s' failed (tactic %s)", step->plan->name, step->tactic->name);
+        LT_FAIL(r->diag, status, step->plan->name, "the failure before this one says why",
+                "step '%s' failed (tactic %s)", step->plan->name, step->tactic->name);
     }
     return status;
 }
@@ -279,7 +280,8 @@ static lathe_status scalar(run *r, uint32_t value, int64_t *out)
     LT_TRY(any_of(r, value, &any));
     const lt_plan_value *v = &r->state->program->plan->values[value];
     if (any.cls != LT_TENSOR || lt_tensor_count(&any.tensor) != 1 || !any.tensor.data) {
-        return LT_FAIL(r->diag, LATHE_BAD_SHAPE, v->name, NULL, "'%s' must hold exactly one element", v->name);
+        return LT_FAIL(r->diag, LATHE_BAD_SHAPE, v->name, "give it one element: it is a count or a condition",
+                       "'%s' must hold exactly one element", v->name);
     }
     *out = lt_load_i64(any.tensor.dtype, any.tensor.data, 0);
     return LATHE_OK;

@@ -32,7 +32,6 @@ static void hand_out(maker *m, malformed_case *c, unsigned flags)
 {
     c->op = m->op;
     c->certain = (flags & CERTAIN) != 0;
-    c->advice = (flags & ADVICE) != 0;
     c->valid = (flags & VALID) != 0;
     c->folder = (flags & FOLDER) != 0 ? m->options->folder : NULL;
     if (c->valid || m->options->kind == NULL || strcmp(m->options->kind, c->kind) == 0) {

@@ -23,7 +23,6 @@ typedef struct malformed_case {
     size_t bind_size;
     const char *names[MALFORMED_NAMES]; /* at least one of these stands in the error; none: any place will do */
     bool certain;         /* broken by ONNX's rules, whatever the operator: to accept it is a fault. Others count only when they are refused */
-    bool advice;          /* the user can do something about it, and the error must say what */
     bool valid;           /* not broken at all: the base of others, which must run */
 } malformed_case;
 

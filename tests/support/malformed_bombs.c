@@ -260,7 +260,7 @@ static void call_functions(maker *m, unsigned depth, unsigned calls, int back)
         snprintf(callee, sizeof callee, "F%d", i + 1 < depth ? (int)i + 1 : back);
         add_calls(add_function(m, i), i + 1 < depth || back >= 0 ? callee : "Neg", calls);
     }
-    malformed_emit(m, "functions", CERTAIN | ADVICE, NULL, "%u functions, %u calls in each, the last goes back to %d", depth, calls, back);
+    malformed_emit(m, "functions", CERTAIN, NULL, "%u functions, %u calls in each, the last goes back to %d", depth, calls, back);
 }
 
 /* ---- Nests ---- */
@@ -311,7 +311,7 @@ static void nest_bodies(maker *m, const char *op, unsigned depth)
     pb_tree *cast = malformed_node(m, graph, "Cast", "", "c", "last");
     malformed_attr_int(cast, "to", LATHE_DTYPE_F32);
     malformed_value(graph, GRAPH_OUTPUT, "last", LATHE_DTYPE_F32, -1, NULL);
-    malformed_emit(m, "nest", CERTAIN | ADVICE, "nested", "%u of %s in each other", depth, op);
+    malformed_emit(m, "nest", CERTAIN, "nested", "%u of %s in each other", depth, op);
 }
 
 /* The type of an input: sequences of sequences (field 4), optionals (9) or values of maps (5), with the inner one in field 1 or 2. */

@@ -21,7 +21,7 @@ static void break_opset(maker *m)
     for (size_t i = 0; i < LT_COUNT(versions); i++) {
         if (lt_op_domain(m->op)[0] == '\0' && malformed_open(m)) {
             set_opset(m, versions[i]);
-            malformed_emit(m, "opset", CERTAIN | ADVICE, "opset", "opset %lld", (long long)versions[i]);
+            malformed_emit(m, "opset", CERTAIN, "opset", "opset %lld", (long long)versions[i]);
         }
     }
     if (m->op->since > 1 && lt_op_domain(m->op)[0] == '\0' && malformed_open(m)) {
@@ -30,7 +30,7 @@ static void break_opset(maker *m)
     }
     if (malformed_open(m)) {
         pb_clear(m->model, MODEL_OPSET);
-        malformed_emit(m, "opset", CERTAIN | ADVICE, "opset", "no opset");
+        malformed_emit(m, "opset", CERTAIN, "opset", "no opset");
     }
     if (malformed_open(m)) {
         pb_tree *opset = pb_add_tree(m->model, MODEL_OPSET);
@@ -48,7 +48,7 @@ static void break_header(maker *m)
     }
     if (malformed_open(m)) {
         pb_set_int(m->model, MODEL_IR, 1000);
-        malformed_emit(m, "header", CERTAIN | ADVICE | ANYWHERE, NULL, "IR version 1000");
+        malformed_emit(m, "header", CERTAIN | ANYWHERE, NULL, "IR version 1000");
     }
     if (malformed_open(m)) {
         pb_clear(m->model, MODEL_GRAPH);

@@ -45,7 +45,7 @@ bool malformed_open_always(maker *m);
 
 /* AT_RUN: initializers that a run can bind become inputs of the network, so that only the run knows their elements. */
 /* ANYWHERE: the error need not name a node or value. */
-enum { CERTAIN = 1, ADVICE = 2, VALID = 4, FOLDER = 8, AT_RUN = 16, ANYWHERE = 32 };
+enum { CERTAIN = 1, VALID = 2, FOLDER = 4, AT_RUN = 8, ANYWHERE = 16 };
 /* Hands out the model as it stands. name: one more name that the error may give, NULL for none. */
 void malformed_emit(maker *m, const char *kind, unsigned flags, const char *name, const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* The same for bytes that are no tree. */

@@ -160,7 +160,7 @@ static void judge_records(const malformed_case *c, const lathe_diag *diag, malfo
             place = names_the_place(c, &record);
             advice = record.advice[0] != '\0';
             snprintf(r->text, sizeof r->text, "%.150s: %.150s%s%.80s (%.40s:%d)", record.where, record.text, advice ? " -> " : "", record.advice, record.file, record.line);
-            if (place && (advice || !c->advice)) {
+            if (place && advice) {
                 return;
             }
         }

@@ -84,14 +84,14 @@ static void break_operator(maker *m)
     }
     if (malformed_open(m)) {
         pb_set_str(m->node, NODE_DOMAIN, "com.example.nowhere");
-        malformed_emit(m, "domain", CERTAIN | ADVICE, "com.example.nowhere", "a domain without an opset");
+        malformed_emit(m, "domain", CERTAIN, "com.example.nowhere", "a domain without an opset");
     }
     if (malformed_open(m)) {
         pb_set_str(m->node, NODE_DOMAIN, "com.example.nowhere");
         pb_tree *opset = pb_add_tree(m->model, MODEL_OPSET);
         pb_add_str(opset, OPSET_DOMAIN, "com.example.nowhere");
         pb_add_int(opset, OPSET_VERSION, 1);
-        malformed_emit(m, "domain", CERTAIN | ADVICE, "com.example.nowhere", "an unknown domain");
+        malformed_emit(m, "domain", CERTAIN, "com.example.nowhere", "an unknown domain");
     }
 }
 

@@ -298,6 +298,6 @@ void malformed_external(maker *m)
         if (externals[k].length != NULL) {
             add_entry(tensor, "length", externals[k].length);
         }
-        malformed_emit(m, "external data", CERTAIN | ADVICE | FOLDER, pb_text(tensor, TENSOR_NAME, 0), "initializer 0 lies in %s", externals[k].what);
+        malformed_emit(m, "external data", CERTAIN | FOLDER, pb_text(tensor, TENSOR_NAME, 0), "initializer 0 lies in %s", externals[k].what);
     }
 }

@@ -546,7 +546,7 @@ static lathe_status run_running(const lathe_gang *gang, const lathe_call *call, 
     if (axis < 0 || axis >= x->rank || !lt_extents_sane(x->rank, x->dims) || y->rank != x->rank ||
         memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) != 0 || !lt_dims_count(x->dims, (int)axis, &outer) ||
         !lt_dims_count(x->dims + axis + 1, x->rank - (int)axis - 1, &inner)) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "no such axis, or the output has other extents");
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, "give an axis from -rank to rank - 1", "no such axis, or the output has other extents");
     }
     f.folded = x->dims[axis];
     int64_t parts = (inner + LANES - 1) / LANES;

@@ -266,7 +266,8 @@ static lathe_status read_rows(const lathe_call *call, const lathe_buffer *x, row
     r->n = x->dims[r->axis];
     r->k = lt_load_i64(LATHE_DTYPE_I64, count->data, 0);
     if (r->k < 0 || r->k > r->n) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "%lld elements of an axis of %lld", (long long)r->k, (long long)r->n);
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, "give K from 0 to the extent of the axis",
+                       "%lld elements of an axis of %lld", (long long)r->k, (long long)r->n);
     }
     memcpy(r->dims, x->dims, (size_t)x->rank * sizeof *r->dims);
     r->dims[r->axis] = r->k;
