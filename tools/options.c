@@ -44,7 +44,7 @@ static bool has_bit(option_id id, verb_id v)
     return (options[id].verbs >> v & 1u) != 0;
 }
 
-/* The verb at argv[at]; *used words of it. "debug reduce" is two words. */
+/* The verb in argv[1]; *used words of it. "debug reduce" is two words; "debug --help" is about it too. */
 static bool find_verb(int argc, char **argv, verb_id *out, int *used)
 {
     for (int v = 0; v < VERB_COUNT; v++) {
@@ -53,9 +53,10 @@ static bool find_verb(int argc, char **argv, verb_id *out, int *used)
         if (strlen(argv[1]) != first || strncmp(argv[1], verbs[v].name, first) != 0) {
             continue;
         }
-        if (!space || (argc > 2 && strcmp(argv[2], space + 1) == 0)) {
+        bool whole = !space || (argc > 2 && strcmp(argv[2], space + 1) == 0);
+        if (whole || (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))) {
             *out = (verb_id)v;
-            *used = space ? 2 : 1;
+            *used = space && whole ? 2 : 1;
             return true;
         }
     }

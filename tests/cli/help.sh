@@ -17,6 +17,8 @@ sed -n 's/^  \(debug reduce\|[a-z]*\)  .*/\1/p' all | while read -r verb; do
 done
 expect 0 "$lathe" --help
 cmp -s out all || die "--help and help differ"
+expect 0 "$lathe" debug --help
+has out "usage: lathe debug reduce"
 expect 0 "$lathe" version
 has out "lathe "
 expect 0 "$lathe" --version
