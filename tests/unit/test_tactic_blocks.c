@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "support/tactic_check.h"
+#include <math.h>
 
 static const lathe_dtype types[] = { LATHE_DTYPE_U4, LATHE_DTYPE_I4, LATHE_DTYPE_U8,
                                      LATHE_DTYPE_I8, LATHE_DTYPE_U2, LATHE_DTYPE_I2 };
@@ -16,7 +17,10 @@ typedef struct sizes {
     int64_t m, k, n, block;
     lathe_dtype type, real;
     bool turned, zeros;
+    int scales; /* numbers of this kind among the scales */
 } sizes;
+
+enum { ANY, COARSE, WIDE }; /* of a few bits: no zero point times them is rounded; some very small, very large or zero */
 
 /* A constant matrix of levels over all that the type holds; [along, across], or the other way round. */
 static void levels(tc_case *c, const sizes *s, int64_t along, int64_t across)
@@ -40,7 +44,15 @@ static void weights(tc_case *c, const sizes *s)
         tc_int(c, "transB", 1);
     }
     levels(c, s, s->k, s->n);
-    tc_root(c, tc_input(c, s->real, 2, scales, LATHE_OPERAND_CONSTANT));
+    uint16_t at = tc_input(c, s->real, 2, scales, LATHE_OPERAND_CONSTANT);
+    void *data = c->in_data[at].data;
+    for (int64_t i = 0; i < blocks * s->n; i++) {
+        static const double wide[] = { 3e-41, 1e37, 0.0, -0.75, 1e-30 };
+        double any = lt_load_f64(s->real, data, i) / 64, few = rint(any * 4096) / 4096;
+        bool odd = s->scales == WIDE && tc_chance(&c->random, 6);
+        lt_store_f64(s->real, data, i, odd ? wide[tc_draw(&c->random, LT_COUNT(wide))] : s->scales == ANY ? any : few);
+    }
+    tc_root(c, at);
     if (s->zeros) {
         levels(c, s, blocks, s->n);
     }
@@ -54,6 +66,7 @@ static sizes draw(tc_random *r, uint64_t seed)
     s.m = tc_chance(r, 2) ? tc_range(r, 1, 4) : tc_range(r, 5, 40);
     s.n = tc_chance(r, 3) ? tc_range(r, 60, 300) : tc_range(r, 1, 40);
     s.block = tc_chance(r, 3) ? tc_range(r, 1, 50) : blocks[tc_draw(r, LT_COUNT(blocks))];
+    s.scales = (int)tc_draw(r, 2);
     s.k = tc_chance(r, 3) ? s.block * tc_range(r, 1, 4) : tc_range(r, 1, 200);
     return s;
 }
@@ -116,6 +129,7 @@ static void exact_weights(void **state)
         s.turned = seed / 2 % 2;
         s.zeros = seed / 6 % 2;
         s.real = reals[seed / 12 % 4];
+        s.scales = s.real == LATHE_DTYPE_F32 ? (int)(seed / 3 % 4 + seed / 12) % 3 : ANY;
         s.m = 53;
         picked(&s, seed, 0);
         for (s.m = 1; s.m <= 4; s.m++) {

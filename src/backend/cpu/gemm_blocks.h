@@ -10,7 +10,7 @@
 
 #include "backend/cpu/cpu_isa.h"
 
-enum { LT_BLOCKS_ROWS = 4 }; /* rows of the left matrix that one walk over packed weights serves */
+enum { LT_BLOCKS_ROWS = 4 }; /* most rows of the left matrix that meet weights where they are */
 
 typedef struct lt_blocks {
     int bits;
