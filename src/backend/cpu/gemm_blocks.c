@@ -126,8 +126,9 @@ static void unpack_words(lathe_tensor *dst, const void *packed, const int64_t pa
     for (int64_t at = 0; at < w.k * w.n; at++) {
         int64_t k = w.turned ? at % w.k : at / w.n, n = w.turned ? at / w.k : at % w.n, in_byte = 8 / w.bits;
         int shift, place = (int)(at % in_byte) * w.bits;
-        const uint32_t *words = (const uint32_t *)packed + n / w.nr * w.nr * w.rows;
-        uint32_t level = words[row_of(&w, k, &shift) * w.nr + n % w.nr] >> shift & mask;
+        const uint32_t *panel = (const uint32_t *)packed + n / w.nr * w.nr * w.rows,
+                       *words = panel + row_of(&w, k, &shift) * w.nr;
+        uint32_t level = words[n % w.nr] >> shift & mask;
         uint8_t *byte = &bytes[at / in_byte];
         *byte = (uint8_t)((place == 0 ? 0 : *byte) | (level ^ turn) << place);
     }
