@@ -364,7 +364,7 @@ static lathe_status read_job(const lt_blocks_level *level, const lathe_problem *
     j->m = 1;
     if (a->rank < 1 || !lt_extents_sane(a->rank, a->dims) || a->dims[a->rank - 1] != j->w.k ||
         !lt_dims_count(a->dims, a->rank - 1, &j->m)) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the matrices do not go together");
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, "give the left operand as many columns as there are weights in a column", "the matrices do not go together");
     }
     j->a = a->data;
     j->lda = lt_row_step(a, j->w.k, lathe_dtype_bits(j->type) / 8);
@@ -455,7 +455,7 @@ static lathe_status run_direct(const job *j, const lathe_gang *gang, const lathe
     int64_t begin, end, n = j->w.n;
     LT_TRY(lt_tile_prepare(&program, j->level->isa, call, scratch, tile, diag));
     if (program.points != j->m * n) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL,
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, "give the output the rows of the left operand and the columns of the weights",
                        "the output's extents are not those of the product");
     }
     if (program.points == 0) {
