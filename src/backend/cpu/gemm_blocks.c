@@ -351,26 +351,40 @@ typedef struct job {
     lathe_dtype type;
 } job;
 
+/* A packed operand whose extents are those that it was packed for. */
+static bool is_packed_for(const lathe_problem *p, size_t slot, const lathe_buffer *in, int64_t along, int64_t across)
+{
+    uint16_t number;
+    if (!lt_root_operand(p, slot, &number)) {
+        return slot == ZERO;
+    }
+    const lathe_buffer *b = &in[number];
+    return b->rank == 2 && b->dims[is_turned(p)] == along && b->dims[!is_turned(p)] == across;
+}
+
+static const void *data_of(const lathe_problem *p, size_t slot, const lathe_buffer *in)
+{
+    uint16_t number;
+    return lt_root_operand(p, slot, &number) ? in[number].data : NULL;
+}
+
 static lathe_status read_job(const lt_blocks_level *level, const lathe_problem *p, const lathe_buffer *in, job *j,
                              lathe_diag *diag)
 {
-    uint16_t na, nb, ns, nz;
-    j->type = lt_root_operand(p, A, &na)->dtype;
-    (void)lt_root_operand(p, B, &nb);
-    (void)lt_root_operand(p, SCALE, &ns);
-    const lathe_buffer *a = &in[na];
-    j->level = level;
-    j->w = read_blocks(p);
-    j->m = 1;
+    uint16_t number;
+    *j = (job){ .level = level, .w = read_blocks(p), .m = 1, .type = lt_root_operand(p, A, &number)->dtype };
+    const lathe_buffer *a = &in[number];
     if (a->rank < 1 || !lt_extents_sane(a->rank, a->dims) || a->dims[a->rank - 1] != j->w.k ||
-        !lt_dims_count(a->dims, a->rank - 1, &j->m)) {
-        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, "give the left operand as many columns as there are weights in a column", "the matrices do not go together");
+        !lt_dims_count(a->dims, a->rank - 1, &j->m) || !is_packed_for(p, B, in, j->w.k, j->w.n) ||
+        !is_packed_for(p, SCALE, in, j->w.blocks, j->w.n) || !is_packed_for(p, ZERO, in, j->w.blocks, j->w.n)) {
+        return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, "give the left operand as many columns as there are weights in a column",
+                       "the matrices do not go together");
     }
-    j->a = a->data;
+    j->a = data_of(p, A, in);
     j->lda = lt_row_step(a, j->w.k, lathe_dtype_bits(j->type) / 8);
-    j->w.words = in[nb].data;
-    j->w.scale = in[ns].data;
-    j->w.zero = lt_root_operand(p, ZERO, &nz) ? in[nz].data : NULL;
+    j->w.words = data_of(p, B, in);
+    j->w.scale = data_of(p, SCALE, in);
+    j->w.zero = data_of(p, ZERO, in);
     return LATHE_OK;
 }
 
