@@ -77,6 +77,28 @@ static lt_value_id unpack(lt_ms *m, lt_value_id bytes, int64_t rows, int64_t bit
     return lt_ms_reshape(m, lt_ms_concat(m, 2, parts, count), dims, 2);
 }
 
+static bool is_constant(const lt_ms *m, int i)
+{
+    return lt_ms_has(m, i) && lt_value_is_constant(lt_value_get(m->x->graph, m->in[i]));
+}
+
+/* Levels that are known are kept in as many bits as they have. */
+static lt_value_id narrow(lt_ms *m, lt_value_id levels, int64_t bits, bool is_signed)
+{
+    lathe_dtype to = bits == 2 ? LATHE_DTYPE_U2 : bits == 4 ? LATHE_DTYPE_U4 : LATHE_DTYPE_U8;
+    if (is_signed) {
+        to = bits == 2 ? LATHE_DTYPE_I2 : bits == 4 ? LATHE_DTYPE_I4 : LATHE_DTYPE_I8;
+    }
+    return to == LATHE_DTYPE_U8 ? levels : lt_expand_cast(m->x, levels, to);
+}
+
+/* Levels less the one in the middle, as two's complement: Cast keeps the lowest bits. */
+static lt_value_id less_middle(lt_ms *m, lt_value_id bytes, int64_t bits)
+{
+    double highest = bits == 2 ? 0xaa : bits == 4 ? 0x88 : 0x80;
+    return lt_expand_2(m->x, "BitwiseXor", bytes, lt_expand_scalar(m->x, bytes, highest));
+}
+
 static nbits read_nbits(lt_ms *m)
 {
     nbits w = { .k = lt_ms_i(m, "K", 0),
@@ -124,25 +146,30 @@ static lt_value_id nbits_weights(lt_ms *m, const nbits *w)
     int64_t blocked[3] = { w->n, w->blocks, w->block }, flat[2] = { w->n, w->blocks * w->block };
     lathe_attr attrs[2] = { { .name = "axis", .kind = LATHE_ATTR_INT, .i = 1 },
                             { .name = "block_size", .kind = LATHE_ATTR_INT, .i = w->block } };
-    lt_value_id q = unpack(m, lt_ms_reshape(m, m->in[1], bytes, 2), w->n, w->bits);
-    lt_value_id scale = lt_ms_reshape(m, m->in[2], per_block, 2), zero = zero_points(m, w);
+    lt_value_id q = lt_ms_reshape(m, m->in[1], bytes, 2), scale = lt_ms_reshape(m, m->in[2], per_block, 2);
     lathe_dtype real = lt_ms_dtype(m, scale);
-    bool cut = flat[1] != w->k;
+    bool cut = flat[1] != w->k, zero_given = lt_ms_has(m, 3), real_zero = zero_given && lt_ms_dtype(m, m->in[3]) != LATHE_DTYPE_U8;
+    bool known = is_constant(m, 1) && !lt_ms_has(m, 4) && (!zero_given || (is_constant(m, 3) && !real_zero)),
+         is_signed = known && !zero_given;
+    q = unpack(m, is_signed ? less_middle(m, q, w->bits) : q, w->n, w->bits);
     if (lt_ms_has(m, 4)) {
         q = cut ? lt_ms_slice(m, q, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k)) : q;
-        lt_value_id level =
-            lt_expand_2(m->x, "Sub", lt_expand_cast(m->x, q, real), by_index(m, lt_expand_cast(m->x, zero, real)));
+        lt_value_id level = lt_expand_2(m->x, "Sub", lt_expand_cast(m->x, q, real),
+                                        by_index(m, lt_expand_cast(m->x, zero_points(m, w), real)));
         return lt_expand_2(m->x, "Mul", level, by_index(m, scale));
     }
-    if (lt_ms_dtype(m, zero) != LATHE_DTYPE_U8) {
+    if (real_zero) {
         q = lt_expand_cast(m->x, lt_ms_reshape(m, q, blocked, 3), real);
-        q = lt_expand_2(m->x, "Sub", q, lt_ms_unsqueeze(m, lt_expand_cast(m->x, zero, real), 2));
+        q = lt_expand_2(m->x, "Sub", q, lt_ms_unsqueeze(m, lt_expand_cast(m->x, zero_points(m, w), real), 2));
         q = lt_ms_reshape(m, lt_expand_2(m->x, "Mul", q, lt_ms_unsqueeze(m, scale, 2)), flat, 2);
-    } else {
-        lt_value_id inputs[3] = { q, scale, zero };
-        q = lt_expand_node(m->x, "DequantizeLinear", attrs, 2, inputs, 3);
+        return cut ? lt_ms_slice(m, q, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k)) : q;
     }
-    return cut ? lt_ms_slice(m, q, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k)) : q;
+    q = cut ? lt_ms_slice(m, q, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k)) : q;
+    lt_value_id inputs[3] = { known ? narrow(m, q, w->bits, is_signed) : q, scale };
+    if (!is_signed) {
+        inputs[2] = known ? narrow(m, zero_points(m, w), w->bits, false) : zero_points(m, w);
+    }
+    return lt_expand_node(m->x, "DequantizeLinear", attrs, 2, inputs, is_signed ? 2 : 3);
 }
 
 /* Inputs: a, b, scales, zero points?, g_idx?, bias?. */

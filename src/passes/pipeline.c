@@ -39,6 +39,7 @@ const char *const lt_pipeline[] = {
     "conv-to-matmul",     /* with the weights that those left */
     "quantize-before-pool", /* so that convolutions quantize their own results */
     "gemm-to-matmul",     /* after normalizations went into Gemm */
+    "fuse-block-weights", /* behind move-quantized, which shows whose rows are integers */
     "sink-transposes",
     "fold-scale-into-matmul", /* with what came next to products just now */
     "merge-matmuls",      /* with their weights as they stay */

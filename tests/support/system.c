@@ -47,7 +47,7 @@ void sys_refused(lathe_status status, lathe_status want, const char *mention, co
 
 /* ---- Networks and plans ---- */
 
-static const char *const nets[] = { "branch",  "convolution", "detection", "devices", "loop",   "perceptron",
+static const char *const nets[] = { "branch",  "convolution", "detection", "devices", "loop",   "narrow", "perceptron",
                                     "parts",   "picture",   "quantized", "recurrent", "sequences", "shapes",
                                     "spellings", "transposes", "unknown" };
 

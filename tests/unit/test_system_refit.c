@@ -178,7 +178,9 @@ static void small_nets(void **state)
     static const struct {
         const char *net, *name;
     } rows[] = { { "convolution", "w" }, { "convolution", "v" }, { "perceptron", "w1" }, { "perceptron", "b2" },
-                 { "quantized", "w" },   { "recurrent", "r" },   { "devices", "w" },     { "picture", "w" } };
+                 { "quantized", "w" },   { "recurrent", "r" },   { "devices", "w" },     { "picture", "w" },
+                 { "narrow", "w1" },     { "narrow", "s1" },     { "narrow", "z1" },      { "narrow", "w2" },
+                 { "narrow", "s3" } };
     (void)state;
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
         lathe_network *network = sys_network(rows[i].net);

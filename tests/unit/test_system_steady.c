@@ -72,7 +72,7 @@ static const struct {
              { "perceptron", "*=40" },     { "picture", "*=24" },      { "quantized", "*=3" },
              { "recurrent", "*=12" },      { "shapes", "*=3" },        { "digits_resnet", "*=8" },
              { "char_gpt", "*=24" },       { "char_gpt_step", "*=9" }, { "super_resolution_x2", "*=40" },
-             { "digits_resnet.int8-qdq", "*=8" } };
+             { "digits_resnet.int8-qdq", "*=8" }, { "narrow", "*=2" } };
 
 static void no_allocation(void **state)
 {
