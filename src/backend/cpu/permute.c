@@ -66,6 +66,24 @@ static inline void copy_bytes(char *dst, const char *src, size_t n)
     }
 }
 
+typedef uint32_t four __attribute__((vector_size(16)));
+
+/* Every other element of 4 bytes: n of them. Behind the last one nothing is read. */
+static void copy_every_other(char *to, const char *from, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 4 < n; i += 4) {
+        four a, b;
+        memcpy(&a, from + i * 8, sizeof a);
+        memcpy(&b, from + i * 8 + 16, sizeof b);
+        a = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+        memcpy(to + i * 4, &a, sizeof a);
+    }
+    for (; i < n; i++) {
+        memcpy(to + i * 4, from + i * 8, 4);
+    }
+}
+
 /* n elements, steps in bytes. */
 static void copy_strided(size_t size, char *to, const char *from, int64_t a, int64_t b, int64_t n)
 {
@@ -81,6 +99,10 @@ static void copy_strided(size_t size, char *to, const char *from, int64_t a, int
         }
         break;
     case 4:
+        if (a == 4 && b == 8) {
+            copy_every_other(to, from, n);
+            break;
+        }
         for (int64_t i = 0; i < n; i++) {
             memcpy(to + i * a, from + i * b, 4);
         }
@@ -166,8 +188,6 @@ static void copy_rows(const plan *p, const lathe_gang *gang)
         }
     }
 }
-
-typedef uint32_t four __attribute__((vector_size(16)));
 
 /* m x n elements of 4 bytes: element (i, j) from `from + i * 4 + j * b` to `to + i * a + j * 4`. */
 static void square_4(char *to, int64_t a, const char *from, int64_t b, int64_t m, int64_t n)
@@ -337,7 +357,8 @@ static void copy_squares(const plan *p, const lathe_gang *gang, int k)
 {
     const lt_copy *c = &p->c;
     int last = c->rank - 1;
-    int64_t size = (int64_t)p->size, a = c->to[k] * size, b = c->from[last] * size, strip = is_three_planes(p->size, a, c->e[last]) ? LONG : SQUARE;
+    int64_t size = (int64_t)p->size, a = c->to[k] * size, b = c->from[last] * size, strip = is_three_planes(p->size, a, c->e[last]) ? LONG : SQUARE,
+            piece = c->e[k] < 4 ? CHUNK : SQUARE; /* of a few elements there are no squares */
     int64_t strips = (c->e[k] + strip - 1) / strip, chunks = (c->e[last] + CHUNK - 1) / CHUNK, places = 1, begin, end;
     for (int i = 0; i < last; i++) {
         places *= i == k ? 1 : c->e[i];
@@ -348,9 +369,9 @@ static void copy_squares(const plan *p, const lathe_gang *gang, int k)
     for (int64_t u = begin; u < end; u++) {
         int64_t i = u % strips * strip, m = c->e[k] - i < strip ? c->e[k] - i : strip,
                 j = u / strips % chunks * CHUNK, stop = j + CHUNK < c->e[last] ? j + CHUNK : c->e[last];
-        for (; j < stop; j += SQUARE) {
+        for (; j < stop; j += piece) {
             square(p->size, p->dst + (w.to + j) * size + i * a, a, p->src + (w.from + i) * size + j * b, b, m,
-                   stop - j < SQUARE ? stop - j : SQUARE);
+                   stop - j < piece ? stop - j : piece);
         }
         if ((u + 1) % (strips * chunks) == 0) {
             walk_next(&w);
