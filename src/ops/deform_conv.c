@@ -238,6 +238,7 @@ static const char *const samples_deform[] = {
 LT_OPS(deform_conv) = {
     { .name = "DeformConv",
       .since = 22,
+      .traits = LT_OP_ROOT,
       .sig = "(T X, T W, T offset, T? B, T? mask) -> (T Y); T: float",
       .attrs = attrs_deform,
       .infer = infer_deform,

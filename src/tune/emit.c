@@ -89,6 +89,7 @@ static const char *class_of(const lathe_problem *p)
 {
     static const class_row rows[] = {
         {"Conv", "convolution"}, {"ConvTranspose", "convolution"}, {"ConvInteger", "convolution"}, {"QLinearConv", "convolution"},
+        {"DeformConv", "convolution"},
         {"MatMul", "matmul"}, {"Gemm", "matmul"}, {"MatMulInteger", "matmul"}, {"QLinearMatMul", "matmul"}, {"QGemm", "matmul"},
         {"MatMulBlocks", "matmul"},
         {"MaxPool", "pooling"}, {"AveragePool", "pooling"}, {"GlobalAveragePool", "pooling"}, {"GlobalMaxPool", "pooling"},

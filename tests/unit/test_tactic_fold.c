@@ -144,6 +144,13 @@ static void one_running(const char *op, uint64_t seed)
     tc_random *r = &c.random;
     int rank = choose_dims(r, dims), axis = (int)tc_range(r, 0, rank - 1);
     lathe_dtype dtype = types[tc_draw(r, LT_COUNT(types))];
+    if (tc_chance(r, 6)) { /* many lines side by side */
+        rank = 2;
+        axis = 0;
+        dtype = LATHE_DTYPE_F32;
+        dims[0] = tc_range(r, 1, 6);
+        dims[1] = tc_range(r, 200, 700);
+    }
     tc_int(&c, "exclusive", tc_draw(r, 2));
     tc_int(&c, "reverse", tc_draw(r, 2));
     special(&c, numbers(&c, dtype, rank, dims), tc_chance(r, 3));

@@ -74,6 +74,34 @@ static void one_transpose(uint64_t seed)
     tc_end(&c);
 }
 
+/* Planes become pixels, of few channels: long lines, whose ends are no whole vectors. */
+static void one_picture(uint64_t seed)
+{
+    static tc_case c;
+    static const lathe_dtype some[] = { LATHE_DTYPE_F32, LATHE_DTYPE_U8, LATHE_DTYPE_F16 };
+    const int64_t perm[4] = { 0, 2, 3, 1 };
+    tc_begin(&c, seed, "Transpose", "");
+    tc_random *r = &c.random;
+    int64_t dims[4] = { tc_range(r, 1, 2), tc_range(r, 2, 4), tc_range(r, 1, 3), tc_range(r, 1, 800) };
+    const int64_t out[4] = { dims[0], dims[2], dims[3], dims[1] };
+    lathe_dtype dtype = some[tc_draw(r, LT_COUNT(some))];
+    tc_ints(&c, "perm", 4, perm);
+    tc_root(&c, tc_input(&c, dtype, 4, dims, 0));
+    (void)tc_output(&c, dtype, 4, out);
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void pictures(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= TC_SEEDS(40); seed++) {
+        one_picture(seed);
+    }
+    tc_all_fitted("Transpose", "");
+}
+
 static void transposes(void **state)
 {
     (void)state;
@@ -458,6 +486,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transposes),
+        cmocka_unit_test(pictures),
         cmocka_unit_test(reformats),
         cmocka_unit_test(movements),
         cmocka_unit_test(gathered_lists),

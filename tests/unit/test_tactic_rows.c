@@ -134,6 +134,39 @@ static void one_instance(const char *op, uint64_t seed)
     finish(&c, rank, dims);
 }
 
+static void one_mean_variance(const char *op, uint64_t seed)
+{
+    static tc_case c;
+    int64_t dims[4], axes[4];
+    tc_begin(&c, seed, op, "");
+    tc_random *r = &c.random;
+    int rank = tc_chance(r, 3) ? 4 : choose_dims(r, 1, dims);
+    if (rank == 4) {
+        for (int d = 0; d < 4; d++) {
+            dims[d] = tc_range(r, 1, 9);
+        }
+    }
+    if (rank < 4 || tc_chance(r, 2)) { /* else over batch and pixels */
+        uint32_t over = 1u + tc_draw(r, (1u << rank) - 1u);
+        size_t n = 0;
+        for (int d = 0; d < rank; d++) {
+            if (over >> d & 1) {
+                axes[n++] = tc_chance(r, 2) ? d : d - rank;
+            }
+        }
+        tc_ints(&c, "axes", n, axes);
+    }
+    tc_root(&c, tc_input(&c, LATHE_DTYPE_F32, rank, dims, 0));
+    float *x = c.in_data[0].data;
+    for (int64_t i = 0; seed % 3 == 0 && i < lt_tensor_count(&c.in_data[0]); i++) {
+        x[i] = x[i] * 0.01f + 100.0f;
+    }
+    c.root_tolerance = 4e-6;
+    (void)tc_output(&c, LATHE_DTYPE_F32, rank, dims);
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
 /* A mean of a thousand deviations: what is left of the numbers must be right to 1e-5 of the largest result. */
 static void one_far_norm(const char *op, uint64_t seed)
 {
@@ -199,6 +232,8 @@ static void normalization(void **state)
     each(ops, one_norm);
     static const char *const instance[] = { "InstanceNormalization", NULL };
     each(instance, one_instance);
+    static const char *const moments[] = { "MeanVarianceNormalization", NULL };
+    each(moments, one_mean_variance);
 }
 
 static void reduction(void **state)

@@ -1,5 +1,5 @@
 /*
- * arg_extreme__each.c - tactic fold.arg: ArgMax and ArgMin of f32. Along the last axis the extreme is found first and then where it stands; along
+ * arg_extreme__each.c - tactic fold.arg: ArgMax, ArgMin and Hardmax of f32. Along the last axis the extreme is found first and then where it stands; along
  * others columns are folded side by side. A NaN beats every number, as in the reference.
  */
 #include "backend/cpu/product.h"
@@ -13,7 +13,8 @@ enum { COLUMNS = 256 };
 
 typedef struct job {
     const float *x;
-    int64_t *y;
+    int64_t *y;  /* of ArgMax and ArgMin */
+    float *ones; /* of Hardmax: 1 where the index would stand for, else 0 */
     int64_t length, inner;
     bool least, last; /* last: of equals, the one with the largest index */
 } job;
@@ -100,7 +101,13 @@ static void one_row(const job *j, int64_t row)
 {
     const float *x = j->x + row * j->length;
     float best = extreme_of(j, x);
-    j->y[row] = place_of(j, x, j->least ? -best : best);
+    int64_t at = place_of(j, x, j->least ? -best : best);
+    if (j->ones) {
+        memset(j->ones + row * j->length, 0, (size_t)j->length * sizeof *j->ones);
+        j->ones[row * j->length + at] = 1;
+    } else {
+        j->y[row] = at;
+    }
 }
 
 /* ---- Along another axis ---- */
@@ -129,7 +136,25 @@ static void some_columns(const job *j, const float *x, int n, int64_t *y)
     }
 }
 
+/* n columns of Hardmax, the first at `ones`. */
+static void hard_columns(const job *j, const float *x, int n, float *ones)
+{
+    int64_t index[COLUMNS];
+    some_columns(j, x, n, index);
+    for (int64_t s = 0; s < j->length; s++) {
+        memset(ones + s * j->inner, 0, (size_t)n * sizeof *ones);
+    }
+    for (int i = 0; i < n; i++) {
+        ones[index[i] * j->inner + i] = 1;
+    }
+}
+
 /* ---- The tactic ---- */
+
+ASKED static bool is_hard(const lathe_problem *p)
+{
+    return p->op[0] == 'H';
+}
 
 ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
@@ -138,7 +163,7 @@ ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (p->n_instrs > 0 || p->n_out != 1 || !x || x->rank < 1 || (x->flags & LATHE_OPERAND_MANAGED)) {
         return lt_no(fit, "part of a group, or an input of no or unknown rank");
     }
-    if (x->dtype != LATHE_DTYPE_F32 || y->dtype != LATHE_DTYPE_I64 ||
+    if (x->dtype != LATHE_DTYPE_F32 || y->dtype != (is_hard(p) ? LATHE_DTYPE_F32 : LATHE_DTYPE_I64) ||
         (y->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT))) {
         return lt_no(fit, "of %s, or the output has no planned extents", lathe_dtype_name(x->dtype));
     }
@@ -149,7 +174,7 @@ ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     for (int i = 0; i < y->rank; i++) {
         out *= (double)y->dims[i].opt;
     }
-    fit->cost = 200 + in * (ISA.nr >= 32 ? 0.3 : ISA.nr >= 16 ? 0.4 : 0.8) + out * 3;
+    fit->cost = 200 + in * (ISA.nr >= 32 ? 0.3 : ISA.nr >= 16 ? 0.4 : 0.8) + out * (is_hard(p) ? 0.2 : 3);
     return 1;
 }
 
@@ -159,18 +184,20 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     uint16_t nx;
     (void)lt_root_operand(p, 0, &nx);
     const lathe_buffer *x = &call->in[nx], *y = &call->out[0];
-    int64_t axis = lt_attr_i(p->attrs, p->n_attrs, "axis", 0), outer, results, begin, end;
+    int64_t axis = lt_attr_i(p->attrs, p->n_attrs, "axis", is_hard(p) ? -1 : 0), outer, results, begin, end;
     job j = { .x = x->data,
               .y = y->data,
+              .ones = is_hard(p) ? y->data : NULL,
               .least = p->op[3] == 'M' && p->op[4] == 'i',
               .last = lt_attr_i(p->attrs, p->n_attrs, "select_last_index", 0) != 0 };
     axis += axis < 0 ? x->rank : 0;
     if (axis < 0 || axis >= x->rank || !lt_extents_sane(x->rank, x->dims) || !lt_dims_count(y->dims, y->rank, &results) ||
         !lt_dims_count(x->dims, (int)axis, &outer) || !lt_dims_count(x->dims + axis + 1, x->rank - (int)axis - 1, &j.inner) ||
-        results != outer * j.inner) {
+        results != outer * j.inner * (is_hard(p) ? x->dims[axis] : 1)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "no such axis, or the output has other extents");
     }
     j.length = x->dims[axis];
+    results = is_hard(p) && results > 0 ? outer * j.inner : results;
     if (results > 0 && (j.length == 0 || j.length > INT32_MAX)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "one of %lld elements is to be chosen", (long long)j.length);
     }
@@ -182,11 +209,16 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
         return LATHE_OK;
     }
     int64_t parts = (j.inner + COLUMNS - 1) / COLUMNS;
-    lathe_gang_split(gang, outer * parts, 1, &begin, &end);
+    lathe_gang_split(gang, results > 0 ? outer * parts : 0, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         int64_t o = u / parts, first = u % parts * COLUMNS;
         int n = j.inner - first < COLUMNS ? (int)(j.inner - first) : COLUMNS;
-        some_columns(&j, j.x + o * j.length * j.inner + first, n, j.y + o * j.inner + first);
+        int64_t from = o * j.length * j.inner + first;
+        if (j.ones) {
+            hard_columns(&j, j.x + from, n, j.ones + from);
+        } else {
+            some_columns(&j, j.x + from, n, j.y + o * j.inner + first);
+        }
     }
     return LATHE_OK;
 }
@@ -195,8 +227,8 @@ LT_TACTICS(LT_EACH(arg_extreme)) = {
     { .struct_size = sizeof(lathe_tactic),
       .name = "fold.arg." ISA_NAME,
       .version = 1,
-      .summary = "ArgMax and ArgMin of f32",
-      .ops = "ArgMax ArgMin",
+      .summary = "ArgMax, ArgMin and Hardmax of f32",
+      .ops = "ArgMax ArgMin Hardmax",
       .device = LATHE_SPACE_HOST,
       .cpu_features = ISA_FEATURES,
       .configs = 1,

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 32, ROWS = 8, STEPS = 64 };
+enum { LANES = 32, ROWS = 8, STEPS = 64, WIDE = 256 }; /* WIDE: lanes of running floats */
 
 typedef enum fold_kind { SUM, MEAN, PRODUCT, MOST, LEAST, SQUARES, MAGNITUDES, LENGTH, LOGARITHM, ARG_MOST, ARG_LEAST } fold_kind;
 
@@ -531,6 +531,34 @@ static void run_lanes(const fold *f, chunk *c, int64_t first, int64_t step, int 
     }
 }
 
+/* The same for floats, more of them, so that rows of memory are walked in long pieces. x and y are different tensors. */
+static void run_wide(const fold *f, int64_t first, int64_t step, int n, bool exclusive, bool product)
+{
+    double total[WIDE];
+    for (int i = 0; i < n; i++) {
+        total[i] = product ? 1.0 : 0.0;
+    }
+    for (int64_t s = 0; s < f->folded; s++) {
+        const float *restrict x = (const float *)(const void *)f->x + first + s * step;
+        float *restrict y = (float *)(void *)f->y + first + s * step;
+        for (int i = 0; exclusive && i < n; i++) {
+            y[i] = (float)total[i];
+        }
+        if (product) {
+            for (int i = 0; i < n; i++) {
+                total[i] *= (double)x[i];
+            }
+        } else {
+            for (int i = 0; i < n; i++) {
+                total[i] += (double)x[i];
+            }
+        }
+        for (int i = 0; !exclusive && i < n; i++) {
+            y[i] = (float)total[i];
+        }
+    }
+}
+
 static lathe_status run_running(const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     const lathe_problem *p = call->problem;
@@ -549,14 +577,21 @@ static lathe_status run_running(const lathe_gang *gang, const lathe_call *call, 
         return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, "give an axis from -rank to rank - 1", "no such axis, or the output has other extents");
     }
     f.folded = x->dims[axis];
-    int64_t parts = (inner + LANES - 1) / LANES;
+    bool wide = dtype == LATHE_DTYPE_F32 && inner > 1;
+    int64_t width = wide ? WIDE : LANES;
+    while (width > LANES && outer * ((inner + width - 1) / width) < gang->count) {
+        width /= 2;
+    }
+    int64_t parts = (inner + width - 1) / width;
     lathe_gang_split(gang, outer * parts, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        int64_t column = i % parts * LANES, first = i / parts * f.folded * inner + column + (reverse ? (f.folded - 1) * inner : 0);
+        int64_t column = i % parts * width, left = inner - column, first = i / parts * f.folded * inner + column + (reverse ? (f.folded - 1) * inner : 0);
         if (inner == 1) {
             run_line(&f, c, first, reverse, exclusive, product);
+        } else if (wide) {
+            run_wide(&f, first, reverse ? -inner : inner, (int)(left < width ? left : width), exclusive, product);
         } else {
-            run_lanes(&f, c, first, reverse ? -inner : inner, inner - column < LANES ? (int)(inner - column) : LANES, exclusive, product);
+            run_lanes(&f, c, first, reverse ? -inner : inner, (int)(left < width ? left : width), exclusive, product);
         }
     }
     return LATHE_OK;

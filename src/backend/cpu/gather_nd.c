@@ -179,20 +179,40 @@ typedef struct rows {
     size_t size;
 } rows;
 
-/* Indices of one line along the last axis. */
-static lathe_status gather_line(const lookup *l, const rows *s, const char *from, int64_t first)
+/* Indices of one line along the last axis, from number `first` on. Returns how many were good. Type and size are known where this is inlined. */
+static inline __attribute__((always_inline)) int64_t line_sized(const lookup *l, const rows *s, const char *from, int64_t first, lathe_dtype type, size_t size)
 {
     int last = s->rank - 1;
-    int64_t along = last == s->axis ? 0 : s->step[last], step = s->step[s->axis];
-    for (int64_t i = 0; i < s->dims[last]; i++) {
-        int64_t index = lt_gather_index(l->type, l->indices, first + i);
-        index += index < 0 ? s->extent : 0;
-        if (index < 0 || index >= s->extent) {
-            return outside(l, first + i, s->extent);
+    int64_t along = last == s->axis ? 0 : s->step[last], step = s->step[s->axis], extent = s->extent, n = s->dims[last];
+    const char *indices = l->indices + first * (type == LATHE_DTYPE_I32 ? 4 : 8);
+    char *dst = l->dst + (size_t)first * size;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t index = lt_gather_index(type, indices, i);
+        index += index < 0 ? extent : 0;
+        if ((uint64_t)index >= (uint64_t)extent) {
+            return i;
         }
-        lt_copy_element(l->dst + (size_t)(first + i) * s->size, from + index * step + i * along, s->size);
+        lt_copy_element(dst + (size_t)i * size, from + index * step + i * along, size);
     }
-    return LATHE_OK;
+    return n;
+}
+
+static lathe_status gather_line(const lookup *l, const rows *s, const char *from, int64_t first)
+{
+    int64_t good;
+    bool wide = l->type == LATHE_DTYPE_I64;
+    switch (s->size) {
+    case 4:
+        good = wide ? line_sized(l, s, from, first, LATHE_DTYPE_I64, 4) : line_sized(l, s, from, first, LATHE_DTYPE_I32, 4);
+        break;
+    case 8:
+        good = wide ? line_sized(l, s, from, first, LATHE_DTYPE_I64, 8) : line_sized(l, s, from, first, LATHE_DTYPE_I32, 8);
+        break;
+    default:
+        good = line_sized(l, s, from, first, l->type, s->size);
+        break;
+    }
+    return good == s->dims[s->rank - 1] ? LATHE_OK : outside(l, first + good, s->extent);
 }
 
 static lathe_status gather_lines(const lookup *l, const rows *s, int64_t begin, int64_t end)

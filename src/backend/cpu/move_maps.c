@@ -13,7 +13,8 @@ typedef struct mapping {
     int rank;                      /* axes in the order in which they are stored */
     int64_t e[LATHE_MAX_RANK];     /* of the output */
     int64_t *from[LATHE_MAX_RANK]; /* for each element of an axis: elements of the input from its start */
-    bool whole;                    /* the last axis is taken over as it is */
+    int64_t run_at, run;           /* a piece of the last axis that lies together in the input */
+    int64_t repeat;                /* at least 2: the last axis has each of consecutive elements so many times; else 0 */
     size_t size;
     const char *src;
     char *dst;
@@ -26,62 +27,124 @@ static bool is_pad(const lathe_problem *p)
 
 /* ---- Running ---- */
 
-static void copy_row(const mapping *m, const char *src, char *dst)
+static void copy_places(const mapping *m, const char *src, char *dst, int64_t begin, int64_t end)
 {
-    int last = m->rank - 1;
-    const int64_t *from = m->from[last];
-    int64_t n = m->e[last];
-    switch (m->whole ? 0 : m->size) { /* memcpy of a constant size is one move */
-    case 0:
-        memcpy(dst, src + from[0] * (int64_t)m->size, (size_t)n * m->size);
-        break;
+    const int64_t *from = m->from[m->rank - 1];
+    switch (m->size) { /* memcpy of a constant size is one move */
     case 1:
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = begin; i < end; i++) {
             dst[i] = src[from[i]];
         }
         break;
     case 2:
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = begin; i < end; i++) {
             memcpy(dst + 2 * i, src + 2 * from[i], 2);
         }
         break;
     case 4:
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = begin; i < end; i++) {
             memcpy(dst + 4 * i, src + 4 * from[i], 4);
         }
         break;
     case 8:
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = begin; i < end; i++) {
             memcpy(dst + 8 * i, src + 8 * from[i], 8);
         }
         break;
     default:
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = begin; i < end; i++) {
             memcpy(dst + (size_t)i * m->size, src + from[i] * (int64_t)m->size, m->size);
         }
         break;
     }
 }
 
+typedef uint32_t four __attribute__((vector_size(16)));
+
+/* n elements of 4 bytes, each twice. */
+static void double_row(const char *src, char *dst, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        four v;
+        memcpy(&v, src + 4 * i, sizeof v);
+        four low = __builtin_shuffle(v, (four){ 0, 0, 1, 1 }), high = __builtin_shuffle(v, (four){ 2, 2, 3, 3 });
+        memcpy(dst + 8 * i, &low, sizeof low);
+        memcpy(dst + 8 * i + 16, &high, sizeof high);
+    }
+    for (; i < n; i++) {
+        memcpy(dst + 8 * i, src + 4 * i, 4);
+        memcpy(dst + 8 * i + 4, src + 4 * i, 4);
+    }
+}
+
+static void copy_row(const mapping *m, const char *src, char *dst)
+{
+    int last = m->rank - 1;
+    int64_t n = m->e[last], size = (int64_t)m->size;
+    if (m->repeat == 2 && size == 4) {
+        double_row(src + m->from[last][0] * size, dst, n / 2);
+        return;
+    }
+    copy_places(m, src, dst, 0, m->run_at);
+    if (m->run > 0) {
+        memcpy(dst + m->run_at * size, src + m->from[last][m->run_at] * size, (size_t)(m->run * size));
+    }
+    copy_places(m, src, dst, m->run_at + m->run, n);
+}
+
+/* Which elements of the last axis need no table. */
+static void find_runs(mapping *m)
+{
+    const int64_t *from = m->from[m->rank - 1];
+    int64_t n = m->e[m->rank - 1], start = 0;
+    for (int64_t i = 1; i <= n; i++) {
+        if (i < n && from[i] == from[i - 1] + 1) {
+            continue;
+        }
+        if (i - start > m->run) {
+            m->run_at = start;
+            m->run = i - start;
+        }
+        start = i;
+    }
+    if (m->run < n && m->run * (int64_t)m->size < 16) { /* too short for a call */
+        m->run_at = m->run = 0;
+    }
+    m->repeat = n % 2 == 0 && n > 2 ? 2 : 0;
+    for (int64_t i = 0; i < n && m->repeat; i++) {
+        m->repeat = from[i] == from[0] + i / 2 ? 2 : 0;
+    }
+}
+
+/* Walks the rows: place[k] is where the coordinates of the axes before k lead to in the input. */
 static void copy_rows(const mapping *m, const lathe_gang *gang)
 {
     int last = m->rank - 1;
     int64_t rows = 1, begin, end, row = m->e[last] * (int64_t)m->size, before = -1;
+    int64_t at[LATHE_MAX_RANK] = { 0 }, place[LATHE_MAX_RANK + 1] = { 0 };
     for (int i = 0; i < last; i++) {
         rows *= m->e[i];
     }
     lathe_gang_split(gang, rows, 1, &begin, &end);
+    for (int64_t i = last, left = begin; i-- > 0; left /= m->e[i]) {
+        at[i] = left % m->e[i];
+    }
+    int changed = 0; /* axes from here on have moved */
     for (int64_t r = begin; r < end; r++) {
-        int64_t left = r, at = 0;
-        for (int i = last; i-- > 0; left /= m->e[i]) {
-            at += m->from[i][left % m->e[i]];
+        for (int i = changed; i < last; i++) {
+            place[i + 1] = place[i] + m->from[i][at[i]];
         }
-        if (r > begin && at == before) { /* the same row again */
+        if (r > begin && place[last] == before) { /* the same row again */
             memcpy(m->dst + r * row, m->dst + (r - 1) * row, (size_t)row);
         } else {
-            copy_row(m, m->src + at * (int64_t)m->size, m->dst + r * row);
+            copy_row(m, m->src + place[last] * (int64_t)m->size, m->dst + r * row);
         }
-        before = at;
+        before = place[last];
+        for (changed = last - 1; changed >= 0 && ++at[changed] == m->e[changed]; changed--) {
+            at[changed] = 0;
+        }
+        changed = changed < 0 ? 0 : changed;
     }
 }
 
@@ -191,8 +254,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     for (int i = 0; i < y->rank; i++) {
         elements *= (double)y->dims[i].opt;
     }
-    bool whole = config == 1 && x->dims[1].opt == y->dims[1].opt;
-    fit->cost = 500 + elements * bits / 8 * 0.05 + elements / (row > 1 ? row : 1) * 12 + (whole ? 0 : elements * 0.5);
+    bool runs = is_pad(p) || (config == 1 && x->dims[1].opt == y->dims[1].opt);
+    fit->cost = 500 + elements * bits / 8 * 0.05 + elements / (row > 1 ? row : 1) * (config == 1 || !runs ? 12 : 20) + (runs ? 0 : elements * 0.4);
     return 1;
 }
 
@@ -232,16 +295,16 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
         table += y->dims[k];
     }
     LT_TRY(is_pad(p) ? map_pad(call, x, maps, diag) : map_resize(call, maps, diag));
-    mapping m = { .rank = y->rank, .whole = true, .size = size, .src = x->data, .dst = y->data };
+    mapping m = { .rank = y->rank, .size = size, .src = x->data, .dst = y->data };
     for (int i = 0; i < y->rank; i++) {
         int k = p->out[0].format.order[i];
         m.e[i] = y->dims[k];
         m.from[i] = maps[k];
         for (int64_t c = 0; c < y->dims[k]; c++) {
-            m.whole = m.whole && (i < y->rank - 1 || (xs[k] == 1 && maps[k][c] == maps[k][0] + c));
             maps[k][c] *= xs[k];
         }
     }
+    find_runs(&m);
     copy_rows(&m, gang);
     return LATHE_OK;
 }

@@ -5,7 +5,7 @@
 #include "backend/cpu/permute.h"
 #include <string.h>
 
-enum { SQUARE = 32, CHUNK = 512 }; /* elements of a strip of one axis and of the other in a unit of squares */
+enum { SQUARE = 32, CHUNK = 512, LONG = 1024 }; /* elements of a strip of one axis and of the other in a unit of squares; of a strip of three planes */
 
 typedef struct plan {
     lt_copy c; /* axes in the order of the destination, outermost first */
@@ -66,6 +66,24 @@ static inline void copy_bytes(char *dst, const char *src, size_t n)
     }
 }
 
+typedef uint32_t four __attribute__((vector_size(16)));
+
+/* Every other element of 4 bytes: n of them. Behind the last one nothing is read. */
+static void copy_every_other(char *to, const char *from, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 4 < n; i += 4) {
+        four a, b;
+        memcpy(&a, from + i * 8, sizeof a);
+        memcpy(&b, from + i * 8 + 16, sizeof b);
+        a = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+        memcpy(to + i * 4, &a, sizeof a);
+    }
+    for (; i < n; i++) {
+        memcpy(to + i * 4, from + i * 8, 4);
+    }
+}
+
 /* n elements, steps in bytes. */
 static void copy_strided(size_t size, char *to, const char *from, int64_t a, int64_t b, int64_t n)
 {
@@ -81,6 +99,10 @@ static void copy_strided(size_t size, char *to, const char *from, int64_t a, int
         }
         break;
     case 4:
+        if (a == 4 && b == 8) {
+            copy_every_other(to, from, n);
+            break;
+        }
         for (int64_t i = 0; i < n; i++) {
             memcpy(to + i * a, from + i * b, 4);
         }
@@ -166,8 +188,6 @@ static void copy_rows(const plan *p, const lathe_gang *gang)
         }
     }
 }
-
-typedef uint32_t four __attribute__((vector_size(16)));
 
 /* m x n elements of 4 bytes: element (i, j) from `from + i * 4 + j * b` to `to + i * a + j * 4`. */
 static void square_4(char *to, int64_t a, const char *from, int64_t b, int64_t m, int64_t n)
@@ -273,9 +293,52 @@ static void square_narrow(size_t size, char *to, int64_t a, const char *from, in
     }
 }
 
+/* Three planes become pixels: elements i of the lines at from, from + b, from + 2 b lie side by side. */
+static void three_planes_4(char *to, const char *from, int64_t b, int64_t m)
+{
+    int64_t i = 0;
+    for (; i + 4 <= m; i += 4, to += 48) {
+        four p, q, r;
+        memcpy(&p, from + i * 4, 16);
+        memcpy(&q, from + i * 4 + b, 16);
+        memcpy(&r, from + i * 4 + 2 * b, 16);
+        four s = __builtin_shufflevector(p, q, 0, 4, 1, 5), t = __builtin_shufflevector(q, r, 1, 5, 2, 6),
+             u = __builtin_shufflevector(p, q, 2, 6, 3, 7);
+        s = __builtin_shufflevector(s, r, 0, 1, 4, 2);
+        t = __builtin_shufflevector(t, p, 0, 1, 6, 2);
+        u = __builtin_shufflevector(r, u, 2, 6, 7, 3);
+        memcpy(to, &s, 16);
+        memcpy(to + 16, &t, 16);
+        memcpy(to + 32, &u, 16);
+    }
+    for (; i < m; i++, to += 12) {
+        for (int k = 0; k < 3; k++) {
+            memcpy(to + 4 * k, from + i * 4 + k * b, 4);
+        }
+    }
+}
+
+static void three_planes_1(char *restrict to, const char *restrict from, int64_t b, int64_t m)
+{
+    for (int64_t i = 0; i < m; i++) {
+        to[3 * i] = from[i];
+        to[3 * i + 1] = from[i + b];
+        to[3 * i + 2] = from[i + 2 * b];
+    }
+}
+
+static bool is_three_planes(size_t size, int64_t a, int64_t n)
+{
+    return n == 3 && (size == 4 || size == 1) && a == 3 * (int64_t)size;
+}
+
 /* The same for other sizes. */
 static void square(size_t size, char *to, int64_t a, const char *from, int64_t b, int64_t m, int64_t n)
 {
+    if (is_three_planes(size, a, n)) {
+        (size == 4 ? three_planes_4 : three_planes_1)(to, from, b, m);
+        return;
+    }
     if (size == 4) {
         square_4(to, a, from, b, m, n);
         return;
@@ -294,8 +357,9 @@ static void copy_squares(const plan *p, const lathe_gang *gang, int k)
 {
     const lt_copy *c = &p->c;
     int last = c->rank - 1;
-    int64_t strips = (c->e[k] + SQUARE - 1) / SQUARE, chunks = (c->e[last] + CHUNK - 1) / CHUNK, places = 1, begin, end,
-            size = (int64_t)p->size, a = c->to[k] * size, b = c->from[last] * size;
+    int64_t size = (int64_t)p->size, a = c->to[k] * size, b = c->from[last] * size, strip = is_three_planes(p->size, a, c->e[last]) ? LONG : SQUARE,
+            piece = c->e[k] < 4 ? CHUNK : SQUARE; /* of a few elements there are no squares */
+    int64_t strips = (c->e[k] + strip - 1) / strip, chunks = (c->e[last] + CHUNK - 1) / CHUNK, places = 1, begin, end;
     for (int i = 0; i < last; i++) {
         places *= i == k ? 1 : c->e[i];
     }
@@ -303,11 +367,11 @@ static void copy_squares(const plan *p, const lathe_gang *gang, int k)
     walk w;
     walk_start(&w, c, k, last, begin / strips / chunks);
     for (int64_t u = begin; u < end; u++) {
-        int64_t i = u % strips * SQUARE, m = c->e[k] - i < SQUARE ? c->e[k] - i : SQUARE,
+        int64_t i = u % strips * strip, m = c->e[k] - i < strip ? c->e[k] - i : strip,
                 j = u / strips % chunks * CHUNK, stop = j + CHUNK < c->e[last] ? j + CHUNK : c->e[last];
-        for (; j < stop; j += SQUARE) {
+        for (; j < stop; j += piece) {
             square(p->size, p->dst + (w.to + j) * size + i * a, a, p->src + (w.from + i) * size + j * b, b, m,
-                   stop - j < SQUARE ? stop - j : SQUARE);
+                   stop - j < piece ? stop - j : piece);
         }
         if ((u + 1) % (strips * chunks) == 0) {
             walk_next(&w);
