@@ -209,7 +209,10 @@ def tree_regressor(d):
         a["target_weights_as_tensor"] = nh.from_array(np.array(a.pop("target_weights"), np.float64), "w")
     if d.coin() and not wide:
         a["base_values"] = floats(d, targets)
-    a.update({"n_targets": targets, "aggregate_function": d.pick([None, "SUM", "AVERAGE", "MIN", "MAX"]), "post_transform": d.pick([None, "NONE"])})
+    every = len({v[2] for v in votes}) == targets and len(votes) == targets * len(leaves)  # what MIN and MAX of no votes are is not told
+    a.update({"n_targets": targets, "aggregate_function": d.pick([None, "SUM", "AVERAGE"] + (["MIN", "MAX"] if every else [])), "post_transform": d.pick([None, "NONE"])})
+    if not every:
+        a.pop("base_values", None)  # deviations.txt tells what the runtime does
     return d.case([x], a, types={0: T.FLOAT}, const=())
 
 
@@ -248,7 +251,7 @@ def tree_ensemble(d):
          "nodes_splits": nh.from_array(np.array([n[4] for n in inner], kind), "s"), "nodes_truenodeids": [side(n, 5) for n in inner],
          "nodes_trueleafs": [int((n[0], n[5]) in leaf) for n in inner], "nodes_falsenodeids": [side(n, 6) for n in inner], "nodes_falseleafs": [int((n[0], n[6]) in leaf) for n in inner],
          "leaf_targetids": [d.int(0, targets - 1) for _ in leaves], "leaf_weights": nh.from_array(np.array(floats(d, len(leaves)), kind), "w"), "n_targets": targets,
-         "aggregate_function": d.pick([None, 0, 1, 2, 3])}
+         "aggregate_function": d.pick([None, 0, 1] + ([2, 3] if targets == 1 else []))}
     if d.coin():
         a["nodes_missing_value_tracks_true"] = [n[7] for n in inner]
     return d.case([x], a, types={0: d.bound["T"]}, const=())

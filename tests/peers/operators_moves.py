@@ -256,7 +256,7 @@ def non_zero(d):
 @drawn("OneHot")
 def one_hot(d):
     depth = d.int(1, 5)
-    shape = d.shape(0, 3)
+    shape = d.shape(1, 3)
     axis = d.pick([None, d.int(-len(shape) - 1, len(shape))])
     kind = d.type("T1")
     index = np.round(d.values(kind, shape, -depth if kind not in {T.UINT8, T.UINT16, T.UINT32, T.UINT64} else 0, depth - 1).astype(np.float64)).astype(numpy_of(kind))
@@ -297,7 +297,7 @@ def trilu(d):
 @drawn("EyeLike")
 def eye_like(d):
     target = d.type("T2") if d.coin() else None
-    x = d.tensor("T1", d.shape(2, 2), {T.FLOAT, T.INT64, T.DOUBLE, T.INT32, T.UINT8})
+    x = d.tensor("T1", (d.int(1, 4), d.int(1, 4)), {T.FLOAT, T.INT64, T.DOUBLE, T.INT32, T.UINT8})
     return d.case([x], {"dtype": target, "k": d.pick([None, d.int(-4, 4)])}, types={0: target or d.bound["T1"]})
 
 

@@ -57,7 +57,7 @@ def pool(d):
     if d.name == "MaxPool" and d.version >= 8:
         attrs["storage_order"] = d.pick([None, 0, 1])
         outs = d.int(1, 2)
-    x = d.tensor("T", (d.int(1, 2), d.int(1, 3), *spatial), special=0.05 if d.name == "MaxPool" else 0)
+    x = d.tensor("T", (d.int(1, 2), d.int(1, 3), *spatial), special=0)
     return d.case([x], attrs, outs, types={1: T.INT64})
 
 
@@ -294,7 +294,7 @@ def recurrent(d):
         names = ["Relu", "Tanh", "Sigmoid", "HardSigmoid", "Softsign", "Softplus", "Affine", "LeakyRelu", "Elu", "ThresholdedRelu", "ScaledTanh"]
         chosen = [d.pick(names) for _ in range({"RNN": 1, "GRU": 2, "LSTM": 3}[d.name] * dirs)]
         attrs["activations"] = chosen
-        if any(c in ("Affine", "ScaledTanh") for c in chosen) or d.coin():
+        if any(c in ("Affine", "ScaledTanh", "ThresholdedRelu") for c in chosen) or d.coin():  # the runtime's ThresholdedRelu has another default
             attrs["activation_alpha"] = [0.3 for _ in chosen]
             attrs["activation_beta"] = [0.4 for _ in chosen]
     if d.version == 1:
@@ -378,6 +378,7 @@ def grid_sample(d):
     n = 2 if d.version < 20 or d.coin(0.6) else 3
     b, c = d.int(1, 2), d.int(1, 2)
     x = d.tensor("T1", (b, c, *[d.int(1, 5) for _ in range(n)]), FLOATS)
+    d.bound["T2"] = d.bound["T1"] if d.version >= 16 else T.FLOAT
     grid = d.tensor("T2", (b, *[d.int(1, 4) for _ in range(n)], n), low=-1.5, high=1.5)
     modes = ["bilinear", "nearest", "bicubic"] if d.version < 20 else ["linear", "nearest"] + (["cubic"] if n == 2 else [])
     return d.case([x, grid], {"mode": d.pick([None, *modes]), "padding_mode": d.pick([None, "zeros", "border", "reflection"]), "align_corners": d.pick([None, 0, 1])})
