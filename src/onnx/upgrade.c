@@ -126,7 +126,7 @@ static lathe_status check_old_attrs(const lt_upgrade_call *call, lathe_diag *dia
         }
         const lt_attr_spec *spec = old != NULL ? old : find_spec(op->attrs, attr->name);
         if (spec != NULL && attr->kind != spec->kind) {
-            return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, NULL, "attribute '%s' has another kind than the operator's definition gives it", spec->name);
+            return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, "give it the kind that the definition says", "attribute '%s' has another kind than the operator's definition gives it", spec->name);
         }
         if (spec == NULL) {
             return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, "remove it", "%s has no attribute '%s'", op->name, attr->name);
