@@ -75,10 +75,73 @@ lathe_status lt_upgrade_known(lt_arena *arena, const char *op, const char *domai
         diag);
 }
 
+/*
+ * Attributes that older definitions had, and newer ones read as inputs or not at all: nobody would look at their kinds later. Each name had one kind wherever
+ * it stood. (value, to and p changed theirs; their upgrades look.)
+ */
+static const lt_attr_spec old_attrs[] = {
+    { "axes", LATHE_ATTR_INTS, false },
+    { "axis", LATHE_ATTR_INT, false },
+    { "broadcast", LATHE_ATTR_INT, false },
+    { "classes_strings", LATHE_ATTR_STRINGS, false },
+    { "consumed_inputs", LATHE_ATTR_INTS, false },
+    { "directions", LATHE_ATTR_INTS, false },
+    { "ends", LATHE_ATTR_INTS, false },
+    { "height_scale", LATHE_ATTR_FLOAT, false },
+    { "is_test", LATHE_ATTR_INT, false },
+    { "k", LATHE_ATTR_INT, false },
+    { "max", LATHE_ATTR_FLOAT, false },
+    { "min", LATHE_ATTR_FLOAT, false },
+    { "output_sequence", LATHE_ATTR_INT, false },
+    { "paddings", LATHE_ATTR_INTS, false },
+    { "pads", LATHE_ATTR_INTS, false },
+    { "ratio", LATHE_ATTR_FLOAT, false },
+    { "scales", LATHE_ATTR_FLOATS, false },
+    { "shape", LATHE_ATTR_INTS, false },
+    { "spatial", LATHE_ATTR_INT, false },
+    { "split", LATHE_ATTR_INTS, false },
+    { "starts", LATHE_ATTR_INTS, false },
+    { "width_scale", LATHE_ATTR_FLOAT, false },
+    { 0 },
+};
+
+static const lt_attr_spec *find_spec(const lt_attr_spec *specs, const char *name)
+{
+    while (specs != NULL && specs->name != NULL && strcmp(specs->name, name) != 0) {
+        specs++;
+    }
+    return specs != NULL && specs->name != NULL ? specs : NULL;
+}
+
+/* An upgrade may drop all attributes that it does not know: what no definition has is refused before. */
+static lathe_status check_old_attrs(const lt_upgrade_call *call, lathe_diag *diag)
+{
+    const lt_op *op = lt_op_find(call->domain, call->op);
+    for (size_t i = 0; i < call->n_attrs; i++) {
+        const lathe_attr *attr = &call->attrs[i];
+        const lt_attr_spec *old = find_spec(old_attrs, attr->name);
+        bool moved = strcmp(attr->name, "value") == 0 || strcmp(attr->name, "to") == 0 || strcmp(attr->name, "p") == 0;
+        if (attr->kind == LATHE_ATTR_GRAPH || (old == NULL && (moved || op == NULL))) {
+            continue; /* graphs where none may be are refused with them */
+        }
+        const lt_attr_spec *spec = old != NULL ? old : find_spec(op->attrs, attr->name);
+        if (spec != NULL && attr->kind != spec->kind) {
+            return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, "give it the kind that the definition says", "attribute '%s' has another kind than the operator's definition gives it", spec->name);
+        }
+        if (spec == NULL) {
+            return LT_FAIL(diag, LATHE_BAD_MODEL, call->where, "remove it", "%s has no attribute '%s'", op->name, attr->name);
+        }
+    }
+    return LATHE_OK;
+}
+
 lathe_status lt_upgrade_apply(lt_upgrade_call *call, lathe_diag *diag)
 {
     int64_t version = call->opset;
     bool any;
+    if (next_row(call->op, call->domain, version, &any) != NULL) {
+        LT_TRY(check_old_attrs(call, diag));
+    }
     for (const lt_upgrade *row; (row = next_row(call->op, call->domain, version, &any)) != NULL;
          version = row->before) {
         if (row->upgrade != NULL) {

@@ -2,6 +2,7 @@
  * upgrade_elementwise.c - how old definitions of elementwise operators become the newest: one-sided broadcasting by an
  * axis, attributes that turned into inputs, defaults that moved.
  */
+#include <float.h>
 #include <string.h>
 
 #include "onnx/onnx_internal.h"
@@ -59,14 +60,16 @@ static lathe_status align_slope(lt_upgrade_call *call, lathe_diag *diag)
     return lt_up_node(call, "Unsqueeze", NULL, 0, inputs, 2, &call->inputs[1], diag);
 }
 
-/* A bound of Clip becomes an input; the old defaults were the largest finite floats, which absent inputs mean today. */
-static lathe_status clip_bound(lt_upgrade_call *call, const char *name, size_t slot, lathe_diag *diag)
+/*
+ * A bound of Clip becomes an input. From opset 6 on it had a default, the largest finite f32, which keeps infinities out; of f16 that is none.
+ */
+static lathe_status clip_bound(lt_upgrade_call *call, const char *name, float usual, size_t slot, lathe_diag *diag)
 {
     const lathe_attr *attr = lt_up_attr(call, name);
     const lt_type *type = lt_up_type(call, 0);
-    if (attr != NULL) {
+    if (attr != NULL || (call->opset >= 6 && (type == NULL || type->dtype != LATHE_DTYPE_F16))) {
         lt_value_id value;
-        LT_TRY(lt_up_scalar(call, type != NULL ? type->dtype : LATHE_DTYPE_UNDEFINED, attr->f, &value, diag));
+        LT_TRY(lt_up_scalar(call, type != NULL ? type->dtype : LATHE_DTYPE_UNDEFINED, attr != NULL ? attr->f : usual, &value, diag));
         LT_TRY(lt_up_set_input(call, slot, value, diag));
         lt_up_drop(call, name);
     }
@@ -75,8 +78,8 @@ static lathe_status clip_bound(lt_upgrade_call *call, const char *name, size_t s
 
 static lathe_status clip_inputs(lt_upgrade_call *call, lathe_diag *diag)
 {
-    LT_TRY(clip_bound(call, "min", 1, diag));
-    return clip_bound(call, "max", 2, diag);
+    LT_TRY(clip_bound(call, "min", -FLT_MAX, 1, diag));
+    return clip_bound(call, "max", FLT_MAX, 2, diag);
 }
 
 /* `to` was the name of the type. */

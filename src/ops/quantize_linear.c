@@ -297,6 +297,7 @@ static const char *const quantize_samples[] = {
     "f32[2,3] x = rand(1), f32[] s = splat(0.0001), u16[] z = splat(30000) | y = QuantizeLinear (x, s, z)",
     "f32[2,3] x = rand(1), f32[] s = splat(0.0001), i16[] z = splat(-5) | y = QuantizeLinear (x, s, z)",
     "f16[2,3] x = rand(1), f16[] s = splat(0.05), i8[] z = splat(3) | y = QuantizeLinear (x, s, z)",
+    "f16[4] x = {-16.65625, 13.640625, -5.88671875, 100.0}, bf16[] s = {0.25}, u16[] z = {200} | y = QuantizeLinear <precision = 1> (x, s, z)",
     "f32[7] x = rand(1), f32[] s = splat(0.3), i4[] z = splat(1) | y = QuantizeLinear (x, s, z)",
     "f32[7] x = rand(1), f32[] s = splat(0.2), u4[] z = splat(7) | y = QuantizeLinear (x, s, z)",
     "f32[7] x = rand(1), f32[] s = splat(0.01) | y = QuantizeLinear <output_dtype = 17> (x, s)",

@@ -50,6 +50,11 @@ static bool tile_dtype(lathe_dtype dtype)
 /* Scales and zero points are constants, one or one for each index of an axis; or single numbers that are computed. */
 static const char *quantization_reason(const lt_graph *graph, const lt_node *node)
 {
+    const lt_value *scale = lt_node_in(graph, node, 1);
+    int64_t precision = lt_attr_i(node->attrs, node->n_attrs, "precision", 0);
+    if (precision != 0 && scale != NULL && precision != (int64_t)scale->type.dtype) {
+        return "it divides in another type than that of its scale";
+    }
     for (uint32_t i = 1; i < 3; i++) {
         const lt_value *value = lt_node_in(graph, node, i);
         if (value != NULL && !lt_value_is_constant(value) && value->type.rank != 0) {

@@ -213,7 +213,12 @@ static lathe_status read_start(lt_maker *m, looping *l)
     return lt_scan_length(m, l->node, first, 0, value, &l->loop.trip);
 }
 
-/* Results that the loop cannot write as they are kept (collected ones are managed) get a value of their own, copied afterwards. */
+static bool turned(const looping *l, uint32_t i)
+{
+    return l->form == FORM_SCAN && lt_scan_turns(l->node, i);
+}
+
+/* Results that the loop cannot write as they are kept (collected ones are managed, and not turned) get a value of their own, copied afterwards. */
 static lathe_status make_results(lt_maker *m, looping *l)
 {
     for (uint32_t i = 0; i < l->loop.n_carried; i++) {
@@ -226,7 +231,7 @@ static lathe_status make_results(lt_maker *m, looping *l)
         uint32_t number = l->results[l->loop.n_carried + i];
         const lt_value *element = lt_value_get(m->graph, l->body->outputs[l->first_out + l->loop.n_carried + i]);
         l->scan_result[i] = number;
-        if (number == LT_PLAN_NONE || m->values[number].storage != LT_STORE_MANAGED) {
+        if (number == LT_PLAN_NONE || turned(l, i) || m->values[number].storage != LT_STORE_MANAGED) {
             lathe_dtype dtype = element->type.dtype;
             lt_plan_value v = {.name = element->name, .cls = l->form == FORM_MAP ? LT_SEQUENCE : LT_TENSOR, .dtype = dtype, .rank = -1,
                                .format = lt_format_plain(dtype, -1, LATHE_SPACE_HOST), .storage = LT_STORE_MANAGED};
@@ -321,7 +326,8 @@ static lathe_status copy_collected(lt_maker *m, looping *l)
     for (uint32_t i = 0; i < l->loop.n_scan; i++) {
         uint32_t number = l->results[l->loop.n_carried + i];
         if (number != LT_PLAN_NONE && number != l->scan_result[i]) {
-            LT_TRY(lt_copy(m, l->scan_result[i], number));
+            const lt_value *output = lt_node_out(m->graph, l->node, l->loop.n_carried + i);
+            LT_TRY(turned(l, i) ? lt_scan_turn(m, l->node, i, output, l->scan_result[i], number) : lt_copy(m, l->scan_result[i], number));
         }
     }
     return LATHE_OK;
@@ -341,7 +347,7 @@ static lathe_status read_form(lt_maker *m, looping *l)
     l->loop.n_scan = l->node->n_outputs - l->loop.n_carried;
     bool fits = l->body->n_inputs == l->first_in + l->loop.n_carried + l->n_slices && l->body->n_outputs == l->first_out + l->node->n_outputs;
     LT_CHECK(m->diag, fits && l->node->n_outputs >= l->loop.n_carried, l->node->label);
-    return l->form == FORM_SCAN ? lt_scan_check(m, l->node, l->n_slices, l->loop.n_carried) : LATHE_OK;
+    return LATHE_OK;
 }
 
 lathe_status lt_emit_loop(lt_maker *m, const lt_unit *u)

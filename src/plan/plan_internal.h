@@ -273,7 +273,9 @@ lathe_status lt_make_program(lt_planner *p, uint32_t part, lt_plan_program *out)
 lathe_status lt_emit_if(lt_maker *m, const lt_unit *u);
 lathe_status lt_emit_loop(lt_maker *m, const lt_unit *u); /* Loop, Scan and SequenceMap */
 /* plan_scan.c: what Scan has beyond Loop. Its number of iterations, before the loop; the slices of this iteration, at the start of the body. */
-lathe_status lt_scan_check(lt_maker *m, const lt_node *node, uint32_t n_inputs, uint32_t n_states);
+/* Whether output number `stack` of those that Scan collects is turned behind the loop, which collects forwards on axis 0: lt_scan_turn does it. */
+bool lt_scan_turns(const lt_node *node, uint32_t stack);
+lathe_status lt_scan_turn(lt_maker *m, const lt_node *node, uint32_t stack, const lt_value *output, uint32_t collected, uint32_t result);
 lathe_status lt_scan_length(lt_maker *m, const lt_node *node, uint32_t input, uint32_t axis_of, uint32_t value, uint32_t *out);
 lathe_status lt_scan_slice(lt_maker *m, const lt_node *node, uint32_t input, uint32_t axis_of, uint32_t value, const lt_value *slice, uint32_t iteration);
 /* The same for SequenceMap: values holds the node's inputs on the host. An input that is no sequence is the same in each iteration. */

@@ -11,19 +11,9 @@ static int64_t nth(const lt_node *node, const char *name, uint32_t k)
     return ints && k < count ? ints[k] : 0;
 }
 
-lathe_status lt_scan_check(lt_maker *m, const lt_node *node, uint32_t n_inputs, uint32_t n_states)
+bool lt_scan_turns(const lt_node *node, uint32_t stack)
 {
-    bool good = n_inputs > 0;
-    for (uint32_t k = 0; k < n_inputs; k++) {
-        good = good && nth(node, "scan_input_directions", k) == 0;
-    }
-    for (uint32_t k = 0; k < node->n_outputs - n_states; k++) {
-        good = good && nth(node, "scan_output_directions", k) == 0 && nth(node, "scan_output_axes", k) == 0;
-    }
-    char name[160];
-    return good ? LATHE_OK
-                : LT_FAIL(m->diag, LATHE_UNSUPPORTED, lt_node_describe(m->graph, node, name, sizeof name), "write it as a Loop, or transpose outside",
-                          "plans run Scan forwards only, and stack its outputs on axis 0 only");
+    return nth(node, "scan_output_directions", stack) != 0 || nth(node, "scan_output_axes", stack) != 0;
 }
 
 /* An operand as the value's type says, its extents within the bucket. */
@@ -124,18 +114,31 @@ lathe_status lt_scan_length(lt_maker *m, const lt_node *node, uint32_t input, ui
     return emit(m, "length of scan", "", "Shape", attrs, 2, &in, 1, &result, &value, *out);
 }
 
+/* The number of the slice that an iteration reads: of a backward input counted from the end, -1 - iteration. */
+static lathe_status slice_number(lt_maker *m, const lt_node *node, uint32_t axis_of, uint32_t iteration, uint32_t *out)
+{
+    *out = iteration;
+    if (nth(node, "scan_input_directions", axis_of) == 0) {
+        return LATHE_OK;
+    }
+    lathe_operand number = integers(0, 0);
+    LT_TRY(integer_value(m, "slice", 0, out));
+    return emit(m, "slice counted from the end", "", "BitwiseNot", NULL, 0, &number, 1, &number, &iteration, *out);
+}
+
 lathe_status lt_scan_slice(lt_maker *m, const lt_node *node, uint32_t input, uint32_t axis_of, uint32_t value, const lt_value *slice, uint32_t iteration)
 {
     int64_t axis;
-    uint32_t result;
+    uint32_t result, number;
     LT_TRY(axis_of_input(m, node, input, axis_of, &axis));
+    LT_TRY(slice_number(m, node, axis_of, iteration, &number));
     lathe_attr *attr = LT_ARENA_NEW(m->arena, lathe_attr);
     if (!attr) {
         return LT_OOM(m->diag);
     }
     *attr = (lathe_attr){.name = "axis", .kind = LATHE_ATTR_INT, .i = axis};
     lathe_operand in[2] = {operand_of(m, lt_node_in(m->graph, node, input)), integers(0, 0)}, out = operand_of(m, slice);
-    uint32_t values[2] = {value, iteration};
+    uint32_t values[2] = {value, number};
     LT_TRY(lt_host_define(m, slice->id, &result));
     if (m->values[result].bounded) {
         out.flags |= LATHE_OPERAND_BOUNDED;
@@ -143,6 +146,22 @@ lathe_status lt_scan_slice(lt_maker *m, const lt_node *node, uint32_t input, uin
     LT_TRY(emit(m, "slice of scan", "", "Gather", attr, 1, in, 2, &out, values, result));
     LT_TRY(lt_value_settle(m, slice, result));
     return lt_flush_shapes(m);
+}
+
+lathe_status lt_scan_turn(lt_maker *m, const lt_node *node, uint32_t stack, const lt_value *output, uint32_t collected, uint32_t result)
+{
+    lathe_attr *attrs = LT_ARENA_ARRAY(m->arena, lathe_attr, 2);
+    if (!attrs) {
+        return LT_OOM(m->diag);
+    }
+    attrs[0] = (lathe_attr){.name = "axis", .kind = LATHE_ATTR_INT, .i = nth(node, "scan_output_axes", stack)};
+    attrs[1] = (lathe_attr){.name = "reverse", .kind = LATHE_ATTR_INT, .i = nth(node, "scan_output_directions", stack)};
+    lathe_operand in = {.dtype = output->type.dtype, .rank = -1, .flags = LATHE_OPERAND_MANAGED}, out = operand_of(m, output);
+    in.format = lt_format_plain(in.dtype, -1, LATHE_SPACE_HOST);
+    if (m->values[result].bounded) {
+        out.flags |= LATHE_OPERAND_BOUNDED;
+    }
+    return emit(m, "turned scan", "lathe", "ScanTurn", attrs, 2, &in, 1, &out, &collected, result);
 }
 
 /* ---- SequenceMap ---- */

@@ -326,8 +326,10 @@ static lathe_status put_quantization(maker *m, const lt_node *node, int slot, in
     const lt_value *out = lt_node_out(m->t->graph, node, 0), *zero = lt_node_in(m->t->graph, node, 2);
     bool quantize = is_name(node, "QuantizeLinear");
     int64_t axis = lt_attr_i(node->attrs, node->n_attrs, "axis", 1);
-    if (lt_attr_i(node->attrs, node->n_attrs, "block_size", 0) != 0 || !out) {
-        return give_up(m);
+    const lt_value *scale = lt_node_in(m->t->graph, node, 1);
+    int64_t precision = lt_attr_i(node->attrs, node->n_attrs, "precision", 0);
+    if (lt_attr_i(node->attrs, node->n_attrs, "block_size", 0) != 0 || !out || !scale || (precision != 0 && precision != (int64_t)scale->type.dtype)) {
+        return give_up(m); /* programs divide in the type of the scale */
     }
     axis = axis < 0 ? axis + rank : axis;
     uint16_t s, z, index;

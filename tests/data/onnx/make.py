@@ -86,6 +86,10 @@ def upgrades():
     op("up_softmax_8_flat_tail", 8, node("Softmax", "x", axis=1), {"x": f32(2, 7, 1, 1)})
     op("up_clip_6", 7, node("Clip", "x", min=-0.5, max=0.25), {"x": x})
     op("up_clip_6_one_side", 9, node("Clip", "x", min=0.0), {"x": x})
+    far = np.array([-np.inf, -3, np.nan, 3, np.inf], np.float32)
+    op("up_clip_6_infinite", 9, node("Clip", "x", max=0.5), {"x": far}, want=[np.array([-np.finfo(np.float32).max, -3, np.nan, 0.5, 0.5], np.float32)])
+    op("up_clip_6_infinite_double", 6, node("Clip", "x", min=0.5), {"x": far.astype(np.float64)}, want=[np.array([0.5, 0.5, np.nan, 3, np.finfo(np.float32).max], np.float64)],
+       out_types=[T.DOUBLE])
     op("up_slice_1", 9, node("Slice", "x", starts=[1, -3], ends=[1000, -1], axes=[1, 2]), {"x": x})
     op("up_slice_1_no_axes", 7, node("Slice", "x", starts=[0, 1], ends=[1, 3]), {"x": x})
     op("up_pad_2", 8, node("Pad", "x", pads=[0, 1, 2, 0, 0, 1], value=1.5), {"x": x})
@@ -507,6 +511,9 @@ def bad_graph(name, nodes, status, text, inits=(), ins=None, outs=None, opset=17
 def refusals():
     relu = [node("Relu", "x")]
     bad_graph("cycle", [node("Add", "x b", "a"), node("Neg", "a", "b"), node("Relu", "b")], "bad-model", "the graph has a cycle")
+    bad_graph("old_attribute_kind", [node("ReduceMean", "x", axes="text")], "bad-model", "attribute 'axes' has another kind than the operator's definition gives it", opset=13)
+    bad_graph("old_attribute_kind_unused", [node("Softmax", "x", axis="text")], "bad-model", "attribute 'axis' has another kind than the operator's definition gives it", opset=12)
+    bad_graph("old_attribute_unknown", [node("Softmax", "x", bogus=1)], "bad-model", "Softmax has no attribute 'bogus'", opset=12)
     bad_graph("self_loop", [node("Add", "x y", "y")], "bad-model", "the graph has a cycle")
     bad_graph("missing_input", [node("Add", "x nowhere", "y")], "bad-model", "reads 'nowhere', which no input, initializer or node gives")
     bad_graph("missing_output", relu, "bad-model", "no input, initializer or node gives this output", outs=[vi("z")])
