@@ -20,7 +20,8 @@ static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftm
                              "TopK NonZero GatherND GatherElements NonMaxSuppression ConstantOfShape Range "
                              "Reshape Flatten Squeeze Unsqueeze Identity ArgMax ArgMin CumSum CumProd "
                              "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp "
-                             "GridSample RoiAlign Trilu DequantizeLinear TensorScatter lathe.MatMulBlocks ";
+                             "GridSample RoiAlign Trilu DequantizeLinear TensorScatter lathe.MatMulBlocks "
+                             "MatMulInteger ConvInteger ";
 
 static void tactics_are_whole(void **state)
 {
