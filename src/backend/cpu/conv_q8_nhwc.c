@@ -296,7 +296,7 @@ static void block(worker *w, const piece *p, const uint8_t *const a[2], const in
 static void run_line(worker *w, const piece *p, const uint8_t *a, int64_t pixel, int64_t count)
 {
     const task *t = w->t;
-    int64_t step = t->step_x * t->c.channels, cuts = (count + t->isa->mr - 1) / t->isa->mr;
+    int64_t step = t->step_x * t->c.channels, mr = p->panel ? p->panel->mr : t->isa->mr, cuts = (count + mr - 1) / mr;
     for (int64_t i = 0; i < cuts; i++) {
         int64_t begin = count * i / cuts;
         int n = (int)(count * (i + 1) / cuts - begin), n0 = (n + 1) / 2;
@@ -497,6 +497,7 @@ static void fill_tables(worker *w)
         int64_t column = i % s->panels * t->isa->nr, left = s->filters - column;
         lt_q8_panel_make(&w->sink.f, lt_q8_sums_at(s, w->pack, t->isa->nr, 0, i), i / s->panels * s->filters + column,
                          left < t->isa->nr ? (int)left : t->isa->nr, s->taps * s->k, &w->panels[i], &w->any_zero);
+        w->panels[i].mr = lt_q8_panel_mr(t->isa, s, w->pack, 0, i);
     }
     for (int64_t i = 0; i < s->taps; i++) {
         int64_t y = t->merged ? i : i / t->c.kernel[2], x = t->merged ? 0 : i % t->c.kernel[2];

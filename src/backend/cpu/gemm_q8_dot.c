@@ -127,9 +127,9 @@ static lt_q8_dot first_call(const task *t, const int64_t *tap)
 }
 
 /* Piece i of near equal height; returns its rows. */
-static int cut_piece(const lt_q8_isa *isa, int64_t rows, int64_t i, int64_t *begin)
+static int cut_piece(int mr, int64_t rows, int64_t i, int64_t *begin)
 {
-    int64_t cuts = (rows + isa->mr - 1) / isa->mr;
+    int64_t cuts = (rows + mr - 1) / mr;
     *begin = rows * i / cuts;
     return i < cuts ? (int)(rows * (i + 1) / cuts - *begin) : 0;
 }
@@ -152,7 +152,7 @@ static void sum_rows(worker *w, const uint8_t *a, int64_t number, int64_t rows)
     call.tame = lt_q8_ones_tame(&t->s, t->isa->nr, w->ones);
     call.start = lt_q8_zeros;
     call.c = w->row_sums;
-    for (int64_t i = 0, n; (n = cut_piece(t->isa, rows, i, &begin)) > 0; i++) {
+    for (int64_t i = 0, n; (n = cut_piece(t->isa->mr, rows, i, &begin)) > 0; i++) {
         point_at(&call, a, begin, (int)n);
         t->isa->dot[n](&call);
         for (int64_t r = 0; r < n; r++) {
@@ -189,7 +189,7 @@ static void run_panel(const worker *w, const uint8_t *a, int64_t first, int64_t 
     call.tame = lt_q8_tame_at(&t->s, w->pack, (int)nr, 0, number);
     call.start = panel->offset;
     call.c = w->sums;
-    for (int64_t i = 0, n; (n = cut_piece(t->isa, rows, i, &begin)) > 0; i++) {
+    for (int64_t i = 0, n; (n = cut_piece(panel->mr, rows, i, &begin)) > 0; i++) {
         point_at(&call, a, begin, (int)n);
         t->isa->dot[n](&call);
         fill_rows(w, first, begin, (int)n, zeros);
@@ -310,6 +310,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
         int64_t first = i * t->isa->nr, left = t->s.filters - first;
         lt_q8_panel_make(&w->sink.f, lt_q8_sums_at(&t->s, w->pack, t->isa->nr, 0, i), first,
                          left < t->isa->nr ? (int)left : t->isa->nr, t->k, &w->panels[i], &w->any_zero);
+        w->panels[i].mr = lt_q8_panel_mr(t->isa, &t->s, w->pack, 0, i);
     }
     if (w->any_zero) {
         lt_q8_ones(&t->s, t->isa->nr, w->ones);

@@ -187,6 +187,16 @@ LT_PACKS(q8_dot) = {
     { .name = NULL },
 };
 
+int lt_q8_panel_mr(const lt_q8_isa *isa, const lt_q8_shape *s, const void *pack, int64_t group, int64_t panel)
+{
+    int64_t lines = s->taps * s->quads, tame = 0;
+    const uint8_t *is = lt_q8_tame_at(s, pack, isa->nr, group, panel);
+    for (int64_t i = 0; isa->tame && i < lines; i++) {
+        tame += is[i];
+    }
+    return 2 * tame < lines ? isa->wild_mr : isa->mr;
+}
+
 size_t lt_q8_ones_bytes(const lt_q8_shape *s, int nr)
 {
     return (panel_bytes(s, nr) + (size_t)(s->taps * s->quads) + 63) & ~(size_t)63;

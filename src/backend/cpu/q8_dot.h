@@ -40,6 +40,7 @@ typedef struct lt_q8_panel {
     _Alignas(64) int32_t offset[LT_Q8_NR];
     float scale[LT_Q8_NR], bias[LT_Q8_NR];
     int32_t zero[LT_Q8_NR], row_step[LT_Q8_NR];
+    int mr; /* rows that its kernel takes at a time */
 } lt_q8_panel;
 
 /*
@@ -70,6 +71,7 @@ typedef struct lt_q8_rows {
 typedef struct lt_q8_isa {
     const lt_cpu_isa *isa; /* of the epilogue's program */
     int mr, nr;
+    int wild_mr;                    /* rows that are best taken together where most lines are not tame; at most mr */
     double gops;                    /* of the kernel, for cost estimates; a product counts two */
     bool tame;                      /* the kernels ask for tame lines, so the pack must say which are */
     lt_q8_dot_fn dot[LT_Q8_MR + 1]; /* by number of rows */
@@ -102,6 +104,8 @@ const int32_t *lt_q8_sums_at(const lt_q8_shape *s, const void *pack, int nr, int
 bool lt_q8_packable(const lathe_problem *problem, const lt_q8 *q);
 /* One byte for each line of a panel, where the pack was asked for it: 1 when the line is tame. */
 const uint8_t *lt_q8_tame_at(const lt_q8_shape *s, const void *pack, int nr, int64_t group, int64_t panel);
+/* How many rows that panel's kernel takes at a time. */
+int lt_q8_panel_mr(const lt_q8_isa *isa, const lt_q8_shape *s, const void *pack, int64_t group, int64_t panel);
 /* A panel of ones, shaped like the others, and behind it their being tame: its sums are those of the rows. */
 size_t lt_q8_ones_bytes(const lt_q8_shape *s, int nr); /* a multiple of 64 */
 void lt_q8_ones(const lt_q8_shape *s, int nr, int8_t *dst);
