@@ -244,6 +244,23 @@ def scale(value=0.02):
     return Const(np.float32(value))
 
 
+def weights(*dims):
+    """i8 as quantizers make them from normal numbers: the largest is 127."""
+    w = f32(*dims)
+    return np.rint(w * (127 / np.abs(w).max())).astype(np.int8)
+
+
+single("DynamicQuantizeLinear 128x768", "DynamicQuantizeLinear", of(f32, 128, 768), outputs=3)
+single("MatMulInteger of quantized weights, 128x768x768", "MatMulInteger", of(u8, 128, 768), constant(weights, 768, 768), Const(np.uint8(128)), Const(np.int8(0)))
+
+
+@case("dynamically quantized MatMul and bias, 128x768x3072")
+def _(net):
+    x, by, zero = net.add("DynamicQuantizeLinear", f32(1, 128, 768), outputs=3)
+    y = net.add("Cast", net.add("MatMulInteger", x, Const(weights(768, 3072)), zero, Const(np.int8(0))), to=1)
+    net.add("Add", net.add("Mul", y, net.add("Mul", by, scale(0.001))), Const(f32(3072)))
+
+
 @case("u8 GlobalAveragePool between Q and DQ, 2048x7x7")
 def _(net):
     x = net.add("DequantizeLinear", u8(1, 2048, 7, 7), scale(), Const(np.uint8(128)))

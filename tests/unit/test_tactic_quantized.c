@@ -1,6 +1,6 @@
 /*
  * test_tactic_quantized.c - quantized MatMul, Gemm and Conv: operands behind DequantizeLinear, any epilogue, against real arithmetic; and against the integer
- * operators to the bit, where a problem promises that.
+ * operators to the bit, where a problem promises that. MatMulInteger and ConvInteger, whose sums are exact whatever the bytes are.
  *
  * ctest: COST 22
  */
@@ -427,6 +427,128 @@ static void integer_operators(void **state)
     }
 }
 
+/* ---- Sums that are results: MatMulInteger, ConvInteger ---- */
+
+/* Now and then all bytes are the same extreme, or one of both, so that sums of 16 bits would saturate. */
+static uint16_t bytes(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims, uint32_t flags)
+{
+    tc_random *r = &c->random;
+    uint16_t n = tc_input(c, dtype, rank, dims, flags);
+    uint8_t *data = c->in_data[n].data, low = dtype == LATHE_DTYPE_U8 ? 0 : 0x80, high = dtype == LATHE_DTYPE_U8 ? 0xff : 0x7f;
+    uint32_t how = tc_draw(r, 6);
+    for (int64_t i = 0; how < 3 && i < lt_tensor_count(&c->in_data[n]); i++) {
+        data[i] = how == 0 ? high : how == 1 ? low : tc_chance(r, 2) ? low : high;
+    }
+    return n;
+}
+
+/* A zero point: absent, one number of rank 0 or 1, or a tensor of these extents. Extents are known, contents come in the run or before. */
+static uint16_t zero_point(tc_case *c, lathe_dtype dtype, int rank, const int64_t *dims)
+{
+    tc_random *r = &c->random;
+    static const int64_t one = 1;
+    uint32_t how = tc_draw(r, 4), flags = tc_chance(r, 2) ? LATHE_OPERAND_CONSTANT : 0;
+    if (how == 0) {
+        return 0xffff;
+    }
+    bool single = how == 1 || rank == 0;
+    uint16_t n = bytes(c, dtype, single ? (int)tc_draw(r, 2) : rank, single ? &one : dims, flags);
+    for (int d = 0; d < c->in[n].rank; d++) {
+        c->in[n].dims[d].min = c->in[n].dims[d].opt = c->in[n].dims[d].max;
+    }
+    return n;
+}
+
+static void sums_finish(tc_case *c, int rank, const int64_t *dims, int channel)
+{
+    if (tc_chance(&c->random, 2)) {
+        (void)tc_output(c, LATHE_DTYPE_I32, rank, dims);
+    } else {
+        tc_space(c, rank, dims);
+        tc_epilogue(c, tc_root_value(c, LATHE_DTYPE_I32), rank, dims, channel);
+    }
+    tc_check_all(c);
+    tc_end(c);
+}
+
+static void sums_matmul(uint64_t seed)
+{
+    static tc_case c;
+    tc_begin(&c, seed, "MatMulInteger", "");
+    tc_random *r = &c.random;
+    int64_t m = tc_range(r, 1, 40), n = tc_range(r, 1, 70), k = tc_range(r, 1, seed % 8 == 0 ? 900 : 60), batch = tc_range(r, 1, 3);
+    int ra = (int)tc_range(r, 1, 3), rb = tc_chance(r, 2) ? 2 : (int)tc_range(r, 1, 3), ry = 0;
+    int64_t a[3] = { batch, m, k }, b[3] = { tc_chance(r, 2) ? batch : 1, k, n }, y[3], az[3] = { batch, m, 1 }, bz[3] = { b[0], 1, n };
+    lathe_dtype at = grid(r), bt = grid(r);
+    if (ra == 3 || rb == 3) {
+        y[ry++] = ra == 3 ? batch : b[0];
+    }
+    if (ra > 1) {
+        y[ry++] = m;
+    }
+    if (rb > 1) {
+        y[ry++] = n;
+    }
+    tc_root(&c, bytes(&c, at, ra, a + 3 - ra, 0));
+    tc_root(&c, rb == 1 ? bytes(&c, bt, 1, &k, weights(r)) : bytes(&c, bt, rb, b + 3 - rb, weights(r)));
+    bool whole = tc_chance(r, 3);
+    tc_root(&c, zero_point(&c, at, ra < 2 ? 0 : whole ? ra : 1, whole ? az + 3 - ra : &m));
+    whole = tc_chance(r, 3);
+    tc_root(&c, zero_point(&c, bt, rb < 2 ? 0 : whole ? rb : 1, whole ? bz + 3 - rb : &n));
+    sums_finish(&c, ry, y, ry - 1);
+}
+
+static void sums_conv(uint64_t seed)
+{
+    static tc_case c;
+    int64_t x[4], w[4], y[4], pads[4], strides[2], groups;
+    int rank;
+    tc_begin(&c, seed, "ConvInteger", "");
+    tc_random *r = &c.random;
+    conv_shape(r, &rank, &groups, x, w, y, pads, strides);
+    conv_attributes(&c, rank, groups, pads, strides);
+    lathe_dtype xt = grid(r), wt = grid(r);
+    tc_root(&c, bytes(&c, xt, rank, x, 0));
+    tc_root(&c, bytes(&c, wt, rank, w, weights(r)));
+    tc_root(&c, zero_point(&c, xt, 0, NULL));
+    tc_root(&c, zero_point(&c, wt, 1, w));
+    sums_finish(&c, rank, y, 1);
+}
+
+/* Longer sums than 32 bits hold: they wrap. */
+static void sums_wrap(void)
+{
+    static tc_case c;
+    int64_t a[2] = { 3, 70001 }, b[2] = { 70001, 5 }, y[2] = { 3, 5 };
+    tc_begin(&c, 1, "MatMulInteger", "");
+    uint16_t na = tc_input(&c, LATHE_DTYPE_U8, 2, a, 0), nb = tc_input(&c, LATHE_DTYPE_U8, 2, b, LATHE_OPERAND_CONSTANT);
+    memset(c.in_data[na].data, 0xff, (size_t)(a[0] * a[1]));
+    memset(c.in_data[nb].data, 0xff, (size_t)(b[0] * b[1]));
+    tc_root(&c, na);
+    tc_root(&c, nb);
+    (void)tc_output(&c, LATHE_DTYPE_I32, 2, y);
+    tc_check_all(&c);
+    tc_end(&c);
+}
+
+static void sums(void **state)
+{
+    (void)state;
+    tc_reset();
+    for (uint64_t seed = 1; seed <= TC_SEEDS(100); seed++) {
+        sums_matmul(seed);
+        sums_conv(seed);
+    }
+    sums_wrap();
+    for (size_t i = 0; lt_tactic_at(i); i++) {
+        const lathe_tactic *t = lt_tactic_at(i);
+        bool lists = lt_tactic_lists(t, "MatMulInteger", "") || lt_tactic_lists(t, "ConvInteger", "");
+        if (lists && strcmp(t->ops, "*") != 0) {
+            tc_must_have_fitted(t);
+        }
+    }
+}
+
 static void dynamic(void **state)
 {
     (void)state;
@@ -514,6 +636,7 @@ int main(void)
         cmocka_unit_test(random_products),
         cmocka_unit_test(usual_epilogues),
         cmocka_unit_test(integer_operators),
+        cmocka_unit_test(sums),
         cmocka_unit_test(dynamic),
         cmocka_unit_test(means),
     };

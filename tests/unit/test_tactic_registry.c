@@ -21,8 +21,8 @@ static const char tested[] = " - MatMul Gemm Conv ConvTranspose Softmax LogSoftm
                              "Reshape Flatten Squeeze Unsqueeze Identity ArgMax ArgMin CumSum CumProd "
                              "ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp "
                              "GridSample RoiAlign Trilu DequantizeLinear TensorScatter ScatterND ScatterElements "
-                             "OneHot EyeLike Hardmax Col2Im DeformConv AffineGrid "
-                             "MeanVarianceNormalization lathe.MatMulBlocks ";
+                             "OneHot EyeLike Hardmax Col2Im DeformConv AffineGrid MeanVarianceNormalization "
+                             "lathe.MatMulBlocks MatMulInteger ConvInteger ";
 
 static void tactics_are_whole(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * conv_q8.c - driver of conv.q8.nchw.im2col: quantized convolutions of rank 3 to 5 on plain tensors, any groups. Filters and pixels are widened with their
- * zero points taken off as they are reached, so that padding is 0.
+ * conv_q8.c - driver of conv.q8.int: quantized convolutions, and ConvInteger, of rank 3 to 5 on plain tensors, any groups. Filters and pixels are widened
+ * with their zero points taken off as they are reached, so that padding is 0.
  */
 #include "backend/cpu/conv_shape.h"
 #include "backend/cpu/drivers.h"
@@ -78,6 +78,9 @@ static void finish(const lt_product *p, void *tile, int64_t batch, int64_t row, 
                    const float *a, int64_t lda)
 {
     const operands *o = p->user;
+    if (o->f.q.sums) {
+        return; /* they are the results */
+    }
     _Alignas(64) int32_t offset[LT_GEMM_NR];
     _Alignas(64) float scale[LT_GEMM_NR], bias[LT_GEMM_NR];
     int nr = p->isa->nr;
@@ -173,12 +176,6 @@ size_t lt_conv_q8_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, u
     return describe(isa, problem, in, out, &o, &p, NULL) == LATHE_OK ? lt_product_scratch(&p, problem, threads) : 0;
 }
 
-/* A vector of parameters has one number for each filter. */
-static bool covers(const lt_q8_param *p, const lathe_buffer *in, int64_t filters)
-{
-    return p->operand == 0xffff || p->axis < 0 || (in[p->operand].rank == 1 && in[p->operand].dims[0] == filters);
-}
-
 lathe_status lt_conv_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     operands o;
@@ -186,10 +183,10 @@ lathe_status lt_conv_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     const lathe_buffer *in = call->in;
     LT_TRY(describe(isa, call->problem, in, call->out, &o, &p, diag));
     const lt_q8 *q = &o.f.q;
-    bool good = covers(&q->w.scale, in, o.c.filters) && covers(&q->w.zero, in, o.c.filters);
+    bool good = lt_q8_covers(&q->w.scale, in, o.c.filters) && lt_q8_covers(&q->w.zero, in, o.c.filters);
     if (q->bias.operand != 0xffff) {
         good = good && in[q->bias.operand].rank == 1 && in[q->bias.operand].dims[0] == o.c.filters &&
-               covers(&q->bias.scale, in, o.c.filters) && covers(&q->bias.zero, in, o.c.filters);
+               lt_q8_covers(&q->bias.scale, in, o.c.filters) && lt_q8_covers(&q->bias.zero, in, o.c.filters);
     }
     if (!good) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL,

@@ -1,5 +1,5 @@
 /*
- * conv_q8_nhwc.c - driver of conv.q8.nhwc: quantized convolutions of rank 3 and 4 on channels-last tensors, any groups, weights packed ("q8.w").
+ * conv_q8_nhwc.c - driver of conv.q8.nhwc: quantized convolutions, and ConvInteger, of rank 3 and 4 on channels-last tensors, any groups, weights packed ("q8.w").
  *
  * With one filter for each channel, channels take the place of filters: each panel walks its own channels.
  *
@@ -11,10 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { BAND_BYTES = 1 << 18, WINDOW_MAX = 4096 };
+enum { BAND_BYTES = 1 << 18, BAND_SUMS = 1 << 14, WINDOW_MAX = 4096 };
 
 typedef struct layout { /* offsets in a thread's scratch */
-    size_t sums, row_sums, taps, panels, ones, band, total;
+    size_t sums, row_sums, taps, panels, ones, pixel_sums, band, total;
 } layout;
 
 typedef struct task {
@@ -40,6 +40,8 @@ typedef struct worker {
     int64_t *taps;
     lt_q8_panel *panels;
     int8_t *ones;
+    int32_t *pixel_sums; /* of what lies under the pixels of a unit, for the zero points of the weights */
+    int64_t first_pixel; /* of the unit; -1: they are not kept */
     uint8_t *band;
     int64_t have; /* image * bands + band that the band holds */
 } worker;
@@ -82,7 +84,8 @@ static layout scratch_layout(const task *t, const lathe_problem *problem)
     l.taps = l.row_sums + LT_Q8_MR * LT_Q8_NR * sizeof(int32_t);
     l.panels = l.taps + align64((size_t)s->taps * sizeof(int64_t));
     l.ones = l.panels + (size_t)(s->groups * s->panels) * sizeof(lt_q8_panel);
-    l.band = l.ones + align64((size_t)(s->taps * s->quads) * nr * 4);
+    l.pixel_sums = l.ones + lt_q8_ones_bytes(s, (int)nr);
+    l.band = l.pixel_sums + BAND_SUMS * sizeof(int32_t);
     l.total = l.band + align64(BAND_BYTES + smallest + LT_Q8_SLACK);
     return l;
 }
@@ -203,9 +206,10 @@ static const uint8_t *fetch_band(worker *w, int64_t image, int64_t band, int64_t
 
 /* ---- Products ---- */
 
-typedef struct piece { /* pixels of one unit under one panel */
-    const lt_q8_panel *panel;
+typedef struct piece {        /* pixels of one unit under one panel */
+    const lt_q8_panel *panel; /* NULL: just to keep what they add up to */
     const int8_t *b;
+    const uint8_t *tame;
     int64_t filter;
     int cols;
 } piece;
@@ -214,7 +218,7 @@ typedef struct piece { /* pixels of one unit under one panel */
 static void finish(const worker *w, const piece *p, int64_t pixel, const int32_t *sums, const int32_t *row_sums,
                    int rows)
 {
-    lt_q8_sink_put(&w->sink, p->panel, pixel * w->t->c.filters + p->filter, rows, p->cols, sums, row_sums);
+    lt_q8_sink_put(&w->sink, p->panel, pixel * w->t->c.filters + p->filter, rows, p->cols, sums, row_sums, NULL);
 }
 
 /* The sums of a block: under the panel's weights, or under those of `b`. */
@@ -231,6 +235,26 @@ static void sums_of(const task *t, lt_q8_dot *call, int n0, int n1)
     t->isa->depth(&second, n1);
 }
 
+/* What the pixels of a block add up to, from every line's first number to the unit's table; and back. */
+static void keep_sums(const worker *w, const int64_t pixel[2], int n0, int n1)
+{
+    for (int i = 0; i < n0 + n1; i++) {
+        int64_t at = i < n0 ? pixel[0] + i : pixel[1] + i - n0;
+        w->pixel_sums[at - w->first_pixel] = w->sums[i * w->t->isa->nr];
+    }
+}
+
+static void spread_sums(const worker *w, const int64_t pixel[2], int n0, int n1)
+{
+    int nr = w->t->isa->nr;
+    for (int i = 0; i < n0 + n1; i++) {
+        int32_t sum = w->pixel_sums[(i < n0 ? pixel[0] + i : pixel[1] + i - n0) - w->first_pixel];
+        for (int j = 0; j < nr; j++) {
+            w->row_sums[i * nr + j] = sum;
+        }
+    }
+}
+
 /* n0 results from pixel[0] on and n1 (n0 or n0 - 1) from pixel[1] on. */
 static void block(worker *w, const piece *p, const uint8_t *const a[2], const int64_t pixel[2], int n0, int n1)
 {
@@ -240,17 +264,24 @@ static void block(worker *w, const piece *p, const uint8_t *const a[2], const in
                        .taps = t->s.taps,
                        .tap = w->taps,
                        .quads = t->s.quads,
-                       .start = p->panel->offset,
+                       .start = p->panel ? p->panel->offset : lt_q8_zeros,
                        .b = p->b,
+                       .tame = p->tame,
                        .c = w->sums };
     sums_of(t, &call, n0, n1);
-    const int32_t *row_sums = NULL;
-    if (w->any_zero) {
+    const int32_t *row_sums = w->any_zero ? w->row_sums : NULL;
+    if (!p->panel) {
+        keep_sums(w, pixel, n0, n1);
+        return;
+    }
+    if (w->any_zero && w->first_pixel >= 0) {
+        spread_sums(w, pixel, n0, n1);
+    } else if (w->any_zero) {
         call.start = lt_q8_zeros;
         call.b = w->ones;
+        call.tame = lt_q8_ones_tame(&t->s, t->isa->nr, w->ones);
         call.c = w->row_sums;
         sums_of(t, &call, n0, n1);
-        row_sums = w->row_sums;
     }
     if (pixel[1] == pixel[0] + n0 || n1 == 0) {
         finish(w, p, pixel[0], w->sums, row_sums, n0 + n1);
@@ -265,7 +296,7 @@ static void block(worker *w, const piece *p, const uint8_t *const a[2], const in
 static void run_line(worker *w, const piece *p, const uint8_t *a, int64_t pixel, int64_t count)
 {
     const task *t = w->t;
-    int64_t step = t->step_x * t->c.channels, cuts = (count + t->isa->mr - 1) / t->isa->mr;
+    int64_t step = t->step_x * t->c.channels, mr = p->panel ? p->panel->mr : t->isa->mr, cuts = (count + mr - 1) / mr;
     for (int64_t i = 0; i < cuts; i++) {
         int64_t begin = count * i / cuts;
         int n = (int)(count * (i + 1) / cuts - begin), n0 = (n + 1) / 2;
@@ -275,28 +306,48 @@ static void run_line(worker *w, const piece *p, const uint8_t *a, int64_t pixel,
     }
 }
 
-/* Panel `number` of a group over `rows` rows of results; a: under the first of them, the group's channels. */
-static void run_panel(worker *w, const uint8_t *a, int64_t group, int64_t number, int64_t pixel, int64_t rows)
+/* A piece over `rows` rows of results; a: under the first of them. */
+static void run_piece(worker *w, const piece *p, const uint8_t *a, int64_t pixel, int64_t rows)
 {
     const task *t = w->t;
-    int64_t left = t->s.filters - number * t->isa->nr, wide = t->c.out[2], down = t->step_y * t->row_bytes;
-    piece p = { .panel = &w->panels[group * t->s.panels + number],
-                .b = lt_q8_panel_at(&t->s, w->pack, t->isa->nr, group, number),
-                .filter = group * t->s.filters + number * t->isa->nr,
-                .cols = left < t->isa->nr ? (int)left : t->isa->nr };
-    a += t->depthwise ? number * t->isa->nr : 0;
+    int64_t wide = t->c.out[2], down = t->step_y * t->row_bytes;
     if (down == wide * t->step_x * t->c.channels) { /* rows follow each other */
-        run_line(w, &p, a, pixel, wide * rows);
+        run_line(w, p, a, pixel, wide * rows);
         return;
     }
     int64_t y = 0;
     for (; 2 * wide <= t->isa->mr && y + 1 < rows; y += 2) {
         const uint8_t *at[2] = { a + y * down, a + (y + 1) * down };
         int64_t pixels[2] = { pixel + y * wide, pixel + (y + 1) * wide };
-        block(w, &p, at, pixels, (int)wide, (int)wide);
+        block(w, p, at, pixels, (int)wide, (int)wide);
     }
     for (; y < rows; y++) {
-        run_line(w, &p, a + y * down, pixel + y * wide, wide);
+        run_line(w, p, a + y * down, pixel + y * wide, wide);
+    }
+}
+
+/* Panel `number` of a group; a: the group's channels under the first result. */
+static void run_panel(worker *w, const uint8_t *a, int64_t group, int64_t number, int64_t pixel, int64_t rows)
+{
+    const task *t = w->t;
+    int64_t left = t->s.filters - number * t->isa->nr;
+    piece p = { .panel = &w->panels[group * t->s.panels + number],
+                .b = lt_q8_panel_at(&t->s, w->pack, t->isa->nr, group, number),
+                .tame = lt_q8_tame_at(&t->s, w->pack, t->isa->nr, group, number),
+                .filter = group * t->s.filters + number * t->isa->nr,
+                .cols = left < t->isa->nr ? (int)left : t->isa->nr };
+    run_piece(w, &p, a + (t->depthwise ? number * t->isa->nr : 0), pixel, rows);
+}
+
+/* With several panels, sums for the zero points of the weights are worked out once for all of them. */
+static void sum_pixels(worker *w, const uint8_t *a, int64_t pixel, int64_t rows)
+{
+    const task *t = w->t;
+    piece p = { .b = w->ones, .tame = lt_q8_ones_tame(&t->s, t->isa->nr, w->ones) };
+    w->first_pixel = -1;
+    if (w->any_zero && !t->depthwise && t->panels_of_part > 1 && rows * t->c.out[2] <= BAND_SUMS) {
+        w->first_pixel = pixel;
+        run_piece(w, &p, a, pixel, rows);
     }
 }
 
@@ -308,8 +359,10 @@ static void run_unit(worker *w, int64_t unit)
     int64_t first = band * t->band_rows, left = t->c.out[1] - first, rows = left < t->band_rows ? left : t->band_rows;
     const uint8_t *a = fetch_band(w, image, band, first, rows) + group * (t->c.channels / t->c.groups);
     int64_t begin = part * t->panels_of_part, end = begin + t->panels_of_part;
+    int64_t pixel = image * t->c.pixels + first * t->c.out[2];
+    sum_pixels(w, a, pixel, rows);
     for (int64_t i = begin; i < end && i < t->s.panels; i++) {
-        run_panel(w, a, group, i, image * t->c.pixels + first * t->c.out[2], rows);
+        run_panel(w, a, group, i, pixel, rows);
     }
 }
 
@@ -406,6 +459,7 @@ int lt_conv_q8_nhwc_fits(const lt_q8_isa *isa, const lathe_problem *problem, uin
     fit->pack_param[q.w.operand][1] = layout_of(problem, x->rank);
     bool depthwise = is_depthwise(lt_conv_groups(problem), w->dims[0].max, w->dims[1].max);
     fit->pack_param[q.w.operand][2] = depthwise ? 1 : lt_conv_groups(problem);
+    fit->pack_param[q.w.operand][3] = isa->tame;
     fit->in[q.x.operand] = lt_format_permuted(x->dtype, order, x->rank, fit->in[q.x.operand].space);
     lt_tile_formats(problem, order, fit);
     fit->cost = cost_of(isa, problem, x, w, lt_q8_direct(problem, 1));
@@ -421,19 +475,13 @@ size_t lt_conv_q8_nhwc_scratch(const lt_q8_isa *isa, const lathe_problem *proble
     return describe(isa, problem, in, out, threads, &q, &t, NULL) == LATHE_OK ? t.l.total * (size_t)threads : 0;
 }
 
-/* A vector of parameters has one number for each filter. */
-static bool covers(const lt_q8_param *p, const lathe_buffer *in, int64_t filters)
-{
-    return p->operand == 0xffff || p->axis < 0 || (in[p->operand].rank == 1 && in[p->operand].dims[0] == filters);
-}
-
 static lathe_status check_parameters(const lt_q8 *q, const lathe_call *call, int64_t filters, lathe_diag *diag)
 {
     const lathe_buffer *in = call->in;
-    bool good = covers(&q->w.scale, in, filters) && covers(&q->w.zero, in, filters);
+    bool good = lt_q8_covers(&q->w.scale, in, filters) && lt_q8_covers(&q->w.zero, in, filters);
     if (q->bias.operand != 0xffff) {
         good = good && in[q->bias.operand].rank == 1 && in[q->bias.operand].dims[0] == filters &&
-               covers(&q->bias.scale, in, filters) && covers(&q->bias.zero, in, filters);
+               lt_q8_covers(&q->bias.scale, in, filters) && lt_q8_covers(&q->bias.zero, in, filters);
     }
     return good ? LATHE_OK
                 : LT_FAIL(diag, LATHE_BAD_SHAPE, call->problem->op, NULL,
@@ -449,6 +497,7 @@ static void fill_tables(worker *w)
         int64_t column = i % s->panels * t->isa->nr, left = s->filters - column;
         lt_q8_panel_make(&w->sink.f, lt_q8_sums_at(s, w->pack, t->isa->nr, 0, i), i / s->panels * s->filters + column,
                          left < t->isa->nr ? (int)left : t->isa->nr, s->taps * s->k, &w->panels[i], &w->any_zero);
+        w->panels[i].mr = lt_q8_panel_mr(t->isa, s, w->pack, 0, i);
     }
     for (int64_t i = 0; i < s->taps; i++) {
         int64_t y = t->merged ? i : i / t->c.kernel[2], x = t->merged ? 0 : i % t->c.kernel[2];
@@ -468,6 +517,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
     w->taps = (int64_t *)(void *)(scratch + t->l.taps);
     w->panels = (lt_q8_panel *)(void *)(scratch + t->l.panels);
     w->ones = (int8_t *)scratch + t->l.ones;
+    w->pixel_sums = (int32_t *)(void *)(scratch + t->l.pixel_sums);
     w->band = (uint8_t *)scratch + t->l.band;
     w->sink.isa = t->isa;
     w->sink.width = t->c.filters;

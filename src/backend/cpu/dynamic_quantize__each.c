@@ -10,20 +10,25 @@
 typedef vf vf_any __attribute__((aligned(4)));
 typedef uint8_t vbytes __attribute__((vector_size(LT_VECTOR_BYTES / 4), may_alias, aligned(1)));
 
+enum { CHAINS = 4 }; /* vectors that are compared side by side: one alone would wait for itself */
+
 /* The range of x, widened to hold 0; NaN is passed over. */
 static void range(const float *x, int64_t n, float *low, float *high)
 {
-    vf least = { 0 }, most = { 0 };
+    vf least[CHAINS] = { { 0 } }, most[CHAINS] = { { 0 } };
     int64_t i = 0;
-    for (; i + VL <= n; i += VL) {
-        vf v = *(const vf_any *)(x + i);
-        least = choose(v < least, v, least);
-        most = choose(v > most, v, most);
+    for (; i + CHAINS * VL <= n; i += CHAINS * VL) {
+        for (int c = 0; c < CHAINS; c++) {
+            vf v = *(const vf_any *)(x + i + c * VL);
+            least[c] = choose(v < least[c], v, least[c]);
+            most[c] = choose(v > most[c], v, most[c]);
+        }
     }
     *low = *high = 0;
-    for (int k = 0; k < VL; k++) {
-        *low = least[k] < *low ? least[k] : *low;
-        *high = most[k] > *high ? most[k] : *high;
+    for (int k = 0; k < CHAINS * VL; k++) {
+        float a = least[k / VL][k % VL], b = most[k / VL][k % VL];
+        *low = a < *low ? a : *low;
+        *high = b > *high ? b : *high;
     }
     for (; i < n; i++) {
         *low = x[i] < *low ? x[i] : *low;

@@ -1,5 +1,5 @@
 /*
- * gemm_q8.c - driver of gemm.q8: quantized MatMul and Gemm. Rows of the left matrix are widened with their zero point taken off; the right matrix stays as
+ * gemm_q8.c - driver of gemm.q8: quantized MatMul and Gemm, and MatMulInteger. Rows of the left matrix are widened with their zero point taken off; the right matrix stays as
  * it is stored (packed in pairs, "gemm.b.i8", when it is constant), and its zero points are taken off the sums.
  */
 #include "backend/cpu/drivers.h"
@@ -12,7 +12,7 @@ typedef struct operands {
     lt_q8_finish f;
     const uint8_t *a, *b;
     bool packed, a_signed, b_signed;
-    int32_t a_zero;
+    int64_t a_zeros, b_zeros; /* zero points, one for each row or column of a matrix or of all of them in turn */
 } operands;
 
 static const float *rows(const lt_product *p, int64_t batch, int64_t first, int count, float *buffer, int64_t *lda)
@@ -21,13 +21,15 @@ static const float *rows(const lt_product *p, int64_t batch, int64_t first, int 
     int64_t at, unused;
     lt_matmul_at(&o->s, batch, &at, &unused);
     const uint8_t *a = o->a + (at * p->m + first) * o->s.k;
+    const lt_q8_slot *x = &o->f.q.x;
     *lda = p->k + p->row_extra;
     for (int i = 0; i < count; i++) {
         int16_t *dst = (int16_t *)(buffer + i * *lda);
         if (p->k > 0) {
             dst[2 * p->k - 1] = 0;
         }
-        p->isa->widen8(dst, a + i * o->s.k, o->a_signed, o->a_zero, o->s.k);
+        int32_t zero = lt_q8_zero(&x->zero, x->dtype, o->f.in, (at * p->m + first + i) % o->a_zeros);
+        p->isa->widen8(dst, a + i * o->s.k, o->a_signed, zero, o->s.k);
         uint32_t sum = 0;
         for (int64_t k = 0; k < o->s.k; k++) {
             sum += (uint32_t)dst[k];
@@ -68,17 +70,44 @@ static const float *panels(const lt_product *p, int64_t batch, int64_t first, in
     return buffer;
 }
 
+/* The zero points of columns; false: all are 0. */
+static bool column_zeros(const operands *o, int64_t batch, int64_t col, int cols, uint32_t *zeros)
+{
+    uint32_t any = 0;
+    int64_t unused, at;
+    lt_matmul_at(&o->s, batch, &unused, &at);
+    for (int j = 0; j < cols; j++) {
+        zeros[j] = (uint32_t)lt_q8_zero(&o->f.q.w.zero, o->f.q.w.dtype, o->f.in, (at * o->s.n + col + j) % o->b_zeros);
+        any |= zeros[j];
+    }
+    return any != 0;
+}
+
+/* Sums that are results themselves: just the zero points of columns are taken off. */
+static void finish_sums(const operands *o, uint32_t *tile, const uint32_t *zeros, int rows_of, int cols, int nr,
+                        const float *a, int64_t lda)
+{
+    for (int i = 0; i < rows_of; i++, tile += nr, a += lda) {
+        uint32_t sum;
+        memcpy(&sum, a + (o->s.k + 1) / 2, sizeof sum);
+        for (int j = 0; j < cols; j++) {
+            tile[j] -= zeros[j] * sum;
+        }
+    }
+}
+
 static void finish(const lt_product *p, void *tile, int64_t batch, int64_t row, int64_t col, int rows_of, int cols,
                    const float *a, int64_t lda)
 {
     const operands *o = p->user;
     _Alignas(64) int32_t offset[LT_GEMM_NR] = { 0 }, here[LT_GEMM_NR] = { 0 };
     _Alignas(64) float scale[LT_GEMM_NR] = { 0 }, bias[LT_GEMM_NR] = { 0 };
-    uint32_t zeros[LT_GEMM_NR], any = 0;
+    uint32_t zeros[LT_GEMM_NR];
     int nr = p->isa->nr;
-    for (int j = 0; j < cols; j++) {
-        zeros[j] = (uint32_t)lt_q8_zero(&o->f.q.w.zero, o->f.q.w.dtype, o->f.in, col + j);
-        any |= zeros[j];
+    bool any = column_zeros(o, batch, col, cols, zeros);
+    if (o->f.q.sums) {
+        finish_sums(o, tile, zeros, any ? rows_of : 0, cols, nr, a, lda);
+        return;
     }
     for (int i = 0; i < rows_of; i++) {
         float *line = (float *)tile + i * nr;
@@ -267,9 +296,18 @@ size_t lt_gemm_q8_scratch(const lt_cpu_isa *isa, const lathe_problem *problem, u
     return describe(isa, problem, in, &o, &p, NULL) == LATHE_OK ? lt_product_scratch(&p, problem, threads) : 0;
 }
 
-static bool covers(const lt_q8_param *p, const lathe_buffer *in, int64_t n)
+/* One zero point for each row or column of one matrix, or of every matrix of the operand. */
+static bool zeros_good(const lt_q8 *q, const lathe_buffer *in, operands *o)
 {
-    return p->operand == 0xffff || p->axis < 0 || (in[p->operand].rank == 1 && in[p->operand].dims[0] == n);
+    const lathe_buffer *a = &in[q->x.operand];
+    int64_t rows = a->rank > 1 ? a->dims[a->rank - 2] : 1, all_rows = rows;
+    for (int i = 0; i + 2 < a->rank; i++) {
+        all_rows *= a->dims[i];
+    }
+    o->a_zeros = q->x.zero.axis < 0 ? 1 : lt_q8_count(&q->x.zero, in);
+    o->b_zeros = q->w.zero.axis < 0 ? 1 : lt_q8_count(&q->w.zero, in);
+    return (o->a_zeros == 1 || o->a_zeros == rows || o->a_zeros == all_rows) &&
+           (o->b_zeros == 1 || o->b_zeros == o->s.n || o->b_zeros == o->s.n * o->s.b_matrices);
 }
 
 lathe_status lt_gemm_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
@@ -280,7 +318,7 @@ lathe_status lt_gemm_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     const lathe_problem *problem = call->problem;
     LT_TRY(describe(isa, problem, in, &o, &p, diag));
     const lt_q8 *q = &o.f.q;
-    bool good = covers(&q->w.scale, in, p.n) && covers(&q->w.zero, in, p.n);
+    bool good = lt_q8_covers(&q->w.scale, in, p.n) && zeros_good(q, in, &o);
     lt_q8_finish_make(problem, in, &o.f);
     if (lt_is_gemm(problem)) {
         o.f.alpha = lt_attr_f(problem->attrs, problem->n_attrs, "alpha", 1.0f);
@@ -289,8 +327,8 @@ lathe_status lt_gemm_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     if (q->bias.operand != 0xffff) {
         const lathe_buffer *c = &in[q->bias.operand];
         int64_t cols = c->rank > 0 ? c->dims[c->rank - 1] : 1;
-        good = good && lt_gemm_addend(c, p.m, p.n, &o.f.bias_row, &o.f.bias_col) && covers(&q->bias.scale, in, cols) &&
-               covers(&q->bias.zero, in, cols);
+        good = good && lt_gemm_addend(c, p.m, p.n, &o.f.bias_row, &o.f.bias_col) && lt_q8_covers(&q->bias.scale, in, cols) &&
+               lt_q8_covers(&q->bias.zero, in, cols);
         good = good && (cols == p.n || (q->bias.scale.axis < 0 && q->bias.zero.axis < 0));
     }
     if (!good) {
@@ -298,6 +336,5 @@ lathe_status lt_gemm_q8_run(const lt_cpu_isa *isa, const lathe_gang *gang, const
     }
     o.a = in[q->x.operand].data;
     o.b = in[q->w.operand].data;
-    o.a_zero = lt_q8_zero(&q->x.zero, q->x.dtype, in, 0);
     return lt_product_run(&p, gang, call, diag);
 }

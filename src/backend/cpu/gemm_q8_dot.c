@@ -1,16 +1,19 @@
 /*
- * gemm_q8_dot.c - driver of gemm.q8.dot: quantized MatMul and Gemm whose right matrix is one constant, packed ("q8.w"). All rows of the left operand make
- * one product; blocks of them are copied when they are signed or no multiple of four long, else they are read where they lie.
+ * gemm_q8_dot.c - driver of gemm.q8.dot: quantized MatMul and Gemm, and MatMulInteger, whose right matrix is one constant, packed ("q8.w"). All rows of the
+ * left operand make one product; blocks of them are copied when they are signed or no multiple of four long, else they are read where they lie.
  */
 #include "backend/cpu/matmul_shape.h"
 #include "backend/cpu/q8_dot.h"
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 1 << 19 }; /* stays in the second-level cache while the right matrix passes once */
+enum {
+    BLOCK_BYTES = 1 << 19, /* stays in the second-level cache while the right matrix passes once */
+    BLOCK_ROWS = 1 << 12
+};
 
 typedef struct layout { /* offsets in a thread's scratch */
-    size_t sums, row_sums, panels, ones, block, total;
+    size_t sums, row_sums, panels, ones, block_sums, block, total;
 } layout;
 
 typedef struct task {
@@ -26,14 +29,16 @@ typedef struct worker {
     const task *t;
     lt_q8_sink sink;
     bool any_zero;
+    int64_t zeros; /* zero points that rows have for themselves; repeated for each matrix. 0: none */
     uint8_t mask;
     const uint8_t *x;
     const void *pack;
     int32_t *sums, *row_sums;
     lt_q8_panel *panels;
     int8_t *ones;
+    int32_t *block_sums; /* of the rows of the block, when some zero point of the right matrix is not 0 */
     uint8_t *block;
-    int64_t have; /* block that was copied */
+    int64_t have, summed; /* block that was copied; whose rows were summed up */
 } worker;
 
 /* ---- Shapes ---- */
@@ -51,7 +56,8 @@ static layout scratch_layout(const task *t, const lathe_problem *problem)
     l.row_sums = l.sums + LT_Q8_MR * LT_Q8_NR * sizeof(int32_t);
     l.panels = l.row_sums + LT_Q8_MR * LT_Q8_NR * sizeof(int32_t);
     l.ones = l.panels + (size_t)t->s.panels * sizeof(lt_q8_panel);
-    l.block = l.ones + align64((size_t)t->s.quads * nr * 4);
+    l.block_sums = l.ones + lt_q8_ones_bytes(&t->s, (int)nr);
+    l.block = l.block_sums + BLOCK_ROWS * sizeof(int32_t);
     l.total = l.block + align64(BLOCK_BYTES + LT_Q8_MR * (size_t)t->pitch + LT_Q8_SLACK);
     return l;
 }
@@ -60,7 +66,7 @@ static layout scratch_layout(const task *t, const lathe_problem *problem)
 static void split(task *t, int threads)
 {
     int64_t mr = t->isa->mr, most = t->pitch > 0 ? BLOCK_BYTES / t->pitch / mr * mr : t->m;
-    most = most < mr ? mr : most;
+    most = most < mr ? mr : most > BLOCK_ROWS / mr * mr ? BLOCK_ROWS / mr * mr : most;
     int64_t even = ((t->m + threads - 1) / threads + mr - 1) / mr * mr;
     bool share = threads > 1 && t->m < (int64_t)threads * mr;
     t->block = share || even > most ? most : even > 0 ? even : mr;
@@ -115,32 +121,81 @@ static const uint8_t *fetch_block(worker *w, int64_t number, int64_t first, int6
     return w->block;
 }
 
-/* All rows of a block under one panel, cut into pieces of near equal height. */
+static lt_q8_dot first_call(const task *t, const int64_t *tap)
+{
+    return (lt_q8_dot){ .lda = t->in_place ? t->k : t->pitch, .taps = 1, .tap = tap, .quads = t->s.quads };
+}
+
+/* Piece i of near equal height; returns its rows. */
+static int cut_piece(int mr, int64_t rows, int64_t i, int64_t *begin)
+{
+    int64_t cuts = (rows + mr - 1) / mr;
+    *begin = rows * i / cuts;
+    return i < cuts ? (int)(rows * (i + 1) / cuts - *begin) : 0;
+}
+
+static void point_at(lt_q8_dot *call, const uint8_t *a, int64_t begin, int n)
+{
+    call->a[0] = a + begin * call->lda;
+    call->a[1] = call->a[0] + (n + 1) / 2 * call->lda;
+}
+
+static void sum_rows(worker *w, const uint8_t *a, int64_t number, int64_t rows)
+{
+    const task *t = w->t;
+    int64_t zero = 0, begin;
+    lt_q8_dot call = first_call(t, &zero);
+    if (!w->any_zero || w->summed == number) {
+        return;
+    }
+    call.b = w->ones;
+    call.tame = lt_q8_ones_tame(&t->s, t->isa->nr, w->ones);
+    call.start = lt_q8_zeros;
+    call.c = w->row_sums;
+    for (int64_t i = 0, n; (n = cut_piece(t->isa->mr, rows, i, &begin)) > 0; i++) {
+        point_at(&call, a, begin, (int)n);
+        t->isa->dot[n](&call);
+        for (int64_t r = 0; r < n; r++) {
+            w->block_sums[begin + r] = w->row_sums[r * t->isa->nr];
+        }
+    }
+    w->summed = number;
+}
+
+/* What a piece needs besides its sums: those of its rows, and the zero points that these have for themselves. */
+static void fill_rows(const worker *w, int64_t block, int64_t begin, int n, int32_t *zeros)
+{
+    int nr = w->t->isa->nr;
+    const lt_q8 *q = &w->sink.f.q;
+    for (int i = 0; i < n && w->any_zero; i++) {
+        for (int j = 0; j < nr; j++) {
+            w->row_sums[i * nr + j] = w->block_sums[begin + i];
+        }
+    }
+    for (int i = 0; i < n && w->zeros > 0; i++) {
+        zeros[i] = lt_q8_zero(&q->x.zero, q->x.dtype, w->sink.f.in, (block + begin + i) % w->zeros);
+    }
+}
+
+/* All rows of a block under one panel. */
 static void run_panel(const worker *w, const uint8_t *a, int64_t first, int64_t rows, int64_t number)
 {
     const task *t = w->t;
-    int64_t nr = t->isa->nr, left = t->s.filters - number * nr, cuts = (rows + t->isa->mr - 1) / t->isa->mr, zero = 0;
+    int64_t nr = t->isa->nr, left = t->s.filters - number * nr, zero = 0, begin;
     const lt_q8_panel *panel = &w->panels[number];
-    lt_q8_dot call = {
-        .lda = t->in_place ? t->k : t->pitch, .taps = 1, .tap = &zero, .quads = t->s.quads, .c = w->sums
-    };
-    for (int64_t i = 0; i < cuts; i++) {
-        int64_t begin = rows * i / cuts;
-        int n = (int)(rows * (i + 1) / cuts - begin);
-        call.a[0] = a + begin * call.lda;
-        call.a[1] = call.a[0] + (n + 1) / 2 * call.lda;
-        call.b = lt_q8_panel_at(&t->s, w->pack, (int)nr, 0, number);
-        call.start = panel->offset;
-        call.c = w->sums;
+    int32_t zeros[LT_Q8_MR];
+    lt_q8_dot call = first_call(t, &zero);
+    call.b = lt_q8_panel_at(&t->s, w->pack, (int)nr, 0, number);
+    call.tame = lt_q8_tame_at(&t->s, w->pack, (int)nr, 0, number);
+    call.start = panel->offset;
+    call.c = w->sums;
+    for (int64_t i = 0, n; (n = cut_piece(panel->mr, rows, i, &begin)) > 0; i++) {
+        point_at(&call, a, begin, (int)n);
         t->isa->dot[n](&call);
-        if (w->any_zero) {
-            call.b = w->ones;
-            call.start = lt_q8_zeros;
-            call.c = w->row_sums;
-            t->isa->dot[n](&call);
-        }
-        lt_q8_sink_put(&w->sink, panel, (first + begin) * t->s.filters + number * nr, n,
-                       left < nr ? (int)left : (int)nr, w->sums, w->any_zero ? w->row_sums : NULL);
+        fill_rows(w, first, begin, (int)n, zeros);
+        lt_q8_sink_put(&w->sink, panel, (first + begin) * t->s.filters + number * nr, (int)n,
+                       left < nr ? (int)left : (int)nr, w->sums, w->any_zero ? w->row_sums : NULL,
+                       w->zeros > 0 ? zeros : NULL);
     }
 }
 
@@ -150,6 +205,7 @@ static void run_unit(worker *w, int64_t unit)
     int64_t part = unit % t->parts, number = unit / t->parts, first = number * t->block, left = t->m - first,
             rows = left < t->block ? left : t->block, begin = part * t->panels_of_part, end = begin + t->panels_of_part;
     const uint8_t *a = fetch_block(w, number, first, rows);
+    sum_rows(w, a, number, rows);
     for (int64_t i = begin; i < end && i < t->s.panels; i++) {
         run_panel(w, a, first, rows, i);
     }
@@ -183,6 +239,7 @@ int lt_gemm_q8_dot_fits(const lt_q8_isa *isa, const lathe_problem *problem, uint
     fit->pack_param[q.w.operand][0] = isa->nr;
     fit->pack_param[q.w.operand][1] = layout_of(problem);
     fit->pack_param[q.w.operand][2] = 1;
+    fit->pack_param[q.w.operand][3] = isa->tame;
     lt_tile_formats(problem, NULL, fit);
     double m, n, k, nr = isa->nr;
     lt_matmul_opt(problem, a, b, &m, &n, &k);
@@ -204,21 +261,18 @@ size_t lt_gemm_q8_dot_scratch(const lt_q8_isa *isa, const lathe_problem *problem
     return describe(isa, problem, in, threads, &q, &t, NULL) == LATHE_OK ? t.l.total * (size_t)threads : 0;
 }
 
-static bool covers(const lt_q8_param *p, const lathe_buffer *in, int64_t n)
-{
-    return p->operand == 0xffff || p->axis < 0 || (in[p->operand].rank == 1 && in[p->operand].dims[0] == n);
-}
-
-/* Scales, zero points and C go with the columns; sets the strides of C. */
+/* Scales, zero points and C go with the columns, the zero points of the left operand with its rows; sets the strides of C. */
 static bool parameters_good(const lt_q8 *q, const task *t, const lathe_buffer *in, int64_t *bias_col)
 {
-    bool good = covers(&q->w.scale, in, t->s.filters) && covers(&q->w.zero, in, t->s.filters);
+    const lathe_buffer *a = &in[q->x.operand];
+    bool good = lt_q8_covers(&q->w.scale, in, t->s.filters) && lt_q8_covers(&q->w.zero, in, t->s.filters) &&
+                (lt_q8_covers(&q->x.zero, in, t->m) || lt_q8_covers(&q->x.zero, in, a->dims[a->rank - 2]));
     *bias_col = 0;
     if (q->bias.operand != 0xffff) {
         const lathe_buffer *c = &in[q->bias.operand];
         int64_t cols = c->rank > 0 ? c->dims[c->rank - 1] : 1, row;
         good = good && lt_gemm_addend(c, t->m, t->s.filters, &row, bias_col) && row == 0 &&
-               covers(&q->bias.scale, in, cols) && covers(&q->bias.zero, in, cols) &&
+               lt_q8_covers(&q->bias.scale, in, cols) && lt_q8_covers(&q->bias.zero, in, cols) &&
                (cols == t->s.filters || (q->bias.scale.axis < 0 && q->bias.zero.axis < 0));
     }
     return good;
@@ -237,6 +291,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
     w->row_sums = (int32_t *)(void *)(scratch + t->l.row_sums);
     w->panels = (lt_q8_panel *)(void *)(scratch + t->l.panels);
     w->ones = (int8_t *)scratch + t->l.ones;
+    w->block_sums = (int32_t *)(void *)(scratch + t->l.block_sums);
     w->block = (uint8_t *)scratch + t->l.block;
     w->sink.isa = t->isa;
     w->sink.width = t->s.filters;
@@ -247,6 +302,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
         w->sink.f.alpha = lt_attr_f(problem->attrs, problem->n_attrs, "alpha", 1.0f);
         w->sink.f.beta = lt_attr_f(problem->attrs, problem->n_attrs, "beta", 1.0f);
     }
+    w->zeros = q->x.zero.axis >= 0 ? lt_q8_count(&q->x.zero, call->in) : 0;
     w->x = call->in[q->x.operand].data;
     w->pack = call->in[q->w.operand].data;
     w->mask = q->x.dtype == LATHE_DTYPE_I8 ? 0x80 : 0;
@@ -254,6 +310,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
         int64_t first = i * t->isa->nr, left = t->s.filters - first;
         lt_q8_panel_make(&w->sink.f, lt_q8_sums_at(&t->s, w->pack, t->isa->nr, 0, i), first,
                          left < t->isa->nr ? (int)left : t->isa->nr, t->k, &w->panels[i], &w->any_zero);
+        w->panels[i].mr = lt_q8_panel_mr(t->isa, &t->s, w->pack, 0, i);
     }
     if (w->any_zero) {
         lt_q8_ones(&t->s, t->isa->nr, w->ones);
@@ -264,7 +321,7 @@ static lathe_status prepare(worker *w, const lathe_call *call, char *scratch, la
 lathe_status lt_gemm_q8_dot_run(const lt_q8_isa *isa, const lathe_gang *gang, const lathe_call *call, lathe_diag *diag)
 {
     task t;
-    worker w = { .t = &t, .have = -1 };
+    worker w = { .t = &t, .have = -1, .summed = -1 };
     LT_TRY(describe(isa, call->problem, call->in, gang->count, &w.sink.f.q, &t, diag));
     if (t.m == 0) {
         return LATHE_OK;

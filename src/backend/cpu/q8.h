@@ -1,9 +1,11 @@
 /*
- * q8.h - quantized roots: MatMul, Gemm and Conv whose operands come through DequantizeLinear, computed with the 8-bit integers themselves. Private to
- * src/backend/cpu.
+ * q8.h - quantized roots: MatMul, Gemm and Conv whose operands come through DequantizeLinear, computed with the 8-bit integers themselves; MatMulInteger and
+ * ConvInteger, which are such sums and nothing else. Private to src/backend/cpu.
  *
  * The root's f32 result is (float)(sum of (x - x_zero) * (w - w_zero)) * (x_scale * w_scale) + bias; the sum is exact. Where the problem promises the bits of
  * the integer operator (LATHE_PROBLEM_EXACT_INT), the bias joins the integer sum and a final quantization multiplies by x_scale * w_scale / y_scale once.
+ *
+ * The integer operators' result is the sum itself, modulo 2^32, and stays an integer for the epilogue.
  */
 #ifndef LT_Q8_H
 #define LT_Q8_H
@@ -25,6 +27,7 @@ typedef struct lt_q8_slot {
 
 typedef struct lt_q8 {
     lt_q8_slot x, w, bias;
+    bool sums; /* MatMulInteger, ConvInteger: scales are 1, and x may have a zero point for each row */
 } lt_q8;
 
 /* Reads the prologues; 0 and the reason when they are something else, or the rest of the problem is not for a quantized product. */
@@ -34,6 +37,10 @@ bool lt_q8_read_slot(const lathe_problem *problem, size_t slot, lt_q8_slot *out)
 /* w_axis: the only axis along which w's parameters may run; bias_axis: the same for the bias. k: products in a sum, at most. */
 int lt_q8_fits(const lt_q8 *q, int w_axis, int bias_axis, double k, lathe_fit *fit);
 
+/* Numbers that a parameter has in this call. */
+int64_t lt_q8_count(const lt_q8_param *p, const lathe_buffer *in);
+/* A parameter is one number, or has `count` of them. */
+bool lt_q8_covers(const lt_q8_param *p, const lathe_buffer *in, int64_t count);
 /* Number i of a parameter or quantized tensor. */
 float lt_q8_scale(const lt_q8_param *p, const lathe_buffer *in, int64_t i);
 int32_t lt_q8_zero(const lt_q8_param *p, lathe_dtype dtype, const lathe_buffer *in, int64_t i);

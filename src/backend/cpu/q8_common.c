@@ -1,5 +1,5 @@
 /*
- * q8_common.c - what the quantized products share: reading prologues, parameters, how sums become results. Used by gemm_q8.c and conv_q8.c.
+ * q8_common.c - what the quantized products share: reading operands and prologues, parameters, how sums become results. Used by the drivers of q8 tactics.
  */
 #include "backend/cpu/q8.h"
 #include <string.h>
@@ -66,10 +66,64 @@ bool lt_q8_read_slot(const lathe_problem *p, size_t slot, lt_q8_slot *out)
            read_param(p, q->args[1], &out->scale) && read_param(p, q->args[2], &out->zero);
 }
 
+/* A zero point of an integer operator: absent, one number, or some for an axis. false: it cannot be told which. */
+static bool read_zero(const lathe_problem *p, size_t slot, int axis, lt_q8_slot *of)
+{
+    const lathe_operand *zero = lt_root_operand(p, slot, &of->zero.operand);
+    bool one = true, many = false;
+    of->zero = (lt_q8_param){ .operand = zero ? of->zero.operand : 0xffff, .axis = -1 };
+    if (!zero) {
+        return true;
+    }
+    for (int d = 0; d < zero->rank; d++) {
+        one = one && zero->dims[d].max == 1;
+        many = many || zero->dims[d].min > 1;
+    }
+    of->zero.axis = many ? axis : -1;
+    return zero->rank >= 0 && zero->dtype == of->dtype && (one || (many && axis >= 0));
+}
+
+/* MatMulInteger and ConvInteger: operands as they are, their zero points behind them. */
+static int read_integer(const lathe_problem *p, const lathe_pw_instr *first, int count, lathe_fit *fit, lt_q8 *out)
+{
+    lt_q8_param one = { .operand = 0xffff, .number = 1, .axis = -1 };
+    bool conv = strcmp(p->op, "ConvInteger") == 0;
+    *out = (lt_q8){ .bias.operand = 0xffff, .sums = true };
+    for (size_t i = 0; i < 2; i++) {
+        lt_q8_slot *slot = i == 0 ? &out->x : &out->w;
+        const lathe_operand *o = lt_root_operand(p, i, &slot->operand);
+        if (!o || o->rank < 1 || (o->flags & LATHE_OPERAND_MANAGED)) {
+            return lt_no(fit, "operand %zu is no tensor of known rank", i);
+        }
+        slot->dtype = o->dtype;
+        slot->scale = one;
+        int filters = conv ? 0 : o->rank - 1, rows = conv || o->rank < 2 ? -1 : o->rank - 2;
+        if (!read_zero(p, i + 2, i == 1 ? filters : rows, slot)) {
+            return lt_no(fit, "only the run tells how many zero points operand %zu has", i);
+        }
+    }
+    if ((size_t)count < p->n_instrs) {
+        return lt_no(fit, "has a prologue");
+    }
+    if (count == 0 && (p->n_out != 1 || p->out[0].dtype != LATHE_DTYPE_I32)) {
+        return lt_no(fit, "the result is not one tensor of i32");
+    }
+    for (int i = 0; i < count; i++) {
+        if (first[i].op == LATHE_PW_ROOT && first[i].dtype != LATHE_DTYPE_I32) {
+            return lt_no(fit, "the result is %s", lathe_dtype_name(first[i].dtype));
+        }
+    }
+    return lt_outputs_planned(p, fit) && lt_tile_fits(p, fit);
+}
+
 int lt_q8_read(const lathe_problem *problem, lathe_fit *fit, lt_q8 *out)
 {
     const lathe_pw_instr *first;
     int count = lt_problem_epilogue(problem, &first);
+    if (strcmp(problem->op, "MatMulInteger") == 0 || strcmp(problem->op, "ConvInteger") == 0) {
+        return read_integer(problem, first, count, fit, out);
+    }
+    out->sums = false;
     if (problem->n_root_in < 2 || problem->n_root_in > 3 || count == 0) {
         return lt_no(fit, "no quantized operands");
     }
@@ -99,13 +153,13 @@ static bool bytes(lathe_dtype dtype)
 
 int lt_q8_fits(const lt_q8 *q, int w_axis, int bias_axis, double k, lathe_fit *fit)
 {
-    if (k > 32768) {
+    if (k > 32768 && !q->sums) {
         return lt_no(fit, "sums of more than 32768 products may not fit 32 bits");
     }
     if (!bytes(q->x.dtype) || !bytes(q->w.dtype)) {
         return lt_no(fit, "operands of %s and %s", lathe_dtype_name(q->x.dtype), lathe_dtype_name(q->w.dtype));
     }
-    if (q->x.scale.axis >= 0 || q->x.zero.axis >= 0) {
+    if (q->x.scale.axis >= 0 || (q->x.zero.axis >= 0 && !q->sums)) {
         return lt_no(fit, "the first operand has more than one scale");
     }
     if (!along(&q->w, w_axis)) {
@@ -122,6 +176,23 @@ int lt_q8_fits(const lt_q8 *q, int w_axis, int bias_axis, double k, lathe_fit *f
 }
 
 /* ---- Parameters ---- */
+
+int64_t lt_q8_count(const lt_q8_param *p, const lathe_buffer *in)
+{
+    int64_t count = 1;
+    const lathe_buffer *b = p->operand != 0xffff ? &in[p->operand] : NULL;
+    if (b && lt_extents_sane(b->rank, b->dims)) {
+        for (int i = 0; i < b->rank; i++) {
+            count *= b->dims[i];
+        }
+    }
+    return count;
+}
+
+bool lt_q8_covers(const lt_q8_param *p, const lathe_buffer *in, int64_t count)
+{
+    return p->axis < 0 || lt_q8_count(p, in) == count;
+}
 
 float lt_q8_scale(const lt_q8_param *p, const lathe_buffer *in, int64_t i)
 {

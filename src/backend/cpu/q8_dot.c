@@ -7,7 +7,7 @@
 
 _Alignas(64) const int32_t lt_q8_zeros[LT_Q8_NR] = { 0 };
 
-/* ---- The pack. param: nr, layout, groups ---- */
+/* ---- The pack. param: nr, layout, groups, whether to say which lines are tame ---- */
 
 bool lt_q8_shape_of(lt_q8_layout layout, int rank, const int64_t *dims, int64_t groups, int nr, lt_q8_shape *out)
 {
@@ -54,6 +54,12 @@ const int32_t *lt_q8_sums_at(const lt_q8_shape *s, const void *pack, int nr, int
     return (const int32_t *)(const void *)sums + (group * s->panels + panel) * nr;
 }
 
+const uint8_t *lt_q8_tame_at(const lt_q8_shape *s, const void *pack, int nr, int64_t group, int64_t panel)
+{
+    const int32_t *behind = lt_q8_sums_at(s, pack, nr, s->groups, 0);
+    return (const uint8_t *)behind + (group * s->panels + panel) * s->taps * s->quads;
+}
+
 /* Index in the constant of number k of a tap of a column. */
 static int64_t source_index(lt_q8_layout layout, const lt_q8_shape *s, int64_t group, int64_t column, int64_t tap,
                             int64_t k)
@@ -86,7 +92,8 @@ static size_t pack_bytes(const lathe_tensor *t, const int64_t param[4])
     int64_t count;
     size_t bytes;
     if (!tensor_shape(t, param, &s) || !lt_i64_mul(s.taps, 4 * s.quads, &count) ||
-        !lt_i64_mul(count + 4, param[0], &count) || !lt_i64_mul(count, s.groups * s.panels, &count) ||
+        !lt_i64_mul(count + 4, param[0], &count) || !lt_i64_add(count, s.taps * s.quads, &count) ||
+        !lt_i64_mul(count, s.groups * s.panels, &count) ||
         !lt_size_mul((size_t)count, 1, &bytes)) {
         return 0;
     }
@@ -111,6 +118,27 @@ static void pack_panel(const lt_q8_shape *s, lt_q8_layout layout, int nr, const 
     }
 }
 
+/* Sums of 16 bits of this line's products with any bytes cannot saturate. */
+static bool is_tame(const int8_t *line, int nr)
+{
+    for (int i = 0; i < 4 * nr; i += 2) {
+        int a = line[i], b = line[i + 1], above = (a > 0 ? a : 0) + (b > 0 ? b : 0), below = (a < 0 ? a : 0) + (b < 0 ? b : 0);
+        if (above > 128 || below < -128) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void mark_tame(const lt_q8_shape *s, int nr, void *pack, int64_t panel)
+{
+    const int8_t *line = (const int8_t *)pack + (size_t)panel * panel_bytes(s, nr);
+    uint8_t *tame = (uint8_t *)(uintptr_t)lt_q8_tame_at(s, pack, nr, 0, panel);
+    for (int64_t i = 0; i < s->taps * s->quads; i++) {
+        tame[i] = is_tame(line + i * nr * 4, nr);
+    }
+}
+
 static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
 {
     lt_q8_shape s;
@@ -122,6 +150,9 @@ static void pack(void *dst, const lathe_tensor *t, const int64_t param[4])
         pack_panel(&s, (lt_q8_layout)param[1], nr, t, i / s.panels, i % s.panels,
                    (int8_t *)dst + (size_t)i * panel_bytes(&s, nr),
                    (int32_t *)(uintptr_t)lt_q8_sums_at(&s, dst, nr, 0, i));
+        if (param[3]) {
+            mark_tame(&s, nr, dst, i);
+        }
     }
 }
 
@@ -147,18 +178,39 @@ static void unpack(lathe_tensor *dst, const void *packed, const int64_t param[4]
 
 LT_PACKS(q8_dot) = {
     { .name = "q8.w",
-      .version = 1,
-      .summary = "8-bit weights in panels of param[0] columns, four numbers of a column side by side, and their sums; "
-                 "param[1]: layout, param[2]: groups",
+      .version = 2,
+      .summary = "8-bit weights in panels of param[0] columns, four numbers of a column side by side, their sums, and "
+                 "which lines are tame; param[1]: layout, param[2]: groups, param[3]: marks tame lines",
       .bytes = pack_bytes,
       .pack = pack,
       .unpack = unpack },
     { .name = NULL },
 };
 
+int lt_q8_panel_mr(const lt_q8_isa *isa, const lt_q8_shape *s, const void *pack, int64_t group, int64_t panel)
+{
+    int64_t lines = s->taps * s->quads, tame = 0;
+    const uint8_t *is = lt_q8_tame_at(s, pack, isa->nr, group, panel);
+    for (int64_t i = 0; isa->tame && i < lines; i++) {
+        tame += is[i];
+    }
+    return 2 * tame < lines ? isa->wild_mr : isa->mr;
+}
+
+size_t lt_q8_ones_bytes(const lt_q8_shape *s, int nr)
+{
+    return (panel_bytes(s, nr) + (size_t)(s->taps * s->quads) + 63) & ~(size_t)63;
+}
+
+const uint8_t *lt_q8_ones_tame(const lt_q8_shape *s, int nr, const int8_t *ones)
+{
+    return (const uint8_t *)ones + panel_bytes(s, nr);
+}
+
 void lt_q8_ones(const lt_q8_shape *s, int nr, int8_t *dst)
 {
     memset(dst, 0, panel_bytes(s, nr));
+    memset(dst + panel_bytes(s, nr), 1, (size_t)(s->taps * s->quads));
     for (int64_t tap = 0; tap < s->taps; tap++, dst += s->quads * nr * 4) {
         for (int64_t k = 0; k < s->k; k++) {
             for (int j = 0; j < nr; j++) {
@@ -190,8 +242,8 @@ void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first,
                       lt_q8_panel *out, bool *any_zero)
 {
     const lt_q8 *q = &f->q;
-    uint32_t x_zero =
-        (uint32_t)(lt_q8_zero(&q->x.zero, q->x.dtype, f->in, 0) + (q->x.dtype == LATHE_DTYPE_I8 ? 128 : 0));
+    uint32_t x_zero = q->x.dtype == LATHE_DTYPE_I8 ? 128 : 0;
+    x_zero += q->x.zero.axis < 0 ? (uint32_t)lt_q8_zero(&q->x.zero, q->x.dtype, f->in, 0) : 0;
     memset(out, 0, sizeof *out);
     lt_q8_line(f, 0, 0, first, cols, out->offset, out->scale, out->bias);
     for (int j = 0; j < cols; j++) {
@@ -199,7 +251,8 @@ void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first,
         out->zero[j] = zero;
         out->bias[j] += f->more ? f->more[first + j] / f->over : 0;
         *any_zero = *any_zero || zero != 0;
-        out->offset[j] = (int32_t)((uint32_t)out->offset[j] - x_zero * (uint32_t)sums[j] +
-                                   (uint32_t)k_total * x_zero * (uint32_t)zero);
+        uint32_t step = (uint32_t)k_total * (uint32_t)zero - (uint32_t)sums[j];
+        out->row_step[j] = (int32_t)step;
+        out->offset[j] = (int32_t)((uint32_t)out->offset[j] + x_zero * step);
     }
 }

@@ -5,7 +5,8 @@
  *     sum[i][j] = sum over t < taps, over k < 4 * quads of A[row i][tap[t] + k] * B[t * 4 * quads + k][j]
  *
  * A holds unsigned bytes, B signed ones, four of a column side by side. Signed activations come shifted by 128, unsigned weights likewise; what that and the
- * zero points add to a sum is taken off with constants per column (lt_q8_panel.offset). Sums are exact at every level: nothing saturates.
+ * zero points add to a sum is taken off with constants per column (lt_q8_panel.offset). Sums are exact at every level: nothing saturates. A line of B (four
+ * numbers of each column) is tame when 255 * (b0 + b1) and 255 * (b2 + b3) fit 16 bits in every column, whatever part of the numbers is left out.
  */
 #ifndef LT_Q8_DOT_H
 #define LT_Q8_DOT_H
@@ -26,15 +27,20 @@ typedef struct lt_q8_dot {
     int64_t quads;
     const int32_t *start; /* nr numbers that the sums of each row start from, 64-byte aligned */
     const int8_t *b;      /* taps * quads lines of nr * 4 bytes, aligned to 32 bytes at least */
+    const uint8_t *tame;  /* where lt_q8_isa.tame: 1 for each line that is, else 0 */
     int32_t *c;           /* rows lines of nr sums, 64-byte aligned */
 } lt_q8_dot;
 typedef void (*lt_q8_dot_fn)(const lt_q8_dot *call);
 
-/* What turns the sums of a panel, started from `offset`, into results: (float)(sum - zero * row_sum) * scale + bias. */
+/*
+ * What turns the sums of a panel, started from `offset`, into results: (float)(sum - zero * row_sum) * scale + bias. Integer results are
+ * sum - zero * row_sum + row_step * (zero point that the row has for itself).
+ */
 typedef struct lt_q8_panel {
     _Alignas(64) int32_t offset[LT_Q8_NR];
     float scale[LT_Q8_NR], bias[LT_Q8_NR];
-    int32_t zero[LT_Q8_NR];
+    int32_t zero[LT_Q8_NR], row_step[LT_Q8_NR];
+    int mr; /* rows that its kernel takes at a time */
 } lt_q8_panel;
 
 /*
@@ -42,7 +48,7 @@ typedef struct lt_q8_panel {
  * add_scale, limits, rounding to even, + zero.
  */
 typedef struct lt_q8_store {
-    lathe_dtype out, add; /* F32, U8, I8; of the addend UNDEFINED when there is none */
+    lathe_dtype out, add; /* F32, U8, I8, and I32 for the sums themselves; of the addend UNDEFINED when there is none */
     bool mid;
     float mid_low, mid_high, mid_offset, mid_scale;
     float add_scale;
@@ -55,6 +61,7 @@ typedef struct lt_q8_store {
 typedef struct lt_q8_rows {
     const int32_t *sums;    /* nr apart */
     const int32_t *row_sum; /* nr apart too; NULL: the zero points of the right operand are 0 */
+    const int32_t *row_zero; /* one for each row; NULL: the left operand has one for all, or none */
     int rows, cols;
     const void *add;
     void *dst;
@@ -64,7 +71,9 @@ typedef struct lt_q8_rows {
 typedef struct lt_q8_isa {
     const lt_cpu_isa *isa; /* of the epilogue's program */
     int mr, nr;
+    int wild_mr;                    /* rows that are best taken together where most lines are not tame; at most mr */
     double gops;                    /* of the kernel, for cost estimates; a product counts two */
+    bool tame;                      /* the kernels ask for tame lines, so the pack must say which are */
     lt_q8_dot_fn dot[LT_Q8_MR + 1]; /* by number of rows */
     /* One number for each column instead: sum[i][j] = sum over t of A[row i][tap[t] + j] * B[t][j], rows in one segment; nr bytes are read. quads is 1. */
     void (*depth)(const lt_q8_dot *call, int rows);
@@ -93,8 +102,14 @@ const int8_t *lt_q8_panel_at(const lt_q8_shape *s, const void *pack, int nr, int
 const int32_t *lt_q8_sums_at(const lt_q8_shape *s, const void *pack, int nr, int64_t group, int64_t panel);
 /* The constant of the second slot is loaded by its prologue alone, and so may be packed. */
 bool lt_q8_packable(const lathe_problem *problem, const lt_q8 *q);
-/* A panel of ones, shaped like the others: its sums are those of the rows. */
+/* One byte for each line of a panel, where the pack was asked for it: 1 when the line is tame. */
+const uint8_t *lt_q8_tame_at(const lt_q8_shape *s, const void *pack, int nr, int64_t group, int64_t panel);
+/* How many rows that panel's kernel takes at a time. */
+int lt_q8_panel_mr(const lt_q8_isa *isa, const lt_q8_shape *s, const void *pack, int64_t group, int64_t panel);
+/* A panel of ones, shaped like the others, and behind it their being tame: its sums are those of the rows. */
+size_t lt_q8_ones_bytes(const lt_q8_shape *s, int nr); /* a multiple of 64 */
 void lt_q8_ones(const lt_q8_shape *s, int nr, int8_t *dst);
+const uint8_t *lt_q8_ones_tame(const lt_q8_shape *s, int nr, const int8_t *ones);
 
 /* ---- Results ---- */
 
@@ -119,9 +134,9 @@ bool lt_q8_direct(const lathe_problem *problem, int column);
 size_t lt_q8_sink_scratch(const lathe_problem *problem);
 /* sink->isa, f.q, width and column are set. */
 lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scratch, lathe_diag *diag);
-/* `rows` lines of sums under a panel; at: index of the first result in the output. row_sums may be NULL. */
+/* `rows` lines of sums under a panel; at: index of the first result in the output. row_sums and row_zeros may be NULL. */
 void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols,
-                    const int32_t *sums, const int32_t *row_sums);
+                    const int32_t *sums, const int32_t *row_sums, const int32_t *row_zeros);
 
 /* Everything about the columns of one panel: filters first .. first + cols. k_total: products in a sum. any_zero: some zero point of the weights is not 0. */
 void lt_q8_panel_make(const lt_q8_finish *f, const int32_t *sums, int64_t first, int cols, int64_t k_total,

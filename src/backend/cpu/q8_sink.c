@@ -255,7 +255,7 @@ bool lt_q8_direct(const lathe_problem *problem, int column)
 {
     epilogue e;
     read_epilogue(problem, column, &e);
-    return e.direct;
+    return problem->n_instrs == 0 || e.direct;
 }
 
 size_t lt_q8_sink_scratch(const lathe_problem *problem)
@@ -266,12 +266,19 @@ size_t lt_q8_sink_scratch(const lathe_problem *problem)
 lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scratch, lathe_diag *diag)
 {
     epilogue e;
+    bool sums = sink->f.q.sums;
     lt_q8_finish_make(call->problem, call->in, &sink->f);
     read_epilogue(call->problem, sink->column, &e);
-    sink->direct = (e.more == 0xffff || count_of(&call->in[e.more]) == sink->width) &&
-                   make_store(&e, call, &sink->f, &sink->store);
+    sink->direct = sums ? call->problem->n_instrs == 0
+                        : (e.more == 0xffff || count_of(&call->in[e.more]) == sink->width) &&
+                              make_store(&e, call, &sink->f, &sink->store);
     sink->y = call->out[0].data;
     sink->tile = (float *)(void *)((char *)scratch + lt_tile_scratch(call->problem));
+    if (sums && sink->direct) {
+        sink->store = (lt_q8_store){ .out = LATHE_DTYPE_I32 };
+        sink->y_size = 4;
+        return LATHE_OK;
+    }
     if (sink->direct) {
         sink->f.more = e.more != 0xffff ? call->in[e.more].data : NULL;
         sink->add = e.add != 0xffff ? call->in[e.add].data : NULL;
@@ -282,14 +289,14 @@ lathe_status lt_q8_sink_open(lt_q8_sink *sink, const lathe_call *call, void *scr
     memset(sink->tile, 0, LT_TILE * sizeof *sink->tile);
     LT_TRY(lt_tile_prepare(&sink->program, sink->isa->isa, call, scratch, sink->tile, diag));
     lt_q8_prepared(&sink->f, &sink->program);
-    sink->store = (lt_q8_store){ .out = LATHE_DTYPE_F32, .low = -INFINITY, .high = INFINITY };
+    sink->store = (lt_q8_store){ .out = sums ? LATHE_DTYPE_I32 : LATHE_DTYPE_F32, .low = -INFINITY, .high = INFINITY };
     return LATHE_OK;
 }
 
 void lt_q8_sink_put(const lt_q8_sink *sink, const lt_q8_panel *panel, int64_t at, int rows, int cols,
-                    const int32_t *sums, const int32_t *row_sums)
+                    const int32_t *sums, const int32_t *row_sums, const int32_t *row_zeros)
 {
-    lt_q8_rows r = { .sums = sums, .row_sum = row_sums, .rows = rows, .cols = cols };
+    lt_q8_rows r = { .sums = sums, .row_sum = row_sums, .row_zero = row_zeros, .rows = rows, .cols = cols };
     if (sink->direct) {
         r.add = sink->add ? sink->add + (size_t)at * sink->add_size : NULL;
         r.dst = sink->y + (size_t)at * sink->y_size;
