@@ -446,6 +446,8 @@ int64_t lt_pw_i64(lathe_pw_op op, lathe_dtype dtype, int64_t x, int64_t y, int64
         return is_u64 ? x != 0 : (x > 0) - (x < 0);
     case LATHE_PW_RELU:
         return x < 0 && !is_u64 ? 0 : x;
+    case LATHE_PW_ERF: /* the integer part of the f32: 1 from 4 on, where f32 has no number between */
+        return is_u64 ? (uint64_t)x > 3 : (x > 3) - (x < -3);
     default: /* rounding keeps integers; CAST and CONST wrap */
         return wrap(dtype, (uint64_t)x);
     }

@@ -116,6 +116,18 @@ static const char *const sign_samples[] = {
     NULL,
 };
 
+static const char *const erf_samples[] = {
+    "f32[2,3] x = rand(1) | y = Erf (x)",
+    "f32[4] x = {nan, inf, -inf, -0.0} | y = Erf (x)",
+    "f32[2,0] x = splat(1) | y = Erf (x)",
+    "f64[5] x = rand(2) | y = Erf (x)",
+    "f16[4] x = rand(2) | y = Erf (x)",
+    "bf16[4] x = rand(3) | y = Erf (x)",
+    "i32[6] x = {-2147483648, -6, -5, 0, 5, 6} | y = Erf (x)",
+    "u8[3] x = {0, 5, 200} | y = Erf (x)",
+    NULL,
+};
+
 static const char *const round_samples[] = {
     "f32[8] x = {0.5, 1.5, 2.5, -0.5, -1.5, 2.4999, nan, inf} | y = Round (x)",
     "f64[3] x = {-2.5, 2.5000001, 4503599627370497.0} | y = Round (x)",
@@ -151,7 +163,7 @@ LT_OPS(unary) = {
     { .name = "Sqrt", BY_PW, .since = 13, .pw = LATHE_PW_SQRT, FLOAT, .samples = SAMPLES("Sqrt") },
     { .name = "Exp", BY_PW, .since = 13, .pw = LATHE_PW_EXP, FLOAT, .samples = SAMPLES("Exp") },
     { .name = "Log", BY_PW, .since = 13, .pw = LATHE_PW_LOG, FLOAT, .samples = SAMPLES("Log") },
-    { .name = "Erf", BY_PW, .since = 13, .pw = LATHE_PW_ERF, FLOAT, .samples = SAMPLES("Erf") },
+    { .name = "Erf", BY_PW, .since = 13, .pw = LATHE_PW_ERF, NUMERIC, .samples = erf_samples },
     { .name = "Reciprocal", BY_PW, .since = 13, .pw = LATHE_PW_RECIPROCAL, FLOAT, .samples = SAMPLES("Reciprocal") },
     { .name = "Sin", BY_PW, .since = 22, .pw = LATHE_PW_SIN, FLOAT, .samples = SAMPLES("Sin") },
     { .name = "Cos", BY_PW, .since = 22, .pw = LATHE_PW_COS, FLOAT, .samples = SAMPLES("Cos") },
