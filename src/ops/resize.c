@@ -65,6 +65,12 @@ static bool present(const lt_infer *c, int i)
     return type != NULL && !(type->rank == 1 && lt_dim_is(type->dims[0], 0));
 }
 
+/* Opset 11 wants scales that are empty where sizes count. Of an extent that nobody knows yet they may be that. */
+static bool surely_full(const lt_infer *c, int i)
+{
+    return c->in[i]->rank == 1 && lt_dim_is_const(c->in[i]->dims[0]);
+}
+
 /* Extents beyond this are refused before they could leave the range of an integer. */
 #define LARGEST_EXTENT 4e18f
 
@@ -151,7 +157,10 @@ static lathe_status check_inputs(lt_infer *c, const lt_resize *r, int rank, int 
 {
     int64_t length;
     lt_dtype_kind kind = lt_dtype_get(c->in[0]->dtype)->kind;
-    if (present(c, 2) == present(c, 3)) {
+    if (!present(c, 2) && !present(c, 3)) {
+        return lt_infer_fail(c, "neither scales nor sizes are given");
+    }
+    if (present(c, 2) && present(c, 3) && surely_full(c, 2)) {
         return lt_infer_fail(c, "exactly one of scales and sizes must be given");
     }
     if (r->mode != LT_RESIZE_NEAREST && (kind == LT_KIND_STRING || kind == LT_KIND_COMPLEX || kind == LT_KIND_BOOL)) {
@@ -246,6 +255,9 @@ static lathe_status read_axes(lt_eval *c, lt_resize *r, const lt_tensor *x, cons
     int n = n_axes > 0 ? (int)n_axes : x->rank;
     float common = 0.0f;
     LT_TRY(lt_eval_ints(c, 3, &sizes, &n_sizes));
+    if (n_sizes > 0 ? n_sizes != n : scales == NULL || lt_tensor_count(scales) != n) {
+        return lt_eval_fail(c, "scales or sizes must have %d elements", n);
+    }
     for (int k = 0; k < x->rank; k++) {
         all[k] = (lt_resize_axis){
             .in = x->dims[k], .out = y->dims[k], .scale = 1.0f, .length = (float)y->dims[k], .roi_end = 1.0f
