@@ -75,6 +75,7 @@ INLINE bool fuse(const int bits, const int vectors, const vf *zero, const vf *sc
 /* Goes to block b. false: its steps cannot be fused, as is wanted. */
 INLINE bool enter_block(const lt_blocks *w, const int bits, const bool fused, const int vectors, int64_t panel, int64_t b, place *p)
 {
+    const int half_word = 16 / bits; /* weights of half a word */
     vf zero[4], scale[4];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
@@ -90,7 +91,7 @@ INLINE bool enter_block(const lt_blocks *w, const int bits, const bool fused, co
     for (int v = 0; v < vectors; v++) {
         p->last[v] = scale[v];
 #pragma GCC unroll 8
-        for (int t = 0; t < 16 / bits; t++) {
+        for (int t = 0; t < half_word; t++) {
             p->by[v][t] = zero[v] + splat((float)(1 << (23 - bits * t)));
         }
     }
@@ -130,6 +131,7 @@ INLINE void add_weight(const int bits, const bool fused, const int rows, const i
 INLINE void one_block(const int bits, const bool fused, const int rows, const int vectors, place *p, const float *a, int64_t lda, int64_t k,
                       sums *acc)
 {
+    const int half_word = 16 / bits; /* weights of half a word */
     vu words[4];
     for (; k > 0; k -= 32 / bits, a += 32 / bits) {
 #pragma GCC unroll 4
@@ -153,8 +155,8 @@ INLINE void one_block(const int bits, const bool fused, const int rows, const in
 #pragma GCC unroll 2
         for (int half = 0; half < 2; half++) {
 #pragma GCC unroll 8
-            for (int t = 0; t < 16 / bits; t++) {
-                add_weight(bits, fused, rows, vectors, p, words, t, a + half * (16 / bits) + t, lda, acc);
+            for (int t = 0; t < half_word; t++) {
+                add_weight(bits, fused, rows, vectors, p, words, t, a + half * half_word + t, lda, acc);
             }
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) {
@@ -273,13 +275,14 @@ INLINE void put_weight(const int bits, const bool fused, const place *p, const v
 
 INLINE float *put_block(const int bits, const bool fused, const place *p, int64_t k, float *dst)
 {
+    const int half_word = 16 / bits; /* weights of half a word */
     const uint32_t *from = p->words[0];
     for (; k >= 32 / bits; k -= 32 / bits, from += NR) {
         vu words[2] = { *(const vu *)from, *(const vu *)(from + VL) };
 #pragma GCC unroll 2
         for (int half = 0; half < 2; half++) {
 #pragma GCC unroll 8
-            for (int t = 0; t < 16 / bits; t++, dst += NR) {
+            for (int t = 0; t < half_word; t++, dst += NR) {
                 put_weight(bits, fused, p, words, t, dst);
             }
             words[0] >>= 16;
