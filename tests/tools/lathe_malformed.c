@@ -105,7 +105,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-    char folder[] = "malformed-data";
+    const char *folder = LATHE_BUILD_DIR "/malformed"; /* where the cases with external data lie */
     table t = { .count = 0 };
     malformed_options options = { .seed = 1, .share = 1, .folder = folder };
     for (int i = 1; i < argc; i++) {
