@@ -4,7 +4,6 @@ A generator is a function of a Draw that returns a Case; `@drawn("Name", ...)` r
 """
 import ml_dtypes
 import numpy as np
-import onnx
 from onnx import TensorProto as T, defs, helper as h, numpy_helper as nh
 
 NEWEST = 27  # the last opset whose definitions are looked at

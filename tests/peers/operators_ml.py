@@ -1,6 +1,6 @@
 """operators_ml.py - what operators_random.py draws for ai.onnx.ml."""
 import numpy as np
-from onnx import TensorProto as T, helper as h, numpy_helper as nh
+from onnx import TensorProto as T, numpy_helper as nh
 
 from operators_draw import FLOATS, Skip, drawn, numpy_of
 

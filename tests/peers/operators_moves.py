@@ -1,8 +1,8 @@
 """operators_moves.py - what operators_random.py draws for operators that move, select and make elements, for sequences, texts and control flow."""
 import numpy as np
-from onnx import TensorProto as T, defs, helper as h, numpy_helper as nh
+from onnx import TensorProto as T, helper as h, numpy_helper as nh
 
-from operators_draw import BITS, COMPLEX, FLOATS, SMALL, SUB_BYTE, WORDS, Skip, drawn, numpy_of, onnx_of
+from operators_draw import BITS, COMPLEX, FLOATS, SUB_BYTE, WORDS, Skip, drawn, numpy_of
 
 WHOLE = {*FLOATS, *BITS, T.BOOL, T.STRING} - SUB_BYTE
 

@@ -1,6 +1,6 @@
 """operators_nn.py - what operators_random.py draws for operators with windows, products, recurrences, resampling, boxes and signals."""
 import numpy as np
-from onnx import TensorProto as T, helper as h
+from onnx import TensorProto as T
 
 from operators_draw import BITS, FLOATS, Skip, drawn, numpy_of
 
@@ -336,7 +336,6 @@ def resize(d):
         attrs["exclude_outside"] = d.pick([None, 0, 1]) if mode == "cubic" else None
     roi = None
     if how == "tf_crop_and_resize":
-        n = len(over)
         roi = np.array([d.pick([0.0, 0.1, -0.2]) if a in free else 0.0 for a in over] + [d.pick([1.0, 0.8, 1.3]) if a in free else 1.0 for a in over], np.float32)
         attrs["extrapolation_value"] = d.pick([None, 2.0])
     if d.version >= 18:

@@ -25,10 +25,6 @@ def recurrent(case):
     return "ort" if {"activations", "clip", "input_forget", "direction", "linear_before_reset", "layout"} & set(attrs_of(case)) or len(case.model.graph.node[-1].input) > 4 else None
 
 
-def windowed(case):
-    return "onnx" if attrs_of(case).get("auto_pad", b"").startswith(b"SAME") else None
-
-
 def cast(case):
     return "onnx" if elem_of(case) in (T.STRING, T.UINT2, T.INT2, T.UINT4, T.INT4) else None
 
@@ -86,7 +82,8 @@ ORACLES = {
     "Cast": (cast, "the runtime writes doubles with the digits of floats; to integers below a byte it rounds by way of a larger one"),
     "CastLike": (cast, "as Cast"),
     "Clip": (clip, "an absent bound is none in the function body and the evaluator, and the largest finite number in the runtime, which keeps infinities out; opset 6 had that as a default"),
-    "ConvInteger": (windowed, "under SAME_* the runtime pads with something else than the zero point"),
+    "ConvInteger": (always("onnx"), "products of bytes saturate in the runtime on processors without VNNI; under SAME_* it pads with something else than the zero point"),
+    "MatMulInteger": (always("onnx"), "as ConvInteger"),
     "LSTM": (recurrent, recurrent.__doc__),
     "GRU": (recurrent, recurrent.__doc__),
     "RNN": (recurrent, recurrent.__doc__),

@@ -1,6 +1,6 @@
 """operators_pointwise.py - what operators_random.py draws for operators that work element by element, for reductions, and for casts and quantization."""
 import numpy as np
-from onnx import TensorProto as T, helper as h
+from onnx import TensorProto as T
 
 from operators_draw import BITS, COMPLEX, FLOATS, SIGNED, SMALL, SUB_BYTE, UNSIGNED, Skip, drawn, numpy_of
 
