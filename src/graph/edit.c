@@ -351,16 +351,13 @@ static lathe_status draft_node(lt_graph *graph, lt_region_id region, const lt_no
     return LATHE_OK;
 }
 
-/* Values must have an element type: that of the first input, for want of a better one. */
 static lathe_status unknown_results(lt_graph *graph, const lt_node *node, lt_type **types, lt_contents **contents, lathe_diag *diag)
 {
     uint32_t n = node->n_outputs;
-    const lt_value *x = node->n_inputs > 0 ? lt_node_in(graph, node, 0) : NULL;
-    lathe_dtype dtype = x != NULL && x->type.cls == LT_TENSOR ? x->type.dtype : LATHE_DTYPE_F32;
     *types = LT_ARENA_ARRAY(&graph->scratch, lt_type, n);
     *contents = LT_ARENA_ARRAY(&graph->scratch, lt_contents, n);
     for (uint32_t i = 0; *types != NULL && i < n; i++) {
-        (*types)[i] = (lt_type){ .cls = LT_TENSOR, .dtype = dtype, .rank = -1 };
+        (*types)[i] = lt_unknown_result(graph, node);
     }
     return *types != NULL && *contents != NULL ? LATHE_OK : LT_OOM(diag);
 }

@@ -94,6 +94,7 @@ struct lt_graph {
     lt_journal_entry *journal;
     size_t n_journal, cap_journal;
     bool broken;           /* the last inference of a node failed at its signature (lt_infer.broken) */
+    uint32_t n_bodies;     /* bodies inferred so far, for inference to tell whether an operator came to its own */
     lt_meeting_fn meeting; /* NULL: nobody asks */
     void *meeting_user;
     lt_node_id *queue; /* heap of nodes that wait for inference */
@@ -199,6 +200,8 @@ void lt_region_free(lt_graph *graph, lt_region_id region);
 /* ---- infer.c ---- */
 void lt_scratch_enter(lt_graph *graph);
 void lt_scratch_leave(lt_graph *graph);
+/* The type of every result of a node whose inference fails where that may be. */
+lt_type lt_unknown_result(const lt_graph *graph, const lt_node *node);
 /* Types of the outputs of a node that need not be linked; everything in the scratch arena. The caller entered it. */
 lathe_status lt_infer_types(lt_graph *graph, const lt_node *node, lt_type **types, lt_contents **contents,
                             lathe_diag *diag);

@@ -253,6 +253,13 @@ static bool outputs_renamed(const lt_graph *graph, const lt_node *node, uint32_t
     return true;
 }
 
+/* Values must have an element type: that of the first input, for want of a better one. */
+lt_type lt_unknown_result(const lt_graph *graph, const lt_node *node)
+{
+    const lt_value *x = node->n_inputs > 0 ? lt_node_in(graph, node, 0) : NULL;
+    return (lt_type){ .cls = LT_TENSOR, .dtype = x != NULL && x->type.cls == LT_TENSOR ? x->type.dtype : LATHE_DTYPE_F32, .rank = -1 };
+}
+
 static lathe_status infer_linked(lt_graph *graph, lt_node *node, bool *changed, lathe_diag *diag)
 {
     *changed = false;
@@ -293,10 +300,61 @@ static lathe_status set_body_inputs(lt_graph *graph, const lt_region *body, cons
     return LATHE_OK;
 }
 
+static lathe_status infer_loosely(lt_graph *graph, lt_node *node);
+
+static lathe_status infer_rest(lt_graph *graph, lt_node *node)
+{
+    for (; node != NULL; node = lt_node_next(graph, node)) {
+        LT_TRY(infer_loosely(graph, node));
+    }
+    return LATHE_OK;
+}
+
+/* Its results are unknown where its inference fails, and its bodies see that if it never came to them. */
+static lathe_status infer_loosely(lt_graph *graph, lt_node *node)
+{
+    bool changed;
+    uint32_t before = graph->n_bodies;
+    lathe_status status = infer_linked(graph, node, &changed, NULL);
+    if (status == LATHE_OK || status == LATHE_OUT_OF_MEMORY || status == LATHE_INTERNAL) {
+        return status;
+    }
+    const lt_type unknown = lt_unknown_result(graph, node);
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        if (lt_node_out(graph, node, i) != NULL) {
+            LT_TRY(lt_value_retype(graph, lt_node_out(graph, node, i), &unknown, &(lt_contents){ 0 }, NULL));
+        }
+    }
+    for (uint32_t a = 0; graph->n_bodies == before && a < node->n_attrs; a++) {
+        if (node->attrs[a].kind == LATHE_ATTR_GRAPH) {
+            LT_TRY(infer_rest(graph, lt_region_first(graph, node->attrs[a].graph)));
+        }
+    }
+    return LATHE_OK;
+}
+
+/*
+ * A body that is wrong may be a branch that nobody takes, so the model can still be fine: then no value of it may keep the type of an earlier inference, when the
+ * shapes were others. From the node that fails on all are inferred as far as that goes; what they ask of dims is not the model's wish.
+ */
+static lathe_status forget_results(lt_graph *graph, lt_node *node, lathe_status failed, lathe_diag *diag)
+{
+    if (failed == LATHE_OUT_OF_MEMORY || failed == LATHE_INTERNAL || graph->broken) {
+        return failed;
+    }
+    lt_meeting_fn meeting = graph->meeting;
+    graph->meeting = NULL;
+    lathe_status status = infer_rest(graph, node);
+    graph->meeting = meeting;
+    graph->broken = false;
+    return status == LATHE_OUT_OF_MEMORY ? LT_OOM(diag) : failed;
+}
+
 static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out,
                                int n_out)
 {
     lt_graph *graph = c->user;
+    graph->n_bodies++;
     const lt_region_slot *slot = attr->kind == LATHE_ATTR_GRAPH ? lt_region_slot_of(graph, attr->graph) : NULL;
     LT_CHECK(c->diag, slot != NULL, c->where);
     const lt_region *body = &slot->region;
@@ -311,7 +369,9 @@ static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_typ
         bool changed;
         lathe_status status = infer_linked(graph, node, &changed, c->diag);
         c->broken = status != LATHE_OK && graph->broken;
-        LT_TRY(status);
+        if (status != LATHE_OK) {
+            return forget_results(graph, node, status, c->diag);
+        }
     }
     for (int i = 0; i < n_out; i++) {
         out[i] = lt_value_get(graph, body->outputs[i])->type;

@@ -63,14 +63,16 @@ static lathe_status infer_if(lt_infer *c)
         }
         LT_TRY(infer_branch(c, branches[b], true, types[b], &wrong[b]));
         if (c->broken) {
-            return c->region(c, branches[b], NULL, 0, types[b], c->n_out); /* once more, for the message */
+            return c->diag == NULL ? wrong[b] : c->region(c, branches[b], NULL, 0, types[b], c->n_out); /* once more, for the message */
         }
     }
     if (known < 0 && (wrong[0] != LATHE_OK || wrong[1] != LATHE_OK)) {
         known = wrong[0] != LATHE_OK;
     }
     if (known >= 0 && wrong[known] != LATHE_OK) {
-        LT_TRY(infer_branch(c, branches[known], false, types[known], &wrong[known])); /* once more, for the message */
+        if (c->diag != NULL) { /* once more, for the message */
+            LT_TRY(infer_branch(c, branches[known], false, types[known], &wrong[known]));
+        }
         return wrong[known];
     }
     for (int i = 0; i < c->n_out; i++) {
