@@ -37,7 +37,7 @@ static lathe_status import_initializer(lt_import *in, lt_scope *scope, const lt_
     lt_blob *blob;
     lt_value_id value;
     if (tensor->name.length == 0) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "the file is damaged or was written by a broken exporter: export the model anew",
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, LT_EXPORT_ANEW,
                        "an initializer has no name");
     }
     lathe_status status = lt_tensor_blob(&in->reader, tensor, where, &blob, in->diag);

@@ -107,13 +107,13 @@ lathe_status lt_import_str(lt_import *in, lathe_bytes span, const char *where, c
     bool bad = false;
     *out = NULL;
     if (span.length > LT_IMPORT_MAX_NAME) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "the file is damaged or was written by a broken exporter: export the model anew",
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, LT_EXPORT_ANEW,
                        "a name has %zu bytes: '%.*s...'", span.length,
                        shown(span), span.data);
     }
     *out = lt_pb_str(&in->arena, span, &bad);
     if (bad) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, "the file is damaged or was written by a broken exporter: export the model anew",
+        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, LT_EXPORT_ANEW,
                        "a name holds a NUL byte: '%.*s'", shown(span),
                        span.data);
     }

@@ -20,6 +20,8 @@ enum { LT_IMPORT_MAX_ATTRS = 256, LT_IMPORT_MAX_NAME = 4096 };
  * functions may multiply them.
  */
 enum { LT_IMPORT_SLACK = 1 << 28 };
+/* Advice where nothing in the model can be put right by hand. */
+#define LT_EXPORT_ANEW "the file is damaged or was written by a broken exporter: export the model anew"
 
 /* ---- Sources: mapped files that blobs point into (source.c) ---- */
 

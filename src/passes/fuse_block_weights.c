@@ -53,9 +53,7 @@ static bool swaps(const lt_node *node)
 
 static bool is_level(const lt_value *value)
 {
-    lathe_dtype type = value->type.dtype;
-    return type == LATHE_DTYPE_U8 || type == LATHE_DTYPE_I8 || type == LATHE_DTYPE_U4 || type == LATHE_DTYPE_I4 ||
-           type == LATHE_DTYPE_U2 || type == LATHE_DTYPE_I2;
+    return lt_dtype_is_integer(value->type.dtype) && lathe_dtype_bits(value->type.dtype) <= 8;
 }
 
 /* A parameter of one element, or (wide) with one for each column. */

@@ -92,9 +92,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
         int64_t from = lt_gather_index(type, indices, at);
         from += from < 0 ? s.extent : 0;
         if (from < 0 || from >= s.extent) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, "Gather",
-                           "look at the indices that go in: an axis of n takes -n to n - 1", "index %lld is outside an axis of %lld",
-                           (long long)lt_load_i64(type, indices, at), (long long)s.extent);
+            return lt_gather_outside("Gather", type, indices, at, s.extent, diag);
         }
         lt_copy_element(dst + (size_t)u * row, src + (size_t)(outer * s.extent + from) * row, row);
         if (++at == s.count) {

@@ -134,7 +134,7 @@ static lathe_status read_list(const lathe_buffer *index, lathe_dtype type, int64
         int64_t from = lt_gather_index(type, index->data, i);
         at[i] = from < 0 ? from + extent : from;
         if (at[i] < 0 || at[i] >= extent) {
-            return LT_FAIL(diag, LATHE_BAD_SHAPE, "Gather", NULL, "index %lld is outside an axis of %lld", (long long)from, (long long)extent);
+            return lt_gather_outside("Gather", type, index->data, i, extent, diag);
         }
     }
     t->at = at;

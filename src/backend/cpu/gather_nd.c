@@ -62,9 +62,7 @@ typedef struct lookup {
 
 static lathe_status outside(const lookup *l, int64_t number, int64_t extent)
 {
-    return LT_FAIL(l->diag, LATHE_BAD_SHAPE, l->op, "look at the indices that go in: an axis of n takes -n to n - 1",
-                   "index %lld (number %lld) is outside an axis of %lld",
-                   (long long)lt_load_i64(l->type, l->indices, number), (long long)number, (long long)extent);
+    return lt_gather_outside(l->op, l->type, l->indices, number, extent, l->diag);
 }
 
 /* ---- GatherND ---- */

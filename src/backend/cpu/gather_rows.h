@@ -20,4 +20,12 @@ static inline int64_t lt_gather_index(lathe_dtype type, const char *indices, int
     return wide;
 }
 
+/* Fails since index number `at` is none of an axis of `extent`. */
+static inline lathe_status lt_gather_outside(const char *op, lathe_dtype type, const char *indices, int64_t at, int64_t extent, lathe_diag *diag)
+{
+    return LT_FAIL(diag, LATHE_BAD_SHAPE, op, "look at the indices that go in: an axis of n takes -n to n - 1",
+                   "index %lld (number %lld) is outside an axis of %lld", (long long)lt_gather_index(type, indices, at), (long long)at,
+                   (long long)extent);
+}
+
 #endif

@@ -11,35 +11,27 @@ enum { A, B, SCALE, ZERO, COLS = LT_TILE / LT_BLOCKS_ROWS };
 
 /* ---- How weights lie ---- */
 
-static int64_t up(int64_t n, int64_t unit)
-{
-    return n / unit + (n % unit > 0);
-}
-
 /* Rows of words of `k` weights of a column, blocks of `block`. */
 static int64_t word_rows(int64_t k, int64_t block, int bits)
 {
     int64_t in_word = 32 / bits;
-    return k / block * up(block, in_word) + up(k % block, in_word);
-}
-
-static bool is_signed(lathe_dtype type)
-{
-    return type == LATHE_DTYPE_I8 || type == LATHE_DTYPE_I4 || type == LATHE_DTYPE_I2;
+    return k / block * lt_ceil_div(block, in_word) + lt_ceil_div(k % block, in_word);
 }
 
 static bool is_level(lathe_dtype type)
 {
-    return is_signed(type) || type == LATHE_DTYPE_U8 || type == LATHE_DTYPE_U4 || type == LATHE_DTYPE_U2;
+    return lt_dtype_is_integer(type) && lathe_dtype_bits(type) <= 8;
 }
 
-/* Element `at` of an integer tensor as a level. */
+/* Element `at` of an integer tensor as a level: weights count from the least number of their type. */
 static uint32_t level_at(const lathe_tensor *t, int64_t at)
 {
-    int bits = (int)lathe_dtype_bits(t->dtype), many = bits == 8 ? 0 : bits == 4 ? 1 : 2; /* 1 << many in a byte */
-    uint32_t byte = ((const uint8_t *)t->data)[at >> many], mask = (1u << bits) - 1;
-    uint32_t level = byte >> (int)(at & ((1 << many) - 1)) * bits & mask;
-    return is_signed(t->dtype) ? level ^ 1u << (bits - 1) : level;
+    return (uint32_t)(lt_load_i64(t->dtype, t->data, at) - lt_dtype_min_i64(t->dtype));
+}
+
+static void put_level(lathe_tensor *t, int64_t at, uint32_t level)
+{
+    lt_store_i64(t->dtype, t->data, at, (int64_t)level + lt_dtype_min_i64(t->dtype));
 }
 
 /* ---- The packs. param: nr, transposed, block ---- */
@@ -59,7 +51,7 @@ static size_t panel_bytes(int64_t n, int64_t nr, int64_t rows, size_t size)
 {
     int64_t count;
     size_t bytes;
-    return lt_i64_mul(up(n, nr) * nr, rows, &count) && lt_size_mul((size_t)count, size, &bytes) ? bytes : 0;
+    return lt_i64_mul(lt_ceil_div(n, nr) * nr, rows, &count) && lt_size_mul((size_t)count, size, &bytes) ? bytes : 0;
 }
 
 static size_t word_bytes(const lathe_tensor *t, const int64_t param[4])
@@ -93,7 +85,7 @@ static int64_t row_of(const walk *w, int64_t k, int *shift)
 {
     int64_t in_word = 32 / w->bits, inside = k % w->block;
     *shift = (int)(inside % in_word) * w->bits;
-    return k / w->block * up(w->block, in_word) + inside / in_word;
+    return k / w->block * lt_ceil_div(w->block, in_word) + inside / in_word;
 }
 
 static void pack_words(void *dst, const lathe_tensor *t, const int64_t param[4])
@@ -121,16 +113,14 @@ static void unpack_words(lathe_tensor *dst, const void *packed, const int64_t pa
     if (!read_walk(dst, param, &w)) {
         return;
     }
-    uint8_t *bytes = dst->data;
-    uint32_t mask = (1u << w.bits) - 1, turn = is_signed(dst->dtype) ? 1u << (w.bits - 1) : 0;
+    uint32_t mask = (1u << w.bits) - 1;
+    memset(dst->data, 0, dst->bytes); /* the last byte may be none's in part */
     for (int64_t at = 0; at < w.k * w.n; at++) {
-        int64_t k = w.turned ? at % w.k : at / w.n, n = w.turned ? at / w.k : at % w.n, in_byte = 8 / w.bits;
-        int shift, place = (int)(at % in_byte) * w.bits;
+        int64_t k = w.turned ? at % w.k : at / w.n, n = w.turned ? at / w.k : at % w.n;
+        int shift;
         const uint32_t *panel = (const uint32_t *)packed + n / w.nr * w.nr * w.rows,
                        *words = panel + row_of(&w, k, &shift) * w.nr;
-        uint32_t level = words[n % w.nr] >> shift & mask;
-        uint8_t *byte = &bytes[at / in_byte];
-        *byte = (uint8_t)((place == 0 ? 0 : *byte) | (level ^ turn) << place);
+        put_level(dst, at, words[n % w.nr] >> shift & mask);
     }
 }
 
@@ -148,62 +138,43 @@ static size_t zero_bytes(const lathe_tensor *t, const int64_t param[4])
     return is_level(t->dtype) && pack_shape(t, param, &blocks, &n) ? panel_bytes(n, param[0], blocks, 1) : 0;
 }
 
-/* Place of block b of column n among the parameters of all panels. */
-static int64_t param_at(int64_t nr, int64_t blocks, int64_t b, int64_t n)
+/* Place of element `at` of a tensor of `blocks` parameters for each of `n` columns among those of all panels. */
+static int64_t param_at(const int64_t param[4], int64_t blocks, int64_t n, int64_t at)
 {
-    return n / nr * nr * blocks + b * nr + n % nr;
+    int64_t nr = param[0], block = param[1] ? at % blocks : at / n, column = param[1] ? at / blocks : at % n;
+    return column / nr * nr * blocks + block * nr + column % nr;
 }
 
 static void pack_scales(void *dst, const lathe_tensor *t, const int64_t param[4])
 {
-    int64_t blocks, n;
-    if (!pack_shape(t, param, &blocks, &n)) {
-        return;
-    }
-    for (int64_t at = 0; at < blocks * n; at++) {
-        int64_t b = param[1] ? at % blocks : at / n, j = param[1] ? at / blocks : at % n;
-        lt_tile_fetch(t->dtype, (float *)dst + param_at(param[0], blocks, b, j), 0, t->data, at, 1, 1);
+    int64_t blocks, n, count = pack_shape(t, param, &blocks, &n) ? blocks * n : 0;
+    for (int64_t at = 0; at < count; at++) {
+        lt_tile_fetch(t->dtype, (float *)dst + param_at(param, blocks, n, at), 0, t->data, at, 1, 1);
     }
 }
 
 static void unpack_scales(lathe_tensor *dst, const void *packed, const int64_t param[4])
 {
-    int64_t blocks, n;
-    if (!pack_shape(dst, param, &blocks, &n)) {
-        return;
-    }
-    for (int64_t at = 0; at < blocks * n; at++) {
-        int64_t b = param[1] ? at % blocks : at / n, j = param[1] ? at / blocks : at % n;
-        lt_tile_put(dst->dtype, dst->data, at, 1, (const float *)packed + param_at(param[0], blocks, b, j), 0, 1);
+    int64_t blocks, n, count = pack_shape(dst, param, &blocks, &n) ? blocks * n : 0;
+    for (int64_t at = 0; at < count; at++) {
+        lt_tile_put(dst->dtype, dst->data, at, 1, (const float *)packed + param_at(param, blocks, n, at), 0, 1);
     }
 }
 
 static void pack_zeros(void *dst, const lathe_tensor *t, const int64_t param[4])
 {
-    int64_t blocks, n;
-    if (!pack_shape(t, param, &blocks, &n)) {
-        return;
-    }
-    for (int64_t at = 0; at < blocks * n; at++) {
-        int64_t b = param[1] ? at % blocks : at / n, j = param[1] ? at / blocks : at % n;
-        ((uint8_t *)dst)[param_at(param[0], blocks, b, j)] = (uint8_t)level_at(t, at);
+    int64_t blocks, n, count = pack_shape(t, param, &blocks, &n) ? blocks * n : 0;
+    for (int64_t at = 0; at < count; at++) {
+        ((uint8_t *)dst)[param_at(param, blocks, n, at)] = (uint8_t)level_at(t, at);
     }
 }
 
 static void unpack_zeros(lathe_tensor *dst, const void *packed, const int64_t param[4])
 {
-    int64_t blocks, n;
-    if (!pack_shape(dst, param, &blocks, &n)) {
-        return;
-    }
-    int bits = (int)lathe_dtype_bits(dst->dtype), in_byte = 8 / bits;
-    uint32_t turn = is_signed(dst->dtype) ? 1u << (bits - 1) : 0;
-    uint8_t *bytes = dst->data;
-    for (int64_t at = 0; at < blocks * n; at++) {
-        int64_t b = param[1] ? at % blocks : at / n, j = param[1] ? at / blocks : at % n;
-        uint32_t level = ((const uint8_t *)packed)[param_at(param[0], blocks, b, j)];
-        int place = (int)(at % in_byte) * bits;
-        bytes[at / in_byte] = (uint8_t)((place == 0 ? 0 : bytes[at / in_byte]) | (level ^ turn) << place);
+    int64_t blocks, n, count = pack_shape(dst, param, &blocks, &n) ? blocks * n : 0;
+    memset(dst->data, 0, dst->bytes);
+    for (int64_t at = 0; at < count; at++) {
+        put_level(dst, at, ((const uint8_t *)packed)[param_at(param, blocks, n, at)]);
     }
 }
 
@@ -245,9 +216,9 @@ static lt_blocks read_blocks(const lathe_problem *p)
                     .k = b->dims[turned].max,
                     .n = b->dims[!turned].max,
                     .block = lt_attr_i(p->attrs, p->n_attrs, "block_size", 0) };
-    w.middle = is_signed(b->dtype) ? (uint8_t)(1u << (w.bits - 1)) : 0;
-    w.blocks = w.block > 0 ? up(w.k, w.block) : 0;
-    w.rows_block = w.block > 0 ? up(w.block, 32 / w.bits) : 0;
+    w.middle = lt_dtype_is_signed(b->dtype) ? (uint8_t)(1u << (w.bits - 1)) : 0;
+    w.blocks = w.block > 0 ? lt_ceil_div(w.k, w.block) : 0;
+    w.rows_block = w.block > 0 ? lt_ceil_div(w.block, 32 / w.bits) : 0;
     w.rows = w.block > 0 ? word_rows(w.k, w.block, w.bits) : 0;
     return w;
 }
@@ -281,25 +252,6 @@ static int operands_fit(const lathe_problem *p, lathe_fit *fit)
     return 1;
 }
 
-/* What follows the product: its result has the type of a. */
-static int epilogue_fits(const lathe_problem *p, lathe_dtype type, lathe_fit *fit)
-{
-    const lathe_pw_instr *first;
-    int count = lt_problem_epilogue(p, &first);
-    if ((size_t)count < p->n_instrs) {
-        return lt_no(fit, "has a prologue");
-    }
-    if (count == 0 && (p->n_out != 1 || p->out[0].dtype != type)) {
-        return lt_no(fit, "the result is not one tensor of that type");
-    }
-    for (int i = 0; i < count; i++) {
-        if (first[i].op == LATHE_PW_ROOT && (first[i].dtype != type || first[i].operand != 0)) {
-            return lt_no(fit, "the result is %s", lathe_dtype_name(first[i].dtype));
-        }
-    }
-    return lt_outputs_planned(p, fit) && lt_tile_fits(p, fit);
-}
-
 /* Nanoseconds for making one weight a number, in a register or in scratch. */
 static double weight_cost(const lt_cpu_isa *isa)
 {
@@ -312,7 +264,7 @@ int lt_gemm_blocks_fits(const lt_blocks_level *level, const lathe_problem *probl
     static const char *const packs[] = { NULL, "gemm.b.bits", "gemm.b.scales", "gemm.b.zeros" };
     uint16_t number;
     (void)config;
-    if (!operands_fit(problem, fit) || !epilogue_fits(problem, lt_root_type(problem), fit)) {
+    if (!operands_fit(problem, fit) || !lt_epilogue_fits(problem, lt_root_type(problem), fit)) {
         return 0;
     }
     const lathe_operand *a = lt_root_operand(problem, A, &number);
@@ -453,7 +405,7 @@ static size_t direct_scratch(const lathe_problem *problem)
 static void columns(const job *j, int64_t first, int cols, float *tile)
 {
     int64_t nr = j->level->isa->nr;
-    int panels = (int)up(cols, nr);
+    int panels = (int)lt_ceil_div(cols, nr);
     for (int i = 0; i < panels; i += 2) {
         j->level->rows(&j->w, first / nr + i, panels - i < 2 ? 1 : 2, (int)j->m, (const float *)(const void *)j->a,
                        j->lda, tile + i * nr, COLS);

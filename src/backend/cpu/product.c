@@ -525,14 +525,27 @@ int lt_outputs_planned(const lathe_problem *problem, lathe_fit *fit)
     return 1;
 }
 
-int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit)
+int lt_epilogue_fits(const lathe_problem *problem, lathe_dtype type, lathe_fit *fit)
 {
-    lathe_dtype type = lt_root_type(problem);
     const lathe_pw_instr *first;
     int count = lt_problem_epilogue(problem, &first);
     if ((size_t)count < problem->n_instrs) {
         return lt_no(fit, "has a prologue");
     }
+    if (count == 0 && (problem->n_out != 1 || problem->out[0].dtype != type)) {
+        return lt_no(fit, "the result is not one tensor of %s", lathe_dtype_name(type));
+    }
+    for (int i = 0; i < count; i++) {
+        if (first[i].op == LATHE_PW_ROOT && (first[i].dtype != type || first[i].operand != 0)) {
+            return lt_no(fit, "the result is %s", lathe_dtype_name(first[i].dtype));
+        }
+    }
+    return lt_outputs_planned(problem, fit) && lt_tile_fits(problem, fit);
+}
+
+int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit)
+{
+    lathe_dtype type = lt_root_type(problem);
     if (type != LATHE_DTYPE_F32 && !(half && (type == LATHE_DTYPE_F16 || type == LATHE_DTYPE_BF16))) {
         return lt_no(fit, "input 0 is %s", lathe_dtype_name(type) ? lathe_dtype_name(type) : "absent");
     }
@@ -545,15 +558,7 @@ int lt_root_fits(const lathe_problem *problem, bool half, lathe_fit *fit)
             return lt_no(fit, "input %zu is absent", slot);
         }
     }
-    if (count == 0 && (problem->n_out != 1 || problem->out[0].dtype != type)) {
-        return lt_no(fit, "the result is not one tensor of that type");
-    }
-    for (int i = 0; i < count; i++) {
-        if (first[i].op == LATHE_PW_ROOT && (first[i].dtype != type || first[i].operand != 0)) {
-            return lt_no(fit, "the result is %s", lathe_dtype_name(first[i].dtype));
-        }
-    }
-    return lt_outputs_planned(problem, fit) && lt_tile_fits(problem, fit);
+    return lt_epilogue_fits(problem, type, fit);
 }
 
 void lt_pack_panels(float *dst, lathe_dtype dtype, const void *b, int64_t row, int64_t col, int64_t k, int64_t n,

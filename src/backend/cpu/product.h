@@ -47,6 +47,8 @@ double lt_product_cost_along(const lt_cpu_isa *isa, const lathe_problem *problem
 /* Does every output lie in the arena, with extents that are known before the step? */
 int lt_outputs_planned(const lathe_problem *problem, lathe_fit *fit);
 
+/* What follows the root: no prologue, one result of `type`, outputs that are planned, an epilogue that the tile program takes. A fits function. */
+int lt_epilogue_fits(const lathe_problem *problem, lathe_dtype type, lathe_fit *fit);
 /*
  * What every driver of a root with real operands checks: no prologue, operands and result of one type (f32; with `half` also f16 and bf16, which are
  * computed in f32), an epilogue that the tile program takes.

@@ -84,7 +84,7 @@ static bool read_zero(const lathe_problem *p, size_t slot, int axis, lt_q8_slot 
 }
 
 /* MatMulInteger and ConvInteger: operands as they are, their zero points behind them. */
-static int read_integer(const lathe_problem *p, const lathe_pw_instr *first, int count, lathe_fit *fit, lt_q8 *out)
+static int read_integer(const lathe_problem *p, lathe_fit *fit, lt_q8 *out)
 {
     lt_q8_param one = { .operand = 0xffff, .number = 1, .axis = -1 };
     bool conv = strcmp(p->op, "ConvInteger") == 0;
@@ -102,18 +102,7 @@ static int read_integer(const lathe_problem *p, const lathe_pw_instr *first, int
             return lt_no(fit, "only the run tells how many zero points operand %zu has", i);
         }
     }
-    if ((size_t)count < p->n_instrs) {
-        return lt_no(fit, "has a prologue");
-    }
-    if (count == 0 && (p->n_out != 1 || p->out[0].dtype != LATHE_DTYPE_I32)) {
-        return lt_no(fit, "the result is not one tensor of i32");
-    }
-    for (int i = 0; i < count; i++) {
-        if (first[i].op == LATHE_PW_ROOT && first[i].dtype != LATHE_DTYPE_I32) {
-            return lt_no(fit, "the result is %s", lathe_dtype_name(first[i].dtype));
-        }
-    }
-    return lt_outputs_planned(p, fit) && lt_tile_fits(p, fit);
+    return lt_epilogue_fits(p, LATHE_DTYPE_I32, fit);
 }
 
 int lt_q8_read(const lathe_problem *problem, lathe_fit *fit, lt_q8 *out)
@@ -121,7 +110,7 @@ int lt_q8_read(const lathe_problem *problem, lathe_fit *fit, lt_q8 *out)
     const lathe_pw_instr *first;
     int count = lt_problem_epilogue(problem, &first);
     if (strcmp(problem->op, "MatMulInteger") == 0 || strcmp(problem->op, "ConvInteger") == 0) {
-        return read_integer(problem, first, count, fit, out);
+        return read_integer(problem, fit, out);
     }
     out->sums = false;
     if (problem->n_root_in < 2 || problem->n_root_in > 3 || count == 0) {

@@ -156,8 +156,7 @@ static inline __attribute__((always_inline)) void reduce_run(reduction how, lath
 
 static lathe_status outside(const scatter *s, int64_t number, int64_t extent)
 {
-    return LT_FAIL(s->diag, LATHE_BAD_SHAPE, s->op, NULL, "index %lld (number %lld) is outside an axis of %lld",
-                   (long long)lt_gather_index(s->index_type, s->indices, number), (long long)number, (long long)extent);
+    return lt_gather_outside(s->op, s->index_type, s->indices, number, extent, s->diag);
 }
 
 /* ---- ScatterND ---- */
