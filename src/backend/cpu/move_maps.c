@@ -68,7 +68,7 @@ static void double_row(const char *src, char *dst, int64_t n)
     for (; i + 4 <= n; i += 4) {
         four v;
         memcpy(&v, src + 4 * i, sizeof v);
-        four low = __builtin_shuffle(v, (four){ 0, 0, 1, 1 }), high = __builtin_shuffle(v, (four){ 2, 2, 3, 3 });
+        four low = __builtin_shufflevector(v, v, 0, 0, 1, 1), high = __builtin_shufflevector(v, v, 2, 2, 3, 3);
         memcpy(dst + 8 * i, &low, sizeof low);
         memcpy(dst + 8 * i + 16, &high, sizeof high);
     }
