@@ -1,5 +1,5 @@
 #!/bin/sh
-# check_layers.sh ROOT: checks the sources against docs/layers.txt: who includes whom, unique file names, file sizes.
+# check_layers.sh ROOT: checks the sources against docs/layers.txt: who includes whom, unique file names, file sizes, builtins.
 # The objects are check_objects.sh's part.
 set -eu
 root=${1:-.}
@@ -35,6 +35,8 @@ FILENAME == rules {
         name = $2; sub(/:$/, "", name)
         special[name] = 1
         for (i = 3; i <= NF; i++) shown[name, $i] = 1
+    } else if (kind == "foreign:") {
+        for (i = 2; i <= NF; i++) foreign[$i] = 1
     }
     next
 }
@@ -58,6 +60,9 @@ FNR == 1 {
 }
 
 { lines = FNR }
+top == "src" && /__builtin_/ {
+    for (name in foreign) if ($0 ~ name "[ (]") complain(name " is known to one compiler only")
+}
 FNR <= 3 && /generated/ { generated = 1 }
 
 /^[ \t]*#[ \t]*include/ {
