@@ -34,13 +34,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
                         y->rank != x->rank + 1) {
         return lt_no(fit, "indices of %s, or extents that do not go together", lathe_dtype_name(x->dtype));
     }
-    double elements = 1, lines = 1;
-    for (int d = 0; d < y->rank; d++) {
-        elements *= (double)y->dims[d].opt;
-    }
-    for (int d = 0; d < (is_eye(p) ? 1 : x->rank); d++) {
-        lines *= (double)x->dims[d].opt;
-    }
+    double elements = lt_operand_elements(y), lines = is_eye(p) ? (double)x->dims[0].opt : lt_operand_elements(x);
     fit->cost = 100 + elements * bits / 8 * 0.05 + lines * 2;
     return 1;
 }

@@ -38,11 +38,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
                     : bits < 8 || bits > 128 || y->dtype == LATHE_DTYPE_STRING || (value ? value->dtype : LATHE_DTYPE_F32) != y->dtype) {
         return lt_no(fit, "elements of type %s", lathe_dtype_name(y->dtype));
     }
-    double elements = 1;
-    for (int d = 0; d < y->rank; d++) {
-        elements *= (double)y->dims[d].opt;
-    }
-    fit->cost = 100 + elements * bits / 8 * 0.05;
+    fit->cost = 100 + lt_operand_elements(y) * bits / 8 * 0.05;
     return 1;
 }
 

@@ -170,11 +170,7 @@ ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (!read_axes(p, x->rank, &over, fit)) {
         return 0;
     }
-    double elements = 1;
-    for (int d = 0; d < x->rank; d++) {
-        elements *= (double)x->dims[d].opt;
-    }
-    fit->cost = 300 + elements * (ISA.nr >= 16 ? 0.8 : 1.4);
+    fit->cost = 300 + lt_operand_elements(x) * (ISA.nr >= 16 ? 0.8 : 1.4);
     return 1;
 }
 
