@@ -41,6 +41,7 @@ bool lt_space_from_name(const char *name, lathe_space *out);
 /* Rough work at the opt corner, for costs: multiply-adds count two. */
 double lt_problem_flops(const lathe_problem *problem);
 double lt_problem_bytes(const lathe_problem *problem); /* of all operands once */
+double lt_operand_elements(const lathe_operand *operand); /* the product of its extents, whatever its flags are; 1 when the rank is not known */
 
 /* For tactics and the tile program. */
 static inline bool lt_extent_fixed(const lathe_extent *e) { return e->min == e->max; }

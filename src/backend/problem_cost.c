@@ -4,16 +4,18 @@
 #include "backend/problem.h"
 #include <string.h>
 
+double lt_operand_elements(const lathe_operand *operand)
+{
+    double elements = 1;
+    for (int i = 0; i < operand->rank; i++) {
+        elements *= (double)operand->dims[i].opt;
+    }
+    return elements;
+}
+
 static double elements(const lathe_operand *o)
 {
-    double n = 1;
-    if (o->flags & LATHE_OPERAND_ABSENT) {
-        return 0;
-    }
-    for (int i = 0; i < o->rank; i++) {
-        n *= (double)o->dims[i].opt;
-    }
-    return n;
+    return o->flags & LATHE_OPERAND_ABSENT ? 0 : lt_operand_elements(o);
 }
 
 double lt_problem_bytes(const lathe_problem *problem)

@@ -16,11 +16,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (theta->dtype != LATHE_DTYPE_F32 || y->dtype != LATHE_DTYPE_F32 || theta->rank != 3 || y->rank < 4 || y->rank > 5) {
         return lt_no(fit, "theta is %s", lathe_dtype_name(theta->dtype));
     }
-    double elements = 1;
-    for (int i = 0; i < y->rank; i++) {
-        elements *= (double)y->dims[i].opt;
-    }
-    fit->cost = 200 + elements * 2;
+    fit->cost = 200 + lt_operand_elements(y) * 2;
     return 1;
 }
 

@@ -167,13 +167,7 @@ ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         (y->flags & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT))) {
         return lt_no(fit, "of %s, or the output has no planned extents", lathe_dtype_name(x->dtype));
     }
-    double in = 1, out = 1;
-    for (int i = 0; i < x->rank; i++) {
-        in *= (double)x->dims[i].opt;
-    }
-    for (int i = 0; i < y->rank; i++) {
-        out *= (double)y->dims[i].opt;
-    }
+    double in = lt_operand_elements(x), out = lt_operand_elements(y);
     fit->cost = 200 + in * (ISA.nr >= 32 ? 0.3 : ISA.nr >= 16 ? 0.4 : 0.8) + out * (is_hard(p) ? 0.2 : 3);
     return 1;
 }

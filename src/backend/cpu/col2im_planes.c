@@ -27,13 +27,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (x->rank != 3 || block->rank != 1 || y->rank < 3 || y->rank > 4) {
         return lt_no(fit, "images of %d axes", y->rank - 2);
     }
-    double in = 1, out = 1;
-    for (int i = 0; i < 3; i++) {
-        in *= (double)x->dims[i].opt;
-    }
-    for (int i = 0; i < y->rank; i++) {
-        out *= (double)y->dims[i].opt;
-    }
+    double in = lt_operand_elements(x), out = lt_operand_elements(y);
     fit->cost = 300 + in * 0.4 + out * 0.1 + in / (double)(y->dims[y->rank - 1].opt > 0 ? y->dims[y->rank - 1].opt : 1) * 6;
     return 1;
 }

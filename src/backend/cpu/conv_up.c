@@ -380,11 +380,8 @@ int lt_up_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint32_t con
     lt_tile_formats(problem, orders[x->rank - 3], fit);
     lt_tile_rows_apart(problem, fit);
     fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
-    double points = 1, waste = (double)((w->dims[1].max + isa->nr - 1) / isa->nr * isa->nr) / (double)w->dims[1].max;
-    for (int i = 0; i < x->rank; i++) {
-        points *= (double)problem->out[0].dims[i].opt;
-    }
+    double waste = (double)((w->dims[1].max + isa->nr - 1) / isa->nr * isa->nr) / (double)w->dims[1].max;
     fit->cost = 1000 + lt_problem_flops(problem) * waste * 1.1 / isa->gflops + lt_problem_bytes(problem) * 0.03 +
-                points * lt_emit_cost(isa, problem);
+                lt_operand_elements(&problem->out[0]) * lt_emit_cost(isa, problem);
     return 1;
 }

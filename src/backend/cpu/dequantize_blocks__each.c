@@ -117,11 +117,7 @@ ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *
     if ((x->flags | y->flags) & (LATHE_OPERAND_MANAGED | LATHE_OPERAND_BOUNDED | LATHE_OPERAND_ABSENT)) {
         return lt_no(fit, "no planned extents");
     }
-    double n = 1;
-    for (int i = 0; i < y->rank; i++) {
-        n *= (double)y->dims[i].opt;
-    }
-    fit->cost = 300 + n * 0.6;
+    fit->cost = 300 + lt_operand_elements(y) * 0.6;
     return 1;
 }
 

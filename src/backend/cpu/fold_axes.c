@@ -67,15 +67,6 @@ static int folded(const lathe_problem *p, const struct kind_row *k, int rank, ui
     return *over ? 1 : lt_no(fit, "axis %lld of %d", (long long)axis, rank);
 }
 
-static double elements_of(const lathe_operand *o)
-{
-    double n = 1;
-    for (int d = 0; d < o->rank; d++) {
-        n *= (double)o->dims[d].opt;
-    }
-    return n;
-}
-
 static int fits_fold(const lathe_problem *p, uint32_t config, lathe_fit *fit)
 {
     const struct kind_row *k = kind_of(p);
@@ -92,7 +83,7 @@ static int fits_fold(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (!folded(p, k, x->rank, &over, fit)) {
         return 0;
     }
-    fit->cost = 200 + elements_of(x) * (x->dtype == LATHE_DTYPE_F16 ? 3 : 1.5) + 5 * elements_of(y);
+    fit->cost = 200 + lt_operand_elements(x) * (x->dtype == LATHE_DTYPE_F16 ? 3 : 1.5) + 5 * lt_operand_elements(y);
     return 1;
 }
 
@@ -459,7 +450,7 @@ static int fits_running(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (!axis || axis->rank < 0 || axis->rank > 1 || x->rank < 1 || p->out[0].dtype != x->dtype || p->out[0].rank != x->rank) {
         return lt_no(fit, "no axis");
     }
-    fit->cost = 200 + elements_of(x) * 3;
+    fit->cost = 200 + lt_operand_elements(x) * 3;
     return 1;
 }
 

@@ -35,10 +35,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (axis < 0) {
         return lt_no(fit, "no such axis");
     }
-    double elements = 1, row = 1;
-    for (int i = 0; i < y->rank; i++) {
-        elements *= (double)y->dims[i].opt;
-    }
+    double elements = lt_operand_elements(y), row = 1;
     for (int i = axis + 1; i < x->rank; i++) {
         row *= (double)x->dims[i].opt;
     }

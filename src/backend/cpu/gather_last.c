@@ -60,10 +60,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     fit->out[0] = axis_last(y, axis, fit->out[0].space);
     fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
     fit->pitched_out = 1;
-    double elements = 1, row = (double)y->dims[axis].opt;
-    for (int i = 0; i < y->rank; i++) {
-        elements *= (double)y->dims[i].opt;
-    }
+    double elements = lt_operand_elements(y), row = (double)y->dims[axis].opt;
     fit->cost = 250 + row * 2 + elements / (row > 1 ? row : 1) * 8 + elements * (bits > 32 ? 0.3 : 0.2);
     return 1;
 }

@@ -26,10 +26,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         (index->dtype != LATHE_DTYPE_I32 && index->dtype != LATHE_DTYPE_I64)) {
         return lt_no(fit, "elements of %u bits, or indices of another type", bits);
     }
-    double elements = 1, block = 1;
-    for (int i = 0; i < y->rank; i++) {
-        elements *= (double)y->dims[i].opt;
-    }
+    double elements = lt_operand_elements(y), block = 1;
     if (by_elements(p)) {
         int64_t axis = lt_attr_i(p->attrs, p->n_attrs, "axis", 0);
         if (axis < -x->rank || axis >= x->rank || index->rank != x->rank || y->rank != x->rank) {

@@ -108,11 +108,7 @@ void lt_matmul_opt(const lathe_problem *problem, const lathe_operand *a, const l
     bool ta = lt_gemm_flag(problem, "transA"), tb = lt_gemm_flag(problem, "transB");
     *k = ta ? opt_of(a, 0) : opt_of(a, a->rank - 1);
     *n = b->rank == 1 ? 1 : tb ? opt_of(b, 0) : opt_of(b, b->rank - 1);
-    *m = 1;
-    for (int i = 0; i < problem->out[0].rank; i++) {
-        *m *= (double)problem->out[0].dims[i].opt;
-    }
-    *m = *n > 0 ? *m / *n : 0;
+    *m = *n > 0 ? lt_operand_elements(&problem->out[0]) / *n : 0;
 }
 
 bool lt_gemm_addend(const lathe_buffer *c, int64_t m, int64_t n, int64_t *row, int64_t *col)

@@ -259,10 +259,7 @@ ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         lt_tile_rows_apart(p, fit);
         fit->pitched_in |= nx < 64 ? (uint64_t)1 << nx : 0;
     }
-    double points = 1, slower = LT_VECTOR_BYTES == 64 ? 1 : LT_VECTOR_BYTES == 32 ? 1.4 : 2.5;
-    for (int i = 0; i < x->rank; i++) {
-        points *= (double)x->dims[i].opt;
-    }
+    double points = lt_operand_elements(x), slower = LT_VECTOR_BYTES == 64 ? 1 : LT_VECTOR_BYTES == 32 ? 1.4 : 2.5;
     fit->cost = 500 + points * (slower * 0.25 + (lt_finish_of(p) != LT_FINISH_TILE ? 0.1 : lt_tile_cost(&ISA, p)));
     return 1;
 }

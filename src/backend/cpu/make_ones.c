@@ -4,6 +4,7 @@
  * Each thread owns a part of the output: it fills that and then puts the other value where a line's place falls into it.
  */
 #include "backend/cpu/gather_rows.h"
+#include "backend/cpu/permute.h"
 #include "backend/cpu/product.h"
 #include <string.h>
 
@@ -34,13 +35,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
                         y->rank != x->rank + 1) {
         return lt_no(fit, "indices of %s, or extents that do not go together", lathe_dtype_name(x->dtype));
     }
-    double elements = 1, lines = 1;
-    for (int d = 0; d < y->rank; d++) {
-        elements *= (double)y->dims[d].opt;
-    }
-    for (int d = 0; d < (is_eye(p) ? 1 : x->rank); d++) {
-        lines *= (double)x->dims[d].opt;
-    }
+    double elements = lt_operand_elements(y), lines = is_eye(p) ? (double)x->dims[0].opt : lt_operand_elements(x);
     fit->cost = 100 + elements * bits / 8 * 0.05 + lines * 2;
     return 1;
 }
@@ -52,27 +47,6 @@ typedef struct ones {
     char off[16], on[16];
     char *y;
 } ones;
-
-static void fill(const ones *o)
-{
-    char block[1024], *dst = o->y + (size_t)o->low * o->size;
-    size_t left = (size_t)(o->high - o->low) * o->size;
-    bool same = true;
-    for (size_t i = 1; i < o->size; i++) {
-        same = same && o->off[i] == o->off[0];
-    }
-    if (same) {
-        memset(dst, o->off[0], left);
-        return;
-    }
-    for (size_t at = 0; at < sizeof block; at += o->size) {
-        memcpy(block + at, o->off, o->size);
-    }
-    for (size_t n; left > 0; dst += n, left -= n) {
-        n = left < sizeof block ? left : sizeof block;
-        memcpy(dst, block, n);
-    }
-}
 
 /* The place of line (outer, inner) along it; the same for whatever lies outside. */
 static void put(const ones *o, int64_t outer, int64_t inner, int64_t place)
@@ -125,7 +99,7 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     if (o.low >= o.high) {
         return LATHE_OK;
     }
-    fill(&o);
+    lt_fill_elements(o.y + (size_t)o.low * o.size, o.high - o.low, o.off, o.size);
     for (int64_t u = o.low / block; u <= (o.high - 1) / block; u++) {
         if (is_eye(p)) {
             put(&o, u, 0, shift > o.extent ? -1 : shift < -o.outer ? -1 : u + shift);

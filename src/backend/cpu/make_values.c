@@ -2,6 +2,7 @@
  * make_values.c - tactic make.values: ConstantOfShape and Range, which write what no tensor holds yet. The extents come from small host inputs, so they may
  * be known at run time only.
  */
+#include "backend/cpu/permute.h"
 #include "backend/cpu/product.h"
 #include "backend/cpu/settle.h"
 #include <math.h>
@@ -38,11 +39,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
                     : bits < 8 || bits > 128 || y->dtype == LATHE_DTYPE_STRING || (value ? value->dtype : LATHE_DTYPE_F32) != y->dtype) {
         return lt_no(fit, "elements of type %s", lathe_dtype_name(y->dtype));
     }
-    double elements = 1;
-    for (int d = 0; d < y->rank; d++) {
-        elements *= (double)y->dims[d].opt;
-    }
-    fit->cost = 100 + elements * bits / 8 * 0.05;
+    fit->cost = 100 + lt_operand_elements(y) * bits / 8 * 0.05;
     return 1;
 }
 
@@ -67,16 +64,7 @@ static lathe_status fill(const lathe_gang *gang, const lathe_call *call, lathe_d
         return LT_FAIL(diag, LATHE_BAD_SHAPE, p->op, NULL, "the output has impossible extents");
     }
     lathe_gang_split(gang, count, 1024, &begin, &end);
-    char block[1024], *dst = (char *)call->out[0].data + begin * (int64_t)size;
-    for (size_t at = 0; at < sizeof block; at += size) {
-        memcpy(block + at, value ? value->data : zero, size);
-    }
-    for (size_t left = (size_t)(end - begin) * size; left > 0;) {
-        size_t n = left < sizeof block ? left : sizeof block;
-        memcpy(dst, block, n);
-        dst += n;
-        left -= n;
-    }
+    lt_fill_elements((char *)call->out[0].data + begin * (int64_t)size, end - begin, value ? value->data : zero, size);
     lt_settle(gang, call, 0, dims);
     return LATHE_OK;
 }

@@ -137,7 +137,8 @@ static void some_columns(const parts *p, int64_t number, int64_t column, int n)
 
 /* ---- The tactic ---- */
 
-ASKED static int read_axes(const lathe_problem *p, int rank, uint32_t *over, lathe_fit *fit)
+/* The axes that are folded, as bits; false when there is no such axis. */
+ASKED static bool read_axes(const lathe_problem *p, int rank, uint32_t *over)
 {
     static const int64_t images[] = { 0, 2, 3 };
     size_t count;
@@ -148,11 +149,11 @@ ASKED static int read_axes(const lathe_problem *p, int rank, uint32_t *over, lat
     for (size_t i = 0; i < count; i++) {
         int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
         if (axis < 0 || axis >= rank) {
-            return lt_no(fit, "axis %lld of %d", (long long)axes[i], rank);
+            return false;
         }
         *over |= 1u << axis;
     }
-    return 1;
+    return true;
 }
 
 ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
@@ -167,14 +168,10 @@ ASKED static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (x->dtype != LATHE_DTYPE_F32 || y->dtype != LATHE_DTYPE_F32) {
         return lt_no(fit, "input 0 is %s", lathe_dtype_name(x->dtype));
     }
-    if (!read_axes(p, x->rank, &over, fit)) {
-        return 0;
+    if (!read_axes(p, x->rank, &over)) {
+        return lt_no(fit, "axes that rank %d does not have", x->rank);
     }
-    double elements = 1;
-    for (int d = 0; d < x->rank; d++) {
-        elements *= (double)x->dims[d].opt;
-    }
-    fit->cost = 300 + elements * (ISA.nr >= 16 ? 0.8 : 1.4);
+    fit->cost = 300 + lt_operand_elements(x) * (ISA.nr >= 16 ? 0.8 : 1.4);
     return 1;
 }
 
@@ -201,13 +198,12 @@ static lathe_status run(const lathe_gang *gang, const lathe_call *call, lathe_di
     const lathe_problem *problem = call->problem;
     uint16_t nx;
     uint32_t over;
-    lathe_fit fit = { .struct_size = sizeof fit };
     (void)lt_root_operand(problem, 0, &nx);
     const lathe_buffer *x = &call->in[nx], *y = &call->out[0];
     parts p = { .folded = 1, .x = x->data, .y = y->data };
     int64_t elements, begin, end;
     if (x->rank < 1 || y->rank != x->rank || !lt_extents_sane(x->rank, x->dims) || !lt_dims_count(x->dims, x->rank, &elements) ||
-        memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) != 0 || !read_axes(problem, x->rank, &over, &fit)) {
+        memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) != 0 || !read_axes(problem, x->rank, &over)) {
         return LT_FAIL(diag, LATHE_BAD_SHAPE, problem->op, NULL, "no such axes, or the output has other extents");
     }
     if (elements == 0) {

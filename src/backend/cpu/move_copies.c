@@ -205,21 +205,11 @@ static void fill(const mover *m, const void *value)
 {
     const lathe_buffer *y = &m->y;
     int64_t count = 1, begin, end;
-    char block[1024];
     for (int i = 0; i < y->rank; i++) {
         count *= y->dims[i];
     }
     lathe_gang_split(m->gang, count, 1024, &begin, &end);
-    for (size_t at = 0; at < sizeof block; at += m->size) {
-        memcpy(block + at, value, m->size);
-    }
-    char *dst = (char *)y->data + begin * (int64_t)m->size;
-    for (size_t left = (size_t)(end - begin) * m->size; left > 0;) {
-        size_t n = left < sizeof block ? left : sizeof block;
-        memcpy(dst, block, n);
-        dst += n;
-        left -= n;
-    }
+    lt_fill_elements((char *)y->data + begin * (int64_t)m->size, end - begin, value, m->size);
 }
 
 static lathe_status pad(const mover *m)

@@ -250,10 +250,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         fit->in[nx] = lt_format_permuted(x->dtype, channels_last, 4, fit->in[nx].space);
         fit->out[0] = lt_format_permuted(x->dtype, channels_last, 4, fit->out[0].space);
     }
-    double elements = 1, row = (double)y->dims[config == 1 ? 1 : y->rank - 1].opt;
-    for (int i = 0; i < y->rank; i++) {
-        elements *= (double)y->dims[i].opt;
-    }
+    double elements = lt_operand_elements(y), row = (double)y->dims[config == 1 ? 1 : y->rank - 1].opt;
     bool runs = is_pad(p) || (config == 1 && x->dims[1].opt == y->dims[1].opt);
     fit->cost = 500 + elements * bits / 8 * 0.05 + elements / (row > 1 ? row : 1) * (config == 1 || !runs ? 12 : 20) + (runs ? 0 : elements * 0.4);
     return 1;

@@ -31,11 +31,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         p->out[0].dtype != LATHE_DTYPE_I64) {
         return lt_no(fit, "the output has no upper bound");
     }
-    double elements = 1;
-    for (int d = 0; d < x->rank; d++) {
-        elements *= (double)x->dims[d].opt;
-    }
-    fit->cost = 150 + elements * (1.5 + (x->rank > 1 ? 2.0 : 0) * x->rank);
+    fit->cost = 150 + lt_operand_elements(x) * (1.5 + (x->rank > 1 ? 2.0 : 0) * x->rank);
     return 1;
 }
 

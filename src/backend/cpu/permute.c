@@ -1,6 +1,6 @@
 /*
  * permute.c - copies between strided views: whole rows where the innermost axis stays, small squares where two axes change places, else element by
- * element. Used by the tactics that only move elements.
+ * element. Used by the tactics that only move elements or make them.
  */
 #include "backend/cpu/permute.h"
 #include <string.h>
@@ -402,6 +402,28 @@ void lt_copy_run(const lathe_gang *gang, size_t size, const lt_copy *copy, const
         }
     }
     copy_rows(&p, gang);
+}
+
+void lt_fill_elements(void *dst, int64_t count, const void *element, size_t size)
+{
+    const char *bytes = element;
+    char block[1024], *to = dst;
+    size_t left = count > 0 ? (size_t)count * size : 0;
+    bool same = left > 0;
+    for (size_t i = 1; i < size; i++) {
+        same = same && bytes[i] == bytes[0];
+    }
+    if (same) {
+        memset(to, bytes[0], left);
+        return;
+    }
+    for (size_t at = 0; at < sizeof block; at += size) {
+        memcpy(block + at, element, size);
+    }
+    for (size_t n; left > 0; to += n, left -= n) {
+        n = left < sizeof block ? left : sizeof block;
+        memcpy(to, block, n);
+    }
 }
 
 double lt_copy_cost(size_t size, double elements, double run, bool narrow)

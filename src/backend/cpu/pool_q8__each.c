@@ -99,14 +99,11 @@ ASKED static int fits(const lathe_problem *problem, uint32_t config, lathe_fit *
     const int8_t *order = x->rank == 3 ? last3 : last4;
     fit->in[0] = lt_format_permuted(x->dtype, order, x->rank, fit->in[0].space);
     fit->out[0] = lt_format_permuted(x->dtype, order, x->rank, fit->out[0].space);
-    double taps = 1, results = 1;
+    double taps = 1, results = lt_operand_elements(y);
     size_t n;
     const int64_t *kernel = lt_attr_ints(problem->attrs, problem->n_attrs, "kernel_shape", &n);
     for (size_t i = 0; kernel && i < n; i++) {
         taps *= (double)kernel[i];
-    }
-    for (int i = 0; i < y->rank; i++) {
-        results *= (double)y->dims[i].opt;
     }
     double channels = (double)x->dims[1].opt, vectors = floor(channels / LT_VECTOR_BYTES);
     fit->cost = 400 + results / channels * (10 + taps * (vectors + (channels - vectors * LT_VECTOR_BYTES) * 1.0)) +

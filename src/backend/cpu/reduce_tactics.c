@@ -96,13 +96,7 @@ int lt_row_reduce_fits(const lt_cpu_isa *isa, const lathe_problem *problem, uint
     for (int d = 0; config == 1 && d < 4; d++) {
         fit->in[nx].order[d] = channels_last[d];
     }
-    double in = 1, out = 1, slower = isa->nr >= 32 ? 1 : isa->nr >= 16 ? 1.3 : 2;
-    for (int d = 0; d < x->rank; d++) {
-        in *= (double)x->dims[d].opt;
-    }
-    for (int d = 0; d < problem->out[0].rank; d++) {
-        out *= (double)problem->out[0].dims[d].opt;
-    }
+    double in = lt_operand_elements(x), out = lt_operand_elements(&problem->out[0]), slower = isa->nr >= 32 ? 1 : isa->nr >= 16 ? 1.3 : 2;
     fit->cost = 350 + in * slower * (k->fold == LT_FOLD_EXP ? 0.5 : 0.1) + out * (6 + lt_tile_cost(isa, problem));
     return 1;
 }

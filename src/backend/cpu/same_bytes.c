@@ -20,11 +20,7 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (y->dtype != x->dtype || bits < 8 || bits > 128) {
         return lt_no(fit, "elements of %u bits", bits);
     }
-    double elements = 1;
-    for (int d = 0; d < x->rank; d++) {
-        elements *= (double)x->dims[d].opt;
-    }
-    fit->cost = 60 + elements * bits / 8 * 0.05;
+    fit->cost = 60 + lt_operand_elements(x) * bits / 8 * 0.05;
     return 1;
 }
 

@@ -31,15 +31,6 @@ ASKED static int plain_floats(const lathe_problem *p, size_t slots, lathe_fit *f
     return 1;
 }
 
-ASKED static double elements_of(const lathe_operand *o)
-{
-    double n = 1;
-    for (int i = 0; i < o->rank; i++) {
-        n *= (double)o->dims[i].opt;
-    }
-    return n;
-}
-
 /* ---- GridSample ---- */
 
 typedef enum padding { ZEROS, BORDER, REFLECTION } padding;
@@ -148,7 +139,7 @@ ASKED static int fits_grid(const lathe_problem *problem, uint32_t config, lathe_
     if (x->rank != 4) {
         return lt_no(fit, "rank %d", x->rank);
     }
-    double y = elements_of(&problem->out[0]), points = y / (x->dims[1].opt > 0 ? (double)x->dims[1].opt : 1);
+    double y = lt_operand_elements(&problem->out[0]), points = y / (x->dims[1].opt > 0 ? (double)x->dims[1].opt : 1);
     fit->cost = 400 + points * 25 + y * 3;
     return 1;
 }
@@ -316,7 +307,7 @@ ASKED static int fits_regions(const lathe_problem *problem, uint32_t config, lat
         !lt_attr_is(problem->attrs, problem->n_attrs, "mode", "avg", "avg")) {
         return lt_no(fit, "not averages of images");
     }
-    fit->cost = 400 + elements_of(&problem->out[0]) * 5 + (double)problem->out[0].dims[0].opt * 500;
+    fit->cost = 400 + lt_operand_elements(&problem->out[0]) * 5 + (double)problem->out[0].dims[0].opt * 500;
     return 1;
 }
 

@@ -36,12 +36,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
     if (axis_of(p, past->rank) < 0) {
         return lt_no(fit, "no such axis");
     }
-    double elements = 1;
-    for (int i = 0; i < past->rank; i++) {
-        elements *= (double)past->dims[i].opt;
-    }
     fit->in_place[0] = n_past <= INT8_MAX ? (int8_t)n_past : -1;
-    fit->cost = 250 + elements * bits / 8 * 0.1;
+    fit->cost = 250 + lt_operand_elements(past) * bits / 8 * 0.1;
     return 1;
 }
 

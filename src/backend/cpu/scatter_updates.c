@@ -36,15 +36,6 @@ static bool reducible(lathe_dtype t)
     return t == LATHE_DTYPE_F32 || t == LATHE_DTYPE_F64 || t == LATHE_DTYPE_I32 || t == LATHE_DTYPE_I64;
 }
 
-static double elements_of(const lathe_operand *o)
-{
-    double n = 1;
-    for (int d = 0; d < o->rank; d++) {
-        n *= (double)o->dims[d].opt;
-    }
-    return n;
-}
-
 static int fits_ranks(const lathe_problem *p, const lathe_operand *x, const lathe_operand *index, const lathe_operand *u, lathe_fit *fit)
 {
     if (by_elements(p)) {
@@ -80,7 +71,8 @@ static int fits(const lathe_problem *p, uint32_t config, lathe_fit *fit)
         return 0;
     }
     fit->in_place[0] = nx != nu && nx <= INT8_MAX ? (int8_t)nx : -1;
-    fit->cost = 250 + elements_of(x) * bits / 8 * 0.05 + elements_of(index) * 1.5 + elements_of(u) * bits / 8 * (how == NONE ? 0.05 : 0.3);
+    fit->cost = 250 + lt_operand_elements(x) * bits / 8 * 0.05 + lt_operand_elements(index) * 1.5 +
+                lt_operand_elements(u) * bits / 8 * (how == NONE ? 0.05 : 0.3);
     return 1;
 }
 
