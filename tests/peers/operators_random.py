@@ -14,7 +14,6 @@ without, only for those that differ by more than a thousandth. --argue: cases on
 """
 import argparse
 import collections
-import concurrent.futures
 import json
 import os
 import subprocess
@@ -30,6 +29,7 @@ import operators_ml  # noqa: F401
 import operators_moves  # noqa: F401
 import operators_nn  # noqa: F401
 import operators_pointwise  # noqa: F401
+from isolated import Isolated, Lost
 from operators_draw import DRAWN, NEWEST, Draw, Skip, onnx_of
 from operators_oracles import ORACLES, SELDOM
 
@@ -106,25 +106,11 @@ def ask(model, feeds):
     return answers
 
 
-class Peers:
-    def __init__(self):
-        self.pool = None
-
-    def close(self):
-        if self.pool is not None:
-            for process in list((self.pool._processes or {}).values()):
-                process.kill()
-            self.pool.shutdown()
-            self.pool = None
-
-    def __call__(self, case):
-        if self.pool is None:
-            self.pool = concurrent.futures.ProcessPoolExecutor(1)
-        try:
-            return self.pool.submit(ask, case.model.SerializeToString(), case.feeds).result(timeout=60)
-        except (concurrent.futures.process.BrokenProcessPool, TimeoutError):
-            self.close()
-            return [(None, "it crashes or does not end")] * 2
+def answers_of(peers, case):
+    try:
+        return peers(case.model.SerializeToString(), case.feeds)
+    except Lost:
+        return [(None, "it crashes or does not end")] * 2
 
 
 # ---- Lathe ----
@@ -308,7 +294,7 @@ def main():
     args = ap.parse_args()
     counts = collections.defaultdict(collections.Counter)
     wanted = set(args.ops.split(",")) if args.ops else None
-    peers, failures, missing = Peers(), 0, set()
+    peers, failures, missing = Isolated(ask, 60), 0, set()
     with tempfile.TemporaryDirectory() as root:
         for schema, last in definitions(wanted):
             generator = DRAWN.get((schema.domain, schema.name))
@@ -362,9 +348,9 @@ def shaped(case, right):
 
 def prepare(args, peers, case, rng, row, label):
     """[(label, case, what is right, by whom)], nothing right for a mutant; an empty list where no peer knows or the case is not valid."""
-    answers = peers(case)
+    answers = answers_of(peers, case)
     if case.twin is not None and answers[0][0] is None:
-        answers = peers(case.twin)
+        answers = answers_of(peers, case.twin)
     right, who = judge(case, answers)
     try:
         checked = shaped(case, right) if right is not None else case.model

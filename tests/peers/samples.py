@@ -10,7 +10,6 @@ A file holds blocks "sample TEXT" followed by lines "PEER NAME TYPE = {elements}
 "PEER NAME absent" for containers (items are NAME[i]; a map's are its keys and its values), or "PEER none: reason" when the peer cannot compute the sample.
 """
 import argparse
-import concurrent.futures
 import fnmatch
 import os
 import re
@@ -22,6 +21,8 @@ import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+
+from isolated import Isolated, Lost
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STORE = os.path.join(ROOT, "data", "samples")
@@ -169,7 +170,7 @@ def lines_of(peer, name, value):
 
 
 def compute(path, which):
-    """In a process of its own: some peers crash on some samples."""
+    """In a process of its own."""
     peer, run = PEERS[which]
     try:
         return [line for name, value in run(path) for line in lines_of(peer, name, value)]
@@ -177,27 +178,11 @@ def compute(path, which):
         return [f"{peer} {reason_of(e)}"]
 
 
-class Worker:
-    """One process that computes; a crash costs one sample."""
-
-    def __init__(self):
-        self.pool = None
-
-    def close(self):
-        if self.pool is not None:
-            for process in list((self.pool._processes or {}).values()):
-                process.kill()
-            self.pool.shutdown()
-            self.pool = None
-
-    def __call__(self, path, which):
-        if self.pool is None:
-            self.pool = concurrent.futures.ProcessPoolExecutor(1)
-        try:
-            return self.pool.submit(compute, path, which).result(timeout=120)
-        except (concurrent.futures.process.BrokenProcessPool, TimeoutError) as e:
-            self.close()
-            return [f"{PEERS[which][0]} none: {'it crashes' if not isinstance(e, TimeoutError) else 'it does not end'}"]
+def computed(worker, path, which):
+    try:
+        return worker(path, which)
+    except Lost as e:
+        return [f"{PEERS[which][0]} none: {e}"]
 
 
 # ---- Files ----
@@ -254,14 +239,14 @@ def main():
     ap.add_argument("--check", action="store_true")
     ap.add_argument("--only", action="append")
     args = ap.parse_args()
-    worker, bad, count = Worker(), 0, 0
+    worker, bad, count = Isolated(compute, 120), 0, 0
     os.makedirs(STORE, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         files = samples_of(args.tool, folder)
         for name, samples in sorted(files.items()):
             if args.only and not any(fnmatch.fnmatch(name[:-4], g) for g in args.only):
                 continue
-            text = page(name, [(sample, [line for k in range(len(PEERS)) for line in worker(path, k)]) for path, sample in samples])
+            text = page(name, [(sample, [line for k in range(len(PEERS)) for line in computed(worker, path, k)]) for path, sample in samples])
             path = os.path.join(STORE, name)
             count += len(samples)
             if args.check:
