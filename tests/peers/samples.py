@@ -17,12 +17,12 @@ import subprocess
 import sys
 import tempfile
 
-import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from isolated import Isolated, Lost
+from onnx_runtime import carry, session_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STORE = os.path.join(ROOT, "data", "samples")
@@ -30,8 +30,7 @@ NAMES = "? f32 u8 i8 u16 i16 i32 i64 string bool f16 f64 u32 u64 c64 c128 bf16 f
 # Two units in the last place of a result, about; f32 sums of a few hundred terms stay below 1e-6. Only for --check: the same peer on another machine.
 TOLERANCE = {"f32": 1e-6, "f64": 1e-12, "f16": 2e-3, "bf16": 1.6e-2, "c64": 1e-6, "c128": 1e-12}
 # Types that ONNX Runtime's Python binding cannot hand out: they leave the model as f32, which holds each of their numbers exactly.
-CARRIED = {TensorProto.BFLOAT16: ml_dtypes.bfloat16, TensorProto.FLOAT8E4M3FN: ml_dtypes.float8_e4m3fn, TensorProto.FLOAT8E4M3FNUZ: ml_dtypes.float8_e4m3fnuz,
-           TensorProto.FLOAT8E5M2: ml_dtypes.float8_e5m2, TensorProto.FLOAT8E5M2FNUZ: ml_dtypes.float8_e5m2fnuz}
+CARRIED = {TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ, TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E5M2FNUZ}
 FOR_ORT = range(27, 12, -1)  # opsets to try: the newest that it takes
 
 
@@ -43,19 +42,6 @@ def run_reference(path):
     with np.errstate(all="ignore"):
         outs = ReferenceEvaluator(model).run(None, {})
     return [(o.name, v) for o, v in zip(model.graph.output, outs)]
-
-
-def carry(model):
-    """Casts of outputs whose type the binding lacks; returns {name: numpy type}."""
-    carried = {}
-    for out in model.graph.output:
-        kind = out.type.tensor_type.elem_type if out.type.HasField("tensor_type") else 0
-        if kind in CARRIED:
-            carried[out.name] = CARRIED[kind]
-            model.graph.node.append(helper.make_node("Cast", [out.name], [out.name + "__f32"], to=TensorProto.FLOAT))
-            out.name += "__f32"
-            out.type.tensor_type.elem_type = TensorProto.FLOAT
-    return carried
 
 
 def schema_of(node, version):
@@ -95,17 +81,14 @@ def run_runtime(path):
 def run_model(model, inputs):
     import onnxruntime as ort
     ort.set_default_logger_severity(4)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
     names = [o.name for o in model.graph.output]
-    carried = carry(model)
+    carried = carry(model, CARRIED)
     model.ir_version = min(model.ir_version, 11)
     session = error = None
     for version in FOR_ORT:
         model.opset_import[0].version = version
         try:
-            session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            session = session_of(model)
             break
         except Exception as e:  # the reason at the newest opset that it speaks says most
             error = error if error is not None and "till opset" not in str(error) else e
