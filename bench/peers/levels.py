@@ -2,27 +2,24 @@
 on rotating inputs, outputs compared. A row each: milliseconds, the ratio level 0 / level 3 (median over rounds; of the least times), the build's seconds. The
 last line is the geometric mean and the lowest."""
 import argparse
-import math
 import os
 import statistics
 import subprocess
 import tempfile
 import time
 
-import numpy as np
 import onnx
 
 import capi
+import report
 import skeletons
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def build(lathe, model, name, plan, level, cache):
-    shapes = []
     loaded = onnx.load(model)
-    for key, value in skeletons.inputs_of(loaded, name, 0).items():
-        shapes += ["--shape", f"{key}=" + "x".join(map(str, value.shape))]
+    shapes = skeletons.shape_options(loaded, name)
     start = time.monotonic()
     subprocess.run([lathe, "build", model, "-o", plan, "--level", str(level), "--threads", "1", "-q", "--no-log", "--timing-cache", cache, *shapes], check=True,
                    stdout=subprocess.DEVNULL)
@@ -56,7 +53,7 @@ def one(args, name, folder):
         e.bind(sets[0])
         e.run()
         results.append(e.result())
-    worst = max(float(np.abs(a.astype(np.float64) - b).sum() / max(np.abs(b.astype(np.float64)).sum(), 1e-30)) for a, b in zip(*results) if a.shape == b.shape)
+    worst = max(skeletons.mean_rel([a], [b]) for a, b in zip(*results) if a.shape == b.shape)
     times = race(engines, sets, args.seconds, 7)
     for e in engines:
         e.close()
@@ -70,7 +67,7 @@ def one(args, name, folder):
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("lathe", type=os.path.abspath)
-    ap.add_argument("--models", default=os.environ.get("LATHE_MODELS", os.path.join(HERE, "../../../shared/models")))
+    ap.add_argument("--models", default=skeletons.MODELS)
     ap.add_argument("--cache", default=os.path.join(HERE, "../../build/bench/models"), help="where filled models are kept")
     ap.add_argument("--only", default="", help="names, by commas")
     ap.add_argument("--seconds", type=float, default=4, help="of a race")
@@ -84,7 +81,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             rows.append((name, *one(args, name, folder)))
     for label, k in (("ratio", 1), ("of least times", 2)):
-        print(f"{label}: geometric mean {math.exp(statistics.mean(math.log(r[k]) for r in rows)):.3f}, lowest {min(r[k] for r in rows):.3f} "
+        print(f"{label}: geometric mean {report.geomean([r[k] for r in rows]):.3f}, lowest {min(r[k] for r in rows):.3f} "
               f"({min(rows, key=lambda r: r[k])[0][:-5]}) over {len(rows)} models")
 
 

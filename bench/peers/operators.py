@@ -18,6 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 import capi
+import report
 
 RANDOM = np.random.default_rng(1)
 CASES = []
@@ -407,7 +408,7 @@ def table(rows):
         lines.append(f"| {name} | {mine:.1f} {peer} {steps} |")
     ratios = [other / mine for _, mine, other, _, _ in rows if other is not None]
     if ratios:
-        lines.append(f"| **geometric mean** | | | **{math.exp(sum(map(math.log, ratios)) / len(ratios)):.2f}** | | |")
+        lines.append(f"| **geometric mean** | | | **{report.geomean(ratios):.2f}** | | |")
     return lines
 
 
@@ -431,12 +432,7 @@ def main():
                 print(f"{name}: FAILED {e}", flush=True)
                 failed += 1
     if args.docs and rows:
-        with open(args.docs) as f:
-            text = f.read()
-        begin, end = "<!-- operators: begin -->\n", "<!-- operators: end -->"
-        head, rest = text.split(begin)
-        with open(args.docs, "w") as f:
-            f.write(head + begin + "\n".join(table(rows)) + "\n" + end + rest.split(end)[1])
+        report.into_docs(args.docs, "\n".join(table(rows)), "operators")
     print(table(rows)[-1])
     return 1 if failed else 0
 

@@ -59,8 +59,7 @@ def mean_rel(a, b):
     """None when the results do not correspond (numbers of detections)."""
     if len(a) != len(b) or any(x.shape != y.shape for x, y in zip(a, b)):
         return None
-    top = sum(np.abs(x.astype(np.float64) - y).sum() for x, y in zip(a, b))
-    return float(top / max(sum(np.abs(y.astype(np.float64)).sum() for y in b), 1e-30))
+    return skeletons.mean_rel(a, b)
 
 
 def outputs(worker, seed):
@@ -84,8 +83,7 @@ def build(args, name, path, threads, folder):
     plan = os.path.join(folder, "m.plan")
     command = [args.lathe, "build", path, "-o", plan, "--threads", str(threads), "-q"]
     model = onnx.load(path, load_external_data=False)
-    for value, a in skeletons.inputs_of(model, name, 1).items():
-        command += ["--shape", f"{value}={'x'.join(map(str, a.shape))}"]
+    command += skeletons.shape_options(model, name)
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -96,8 +94,7 @@ def build(args, name, path, threads, folder):
 def lathe_profile(args, plan, name, path, threads):
     command = [args.lathe, "bench", plan, "--threads", str(threads), "--profile-steps", "--warmup", "100", "--duration", "0.5", "--json", "-q"]
     model = onnx.load(path, load_external_data=False)
-    for value, a in skeletons.inputs_of(model, name, 1).items():
-        command += ["--shape", f"{value}={'x'.join(map(str, a.shape))}"]
+    command += skeletons.shape_options(model, name)
     done = subprocess.run(command, capture_output=True, text=True)
     return json.loads(done.stdout).get("classes", []) if done.returncode == 0 else []
 
@@ -165,7 +162,7 @@ def known_rows(path, version, limit):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("lathe")
-    ap.add_argument("--models", default=os.environ.get("LATHE_MODELS", os.path.join(HERE, "../../../shared/models")))
+    ap.add_argument("--models", default=skeletons.MODELS)
     ap.add_argument("--only", default="*")
     ap.add_argument("--quick", action="store_true")
     ap.add_argument("--threads", default="1,2")

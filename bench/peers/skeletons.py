@@ -1,4 +1,4 @@
-"""The thirty stripped architectures: where they are, how they are filled, what goes in. Used by bench/peers and tests/peers."""
+"""The thirty stripped architectures: where they are, how they are filled, what goes in, how far two results are apart. Used by bench/peers and tests/peers."""
 import os
 import subprocess
 import sys
@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import onnx
 
+MODELS = os.environ.get("LATHE_MODELS", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/models"))
 SHAPES = {  # of inputs with symbolic extents; batch is 1
     "bert_base": [1, 128], "t5_small_encoder": [1, 128], "lstm_tagger": [1, 32], "conformer_asr": [1, 256, 80], "edsr_x2": [1, 3, 180, 320],
     "whisper_tiny_encoder": [1, 80, 3000], "deeplabv3_r50": [1, 3, 256, 256], "lraspp_mbv3": [1, 3, 256, 256], "unet": [1, 3, 256, 256],
@@ -58,3 +59,14 @@ def inputs_of(model, name, seed):
         else:
             feeds[value.name] = rng.random(shape).astype(np.float32)
     return feeds
+
+
+def shape_options(model, name):
+    """Of lathe, for the shapes of these inputs."""
+    return [word for value, a in inputs_of(model, name, 1).items() for word in ("--shape", f"{value}={'x'.join(map(str, a.shape))}")]
+
+
+def mean_rel(a, b):
+    """sum|a-b| / sum|b| over all arrays."""
+    top = sum(np.abs(x.astype(np.float64) - y).sum() for x, y in zip(a, b))
+    return float(top / max(sum(np.abs(y.astype(np.float64)).sum() for y in b), 1e-30))

@@ -140,6 +140,12 @@ static lt_value_id by_index(lt_ms *m, lt_value_id a)
     return lt_expand_int(m->x, "Gather", "axis", 1, a, m->in[4]);
 }
 
+/* The first K columns of [N, blocks * block]: the last block may reach beyond K. */
+static lt_value_id without_rest(lt_ms *m, const nbits *w, lt_value_id a)
+{
+    return w->blocks * w->block == w->k ? a : lt_ms_slice(m, a, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k));
+}
+
 static lt_value_id nbits_weights(lt_ms *m, const nbits *w)
 {
     int64_t bytes[2] = { w->n, w->blocks * (w->block * w->bits / 8) }, per_block[2] = { w->n, w->blocks };
@@ -148,12 +154,12 @@ static lt_value_id nbits_weights(lt_ms *m, const nbits *w)
                             { .name = "block_size", .kind = LATHE_ATTR_INT, .i = w->block } };
     lt_value_id q = lt_ms_reshape(m, m->in[1], bytes, 2), scale = lt_ms_reshape(m, m->in[2], per_block, 2);
     lathe_dtype real = lt_ms_dtype(m, scale);
-    bool cut = flat[1] != w->k, zero_given = lt_ms_has(m, 3), real_zero = zero_given && lt_ms_dtype(m, m->in[3]) != LATHE_DTYPE_U8;
+    bool zero_given = lt_ms_has(m, 3), real_zero = zero_given && lt_ms_dtype(m, m->in[3]) != LATHE_DTYPE_U8;
     bool known = is_constant(m, 1) && !lt_ms_has(m, 4) && (!zero_given || (is_constant(m, 3) && !real_zero)),
          is_signed = known && !zero_given;
     q = unpack(m, is_signed ? less_middle(m, q, w->bits) : q, w->n, w->bits);
     if (lt_ms_has(m, 4)) {
-        q = cut ? lt_ms_slice(m, q, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k)) : q;
+        q = without_rest(m, w, q);
         lt_value_id level = lt_expand_2(m->x, "Sub", lt_expand_cast(m->x, q, real),
                                         by_index(m, lt_expand_cast(m->x, zero_points(m, w), real)));
         return lt_expand_2(m->x, "Mul", level, by_index(m, scale));
@@ -161,10 +167,10 @@ static lt_value_id nbits_weights(lt_ms *m, const nbits *w)
     if (real_zero) {
         q = lt_expand_cast(m->x, lt_ms_reshape(m, q, blocked, 3), real);
         q = lt_expand_2(m->x, "Sub", q, lt_ms_unsqueeze(m, lt_expand_cast(m->x, zero_points(m, w), real), 2));
-        q = lt_ms_reshape(m, lt_expand_2(m->x, "Mul", q, lt_ms_unsqueeze(m, scale, 2)), flat, 2);
-        return cut ? lt_ms_slice(m, q, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k)) : q;
+        q = lt_expand_2(m->x, "Mul", q, lt_ms_unsqueeze(m, scale, 2));
+        return without_rest(m, w, lt_ms_reshape(m, q, flat, 2));
     }
-    q = cut ? lt_ms_slice(m, q, 1, lt_ms_int(m, 0), lt_ms_int(m, w->k)) : q;
+    q = without_rest(m, w, q);
     lt_value_id inputs[3] = { known ? narrow(m, q, w->bits, is_signed) : q, scale };
     if (!is_signed) {
         inputs[2] = known ? narrow(m, zero_points(m, w), w->bits, false) : zero_points(m, w);

@@ -16,6 +16,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto as T, helper as h, numpy_helper as nh
 
+from cases_folder import save
+
 ML = "ai.onnx.ml"
 RNG = np.random.default_rng(5)
 CASES = []  # name, model, feeds {name: (value, type)}, wanted {name: (value, type)}, for the suite
@@ -51,14 +53,8 @@ def message(value, kind):
     return nh.from_array(np.asarray(value, object) if kind.tensor_type.elem_type == T.STRING else value)
 
 
-def save(folder, model, feeds, wanted):
-    data = os.path.join(folder, "test_data_set_0")
-    os.makedirs(data)
-    onnx.save(model, os.path.join(folder, "model.onnx"))
-    for side, infos, values in (("input", model.graph.input, feeds), ("output", model.graph.output, wanted)):
-        for i, info in enumerate(infos):
-            with open(os.path.join(data, "%s_%d.pb" % (side, i)), "wb") as out:
-                out.write(message(values[info.name], info.type).SerializeToString())
+def keep(folder, model, feeds, wanted):
+    save(folder, model, *([message(values[i.name], i.type) for i in infos] for infos, values in ((model.graph.input, feeds), (model.graph.output, wanted))))
 
 
 # ---- Cases ----
@@ -189,11 +185,11 @@ def main():
     if args.write:
         for name, model, feeds, wanted, suite in CASES:
             if suite:
-                save(os.path.join(args.write, "map_" + name.lower().replace("-", "_")), model, feeds, wanted)
+                keep(os.path.join(args.write, "map_" + name.lower().replace("-", "_")), model, feeds, wanted)
         return 0
     with tempfile.TemporaryDirectory() as root:
         for name, model, feeds, wanted, _ in CASES:
-            save(os.path.join(root, name), model, feeds, wanted)
+            keep(os.path.join(root, name), model, feeds, wanted)
         run = subprocess.run([args.lathe, "conformance", "--level", "0", "-v", "--via-plan", root], capture_output=True, text=True)
     print(run.stdout, end="")
     sys.stderr.write(run.stderr)

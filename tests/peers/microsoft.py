@@ -20,8 +20,10 @@ import tempfile
 import numpy as np
 from onnx import numpy_helper as nh
 
+from cases_folder import save
 from microsoft_attention import *
 from microsoft_cases import *
+from onnx_runtime import session_of
 from skeletons import run_lathe
 
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "microsoft.txt")
@@ -474,12 +476,7 @@ def moves():
 
 
 def peer(model, feeds):
-    import onnxruntime as ort
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, feeds)
+    return session_of(model).run(None, feeds)
 
 
 def asked():
@@ -497,15 +494,8 @@ def close(lathe, root, model, feeds, wanted, rtol, atol):
     return all(a.shape == b.shape and np.allclose(a.astype(np.float64), b.astype(np.float64), rtol, atol) for a, b in zip(ours, wanted))
 
 
-def save(folder, model, feeds, wanted):
-    data = os.path.join(folder, "test_data_set_0")
-    os.makedirs(data)
-    with open(os.path.join(folder, "model.onnx"), "wb") as f:
-        f.write(model.SerializeToString())
-    for kind, arrays in (("input", feeds.values()), ("output", wanted)):
-        for i, a in enumerate(arrays):
-            with open(os.path.join(data, "%s_%d.pb" % (kind, i)), "wb") as f:
-                f.write(nh.from_array(np.asarray(a)).SerializeToString())
+def keep(folder, model, feeds, wanted):
+    save(folder, model, *([nh.from_array(np.asarray(a)) for a in arrays] for arrays in (feeds.values(), wanted)))
 
 
 def describe(limits, passed, lost, formulas):
@@ -550,9 +540,9 @@ def main():
                     continue
             if args.write:
                 written[suite] += 1
-                save(os.path.join(args.write, "ms_%s_%d" % (suite, written[suite])), model, feeds, want)
+                keep(os.path.join(args.write, "ms_%s_%d" % (suite, written[suite])), model, feeds, want)
             else:
-                save(os.path.join(root, name), model, feeds, want)
+                keep(os.path.join(root, name), model, feeds, want)
                 limits[name] = (model, feeds, want, rtol, atol)
         if args.write:
             return 0

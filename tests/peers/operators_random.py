@@ -14,7 +14,6 @@ without, only for those that differ by more than a thousandth. --argue: cases on
 """
 import argparse
 import collections
-import concurrent.futures
 import json
 import os
 import subprocess
@@ -30,6 +29,9 @@ import operators_ml  # noqa: F401
 import operators_moves  # noqa: F401
 import operators_nn  # noqa: F401
 import operators_pointwise  # noqa: F401
+from cases_folder import save
+from isolated import Isolated, Lost
+from onnx_runtime import carry, session_of
 from operators_draw import DRAWN, NEWEST, Draw, Skip, onnx_of
 from operators_oracles import ORACLES, SELDOM
 
@@ -47,40 +49,28 @@ CARRIED = {T.BFLOAT16, T.FLOAT8E4M3FN, T.FLOAT8E4M3FNUZ, T.FLOAT8E5M2, T.FLOAT8E
 # ---- The peers ----
 
 def by_runtime(case):
-    import onnxruntime as ort
-    model, carried, feeds = onnx.ModelProto(), {}, {}
+    model, feeds = onnx.ModelProto(), dict(case.feeds)
     model.CopyFrom(case.model)
-    feeds = dict(case.feeds)
     version = next(o for o in model.opset_import if o.domain == "")
     for graph_input in list(model.graph.input):
         kind = graph_input.type.tensor_type.elem_type
         if kind in CARRIED:
             model.graph.initializer.append(nh.from_array(feeds.pop(graph_input.name), graph_input.name))
             model.graph.input.remove(graph_input)
-    for out in model.graph.output:
-        kind = out.type.tensor_type.elem_type if out.type.HasField("tensor_type") else 0
-        if kind in CARRIED:
-            carried[out.name] = kind
-            model.graph.node.append(h.make_node("Cast", [out.name], [out.name + "__f32"], to=T.FLOAT))
-            out.name += "__f32"
-            out.type.tensor_type.elem_type = T.FLOAT
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
+    carried = carry(model, CARRIED)
     model.ir_version = min(model.ir_version, 11)
     session = None
     node = case.model.graph.node[-1]
     since = None if node.domain else defs.get_schema(node.op_type, version.version, "").since_version
     while session is None:  # the newest opset that it speaks, as long as the definition is the same
         try:
-            session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            session = session_of(model)
         except Exception as e:
             version.version -= 1
             if node.domain or ("till opset" not in str(e) and "not guaranteed" not in str(e) and version.version < 24) or version.version < since:
                 raise
     outs = session.run(None, feeds)
-    return [v.astype(h.tensor_dtype_to_np_dtype(carried[o.name])) if o.name in carried else v for o, v in zip(case.model.graph.output, outs)]
+    return [v.astype(carried[o.name]) if o.name in carried else v for o, v in zip(case.model.graph.output, outs)]
 
 
 def by_evaluator(case):
@@ -106,30 +96,16 @@ def ask(model, feeds):
     return answers
 
 
-class Peers:
-    def __init__(self):
-        self.pool = None
-
-    def close(self):
-        if self.pool is not None:
-            for process in list((self.pool._processes or {}).values()):
-                process.kill()
-            self.pool.shutdown()
-            self.pool = None
-
-    def __call__(self, case):
-        if self.pool is None:
-            self.pool = concurrent.futures.ProcessPoolExecutor(1)
-        try:
-            return self.pool.submit(ask, case.model.SerializeToString(), case.feeds).result(timeout=60)
-        except (concurrent.futures.process.BrokenProcessPool, TimeoutError):
-            self.close()
-            return [(None, "it crashes or does not end")] * 2
+def answers_of(peers, case):
+    try:
+        return peers(case.model.SerializeToString(), case.feeds)
+    except Lost:
+        return [(None, "it crashes or does not end")] * 2
 
 
 # ---- Lathe ----
 
-def message(value, like):
+def message(value):
     if isinstance(value, (list, tuple)):
         out = onnx.SequenceProto(elem_type=onnx.SequenceProto.TENSOR)
         out.tensor_values.extend(nh.from_array(np.asarray(v, object) if np.asarray(v).dtype.kind in "US" else np.asarray(v)) for v in value)
@@ -158,7 +134,7 @@ def by_lathe(lathe, case, folder):
     for name, value in case.feeds.items():
         file = os.path.join(folder, name + ".pb")
         with open(file, "wb") as f:
-            f.write(message(value, None).SerializeToString())
+            f.write(message(value).SerializeToString())
         command += ["--input", "%s=%s" % (name, file)]
     for out in case.model.graph.output:
         command += ["--output", "%s=%s" % (out.name, os.path.join(folder, out.name + ".out.pb"))]
@@ -308,7 +284,7 @@ def main():
     args = ap.parse_args()
     counts = collections.defaultdict(collections.Counter)
     wanted = set(args.ops.split(",")) if args.ops else None
-    peers, failures, missing = Peers(), 0, set()
+    peers, failures, missing = Isolated(ask, 60), 0, set()
     with tempfile.TemporaryDirectory() as root:
         for schema, last in definitions(wanted):
             generator = DRAWN.get((schema.domain, schema.name))
@@ -362,9 +338,9 @@ def shaped(case, right):
 
 def prepare(args, peers, case, rng, row, label):
     """[(label, case, what is right, by whom)], nothing right for a mutant; an empty list where no peer knows or the case is not valid."""
-    answers = peers(case)
+    answers = answers_of(peers, case)
     if case.twin is not None and answers[0][0] is None:
-        answers = peers(case.twin)
+        answers = answers_of(peers, case.twin)
     right, who = judge(case, answers)
     try:
         checked = shaped(case, right) if right is not None else case.model
@@ -424,15 +400,8 @@ def settle(args, batch, row, root):
 
 
 def keep(folder, label, case, right):
-    where = os.path.join(folder, label)
-    data = os.path.join(where, "test_data_set_0")
-    os.makedirs(data, exist_ok=True)
-    with open(os.path.join(where, "model.onnx"), "wb") as f:
-        f.write(case.model.SerializeToString())
-    for side, values in (("input", list(case.feeds.values())), ("output", right)):
-        for i, v in enumerate(values):
-            with open(os.path.join(data, "%s_%d.pb" % (side, i)), "wb") as f:
-                f.write(message(v if isinstance(v, (list, tuple)) else np.asarray(v), None).SerializeToString())
+    inputs, outputs = ([message(v if isinstance(v, (list, tuple)) else np.asarray(v)) for v in values] for values in (case.feeds.values(), right))
+    save(os.path.join(folder, label), case.model, inputs, outputs, again=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ A file holds blocks "sample TEXT" followed by lines "PEER NAME TYPE = {elements}
 "PEER NAME absent" for containers (items are NAME[i]; a map's are its keys and its values), or "PEER none: reason" when the peer cannot compute the sample.
 """
 import argparse
-import concurrent.futures
 import fnmatch
 import os
 import re
@@ -18,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 
-import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+
+from isolated import Isolated, Lost
+from onnx_runtime import carry, session_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STORE = os.path.join(ROOT, "data", "samples")
@@ -29,8 +30,7 @@ NAMES = "? f32 u8 i8 u16 i16 i32 i64 string bool f16 f64 u32 u64 c64 c128 bf16 f
 # Two units in the last place of a result, about; f32 sums of a few hundred terms stay below 1e-6. Only for --check: the same peer on another machine.
 TOLERANCE = {"f32": 1e-6, "f64": 1e-12, "f16": 2e-3, "bf16": 1.6e-2, "c64": 1e-6, "c128": 1e-12}
 # Types that ONNX Runtime's Python binding cannot hand out: they leave the model as f32, which holds each of their numbers exactly.
-CARRIED = {TensorProto.BFLOAT16: ml_dtypes.bfloat16, TensorProto.FLOAT8E4M3FN: ml_dtypes.float8_e4m3fn, TensorProto.FLOAT8E4M3FNUZ: ml_dtypes.float8_e4m3fnuz,
-           TensorProto.FLOAT8E5M2: ml_dtypes.float8_e5m2, TensorProto.FLOAT8E5M2FNUZ: ml_dtypes.float8_e5m2fnuz}
+CARRIED = {TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ, TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E5M2FNUZ}
 FOR_ORT = range(27, 12, -1)  # opsets to try: the newest that it takes
 
 
@@ -42,19 +42,6 @@ def run_reference(path):
     with np.errstate(all="ignore"):
         outs = ReferenceEvaluator(model).run(None, {})
     return [(o.name, v) for o, v in zip(model.graph.output, outs)]
-
-
-def carry(model):
-    """Casts of outputs whose type the binding lacks; returns {name: numpy type}."""
-    carried = {}
-    for out in model.graph.output:
-        kind = out.type.tensor_type.elem_type if out.type.HasField("tensor_type") else 0
-        if kind in CARRIED:
-            carried[out.name] = CARRIED[kind]
-            model.graph.node.append(helper.make_node("Cast", [out.name], [out.name + "__f32"], to=TensorProto.FLOAT))
-            out.name += "__f32"
-            out.type.tensor_type.elem_type = TensorProto.FLOAT
-    return carried
 
 
 def schema_of(node, version):
@@ -94,17 +81,14 @@ def run_runtime(path):
 def run_model(model, inputs):
     import onnxruntime as ort
     ort.set_default_logger_severity(4)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
     names = [o.name for o in model.graph.output]
-    carried = carry(model)
+    carried = carry(model, CARRIED)
     model.ir_version = min(model.ir_version, 11)
     session = error = None
     for version in FOR_ORT:
         model.opset_import[0].version = version
         try:
-            session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            session = session_of(model)
             break
         except Exception as e:  # the reason at the newest opset that it speaks says most
             error = error if error is not None and "till opset" not in str(error) else e
@@ -169,7 +153,7 @@ def lines_of(peer, name, value):
 
 
 def compute(path, which):
-    """In a process of its own: some peers crash on some samples."""
+    """In a process of its own."""
     peer, run = PEERS[which]
     try:
         return [line for name, value in run(path) for line in lines_of(peer, name, value)]
@@ -177,27 +161,11 @@ def compute(path, which):
         return [f"{peer} {reason_of(e)}"]
 
 
-class Worker:
-    """One process that computes; a crash costs one sample."""
-
-    def __init__(self):
-        self.pool = None
-
-    def close(self):
-        if self.pool is not None:
-            for process in list((self.pool._processes or {}).values()):
-                process.kill()
-            self.pool.shutdown()
-            self.pool = None
-
-    def __call__(self, path, which):
-        if self.pool is None:
-            self.pool = concurrent.futures.ProcessPoolExecutor(1)
-        try:
-            return self.pool.submit(compute, path, which).result(timeout=120)
-        except (concurrent.futures.process.BrokenProcessPool, TimeoutError) as e:
-            self.close()
-            return [f"{PEERS[which][0]} none: {'it crashes' if not isinstance(e, TimeoutError) else 'it does not end'}"]
+def computed(worker, path, which):
+    try:
+        return worker(path, which)
+    except Lost as e:
+        return [f"{PEERS[which][0]} none: {e}"]
 
 
 # ---- Files ----
@@ -254,14 +222,14 @@ def main():
     ap.add_argument("--check", action="store_true")
     ap.add_argument("--only", action="append")
     args = ap.parse_args()
-    worker, bad, count = Worker(), 0, 0
+    worker, bad, count = Isolated(compute, 120), 0, 0
     os.makedirs(STORE, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         files = samples_of(args.tool, folder)
         for name, samples in sorted(files.items()):
             if args.only and not any(fnmatch.fnmatch(name[:-4], g) for g in args.only):
                 continue
-            text = page(name, [(sample, [line for k in range(len(PEERS)) for line in worker(path, k)]) for path, sample in samples])
+            text = page(name, [(sample, [line for k in range(len(PEERS)) for line in computed(worker, path, k)]) for path, sample in samples])
             path = os.path.join(STORE, name)
             count += len(samples)
             if args.check:

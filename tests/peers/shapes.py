@@ -17,7 +17,7 @@ import tempfile
 import numpy as np
 import onnxruntime as ort
 
-from skeletons import LIMIT, NOISE, fill, mean_rel, own_difference, run_lathe
+from skeletons import LIMIT, MODELS, NOISE, fill, mean_rel, own_difference, run_lathe
 
 # The profile MIN:OPT:MAX of each input, and the shapes that are run.
 TOKENS = ("1x1:1x64:4x128", ["1x128", "2x16", "1x1", "3x77", "1x200"])
@@ -89,10 +89,9 @@ def check(lathe, path, name, folder):
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
     ap = argparse.ArgumentParser()
     ap.add_argument("lathe")
-    ap.add_argument("--models", default=os.environ.get("LATHE_MODELS", os.path.join(here, "../../../shared/models")))
+    ap.add_argument("--models", default=MODELS)
     ap.add_argument("--only", default="*")
     ap.add_argument("--cache")
     args = ap.parse_args()

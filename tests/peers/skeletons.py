@@ -13,7 +13,6 @@ Prints one row per model; the last line is "N passed, N failed" (noisy ones are 
 """
 import argparse
 import fnmatch
-import glob
 import os
 import subprocess
 import sys
@@ -26,7 +25,7 @@ import onnx.reference
 import onnxruntime as ort
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
-from peers.skeletons import fill, inputs_of  # noqa: E402
+from peers.skeletons import MODELS, fill, inputs_of, mean_rel, names as all_names  # noqa: E402
 
 LIMIT, LIMIT_QUANTIZED, NOISE, INPUTS = 1e-5, 2e-2, 3, 12
 
@@ -60,13 +59,6 @@ def run_lathe(lathe, plan, feeds, names, folder, threads):
         command += ["--output", f"{name}={os.path.join(folder, f'out{i}.npy')}"]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return [np.load(os.path.join(folder, f"out{i}.npy")) for i in range(len(names))]
-
-
-def mean_rel(a, b):
-    top = sum(np.abs(x.astype(np.float64) - y).sum() for x, y in zip(a, b))
-    bottom = sum(np.abs(y.astype(np.float64)).sum() for y in b)
-    same_nan = all((np.isnan(x) == np.isnan(y)).all() for x, y in zip(a, b) if x.dtype.kind == "f")
-    return top / max(bottom, 1e-30) if same_nan else float("nan")
 
 
 def to_double(graph):
@@ -145,16 +137,14 @@ def check(lathe, models, name, cache, threads):
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
     ap = argparse.ArgumentParser()
     ap.add_argument("lathe")
-    ap.add_argument("--models", default=os.environ.get("LATHE_MODELS", os.path.join(here, "../../../shared/models")))
+    ap.add_argument("--models", default=MODELS)
     ap.add_argument("--only", default="*")
     ap.add_argument("--cache")
     ap.add_argument("--threads", type=int, default=2)
     args = ap.parse_args()
-    names = sorted(os.path.basename(p) for p in glob.glob(os.path.join(args.models, "skeletons", "*.onnx")))
-    names = [n for n in names if fnmatch.fnmatch(n, args.only)]
+    names = [n for n in all_names(args.models) if fnmatch.fnmatch(n, args.only)]
     if not names:
         print(f"no models under {args.models}: set LATHE_MODELS")
         return 2
