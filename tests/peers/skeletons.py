@@ -83,14 +83,13 @@ def to_double(graph):
                 a.i = onnx.TensorProto.DOUBLE
 
 
-def distances(name, path, names, model, peer, our_run):
-    """How far Lathe and the peer are from the model in double precision: geometric means over INPUTS inputs."""
+def distances(path, names, inputs, peer, our_run):
+    """How far Lathe and the peer are from the model in double precision: geometric means over the inputs."""
     exact = onnx.load(path)
     to_double(exact.graph)
     exact = onnx.reference.ReferenceEvaluator(exact)
     logs = []
-    for seed in range(1, INPUTS + 1):
-        feeds = inputs_of(model, name, seed)
+    for feeds in inputs:
         truth = exact.run(names, {k: a.astype(np.float64) if a.dtype == np.float32 else a for k, a in feeds.items()})
         if any(t.dtype != np.float64 for t in truth):
             raise RuntimeError("the reference did not compute in double precision")
@@ -128,7 +127,8 @@ def check(lathe, models, name, cache, threads):
         if not error <= limit or not moved > 0:
             verdict = "FAIL"
             if limit == LIMIT and moved > 0 and np.isfinite(error):
-                our, their = distances(name, path, names, model, peer, lambda feeds: run_lathe(lathe, plan, feeds, names, folder, 1))
+                our, their = distances(path, names, (inputs_of(model, name, s) for s in range(1, INPUTS + 1)), peer,
+                                       lambda feeds: run_lathe(lathe, plan, feeds, names, folder, 1))
                 verdict = "noisy" if their > limit / 2 and our <= NOISE * their else "FAIL"
                 note = f"  from the truth: {our:.1e}, the peer {their:.1e}"
     print(f"{verdict:5s} {name:34s} mean_rel {error:8.1e} (limit {limit:.0e})  inputs move outputs by {moved:8.1e}  build {built:6.1f} s, "
