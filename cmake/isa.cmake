@@ -37,6 +37,17 @@ else()
   set(LATHE_CPU ${CMAKE_SYSTEM_PROCESSOR})
 endif()
 
+# Kernels take sanitizers long to compile: those that this machine cannot run are left to other builds.
+if(LATHE_SANITIZE AND LATHE_CPU STREQUAL "x86_64" AND EXISTS /proc/cpuinfo)
+  file(STRINGS /proc/cpuinfo flags REGEX "^flags" LIMIT_COUNT 1)
+  if(NOT flags MATCHES " avx512f ")
+    set(LATHE_WITHOUT_AVX512 ON)
+    foreach(level avx512 vnni avx512bf16 avx512fp16 amx)
+      set(LATHE_ISA_${level}_CPU "x86_64 with AVX-512")
+    endforeach()
+  endif()
+endif()
+
 # Makes the small file that compiles `source` (X__each.c) for one level. The tables in it, LT_TACTICS(LT_EACH(stem)), are named in a comment for the scan.
 function(lathe_each_file source level out_var)
   get_filename_component(name ${source} NAME)

@@ -2,6 +2,7 @@
 # fuzz.sh TARGET SECONDS JOBS [PRESET]: tests/fuzz/fuzz_TARGET.c for so many seconds; without a TARGET it lists them. TARGET all: each of them, JOBS at a time.
 # PRESET fuzz: libFuzzer, which sees coverage and keeps what widens it. PRESET asan: the same targets with their own mutators but blindly, by tests/fuzz/driver.c, in
 # the sanitizer build of the test suite; continuous integration does that, since compiling everything once more for libFuzzer takes longer than the fuzzing.
+# Blind runs begin anew each time, or with LATHE_FUZZ_SEED where it shall be the same mutations again.
 # Seeds: tests/fuzz/seeds, and for the targets that read them the models and tensors of ONNX's test cases that fuzz_seeds.sh finds. The growing corpus, logs and what
 # was found stay under build/fuzz; pick good ones into tests/fuzz/seeds by hand. Prints a line for each target, and for a finding where it lies and how to replay it.
 set -eu
@@ -31,7 +32,7 @@ with_coverage() {
 }
 blindly() {
     # shellcheck disable=SC2086
-    LATHE_FUZZ_LAST="build/fuzz/$1-last" timeout $((seconds + 120)) "build/$preset/tests/fuzz_$1" -seconds="$seconds" -seed="$(date +%s)" -max=65536 $3 >"$2" 2>&1 ||
+    LATHE_FUZZ_LAST="build/fuzz/$1-last" timeout $((seconds + 120)) "build/$preset/tests/fuzz_$1" -seconds="$seconds" -seed="${LATHE_FUZZ_SEED:-$(date +%s)}" -max=65536 $3 >"$2" 2>&1 ||
         return $?
     rm -f "build/fuzz/$1-last"
 }

@@ -158,6 +158,8 @@ static void kernels(void **unused)
         one_level(&lt_brgemm_avx2);
         nan_stays(&lt_brgemm_avx2);
     }
+#endif
+#if defined(__x86_64__) && !defined(LT_WITHOUT_AVX512)
     if (features & (1ull << LT_CPU_AVX512)) {
         one_level(&lt_brgemm_avx512);
         nan_stays(&lt_brgemm_avx512);

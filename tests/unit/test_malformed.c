@@ -69,7 +69,7 @@ static void malformed_models_are_refused_by_name(void **state)
 {
     static tally t;
     const char *folder = LATHE_BUILD_DIR "/malformed";
-    malformed_options options = { .seed = 7, .share = LATHE_SANITIZED ? 60 : 24, .folder = folder };
+    malformed_options options = { .seed = 7, .share = LATHE_SANITIZED ? 120 : 24, .folder = folder };
     (void)state;
     (void)mkdir(folder, 0700);
     malformed_generate(&options, visit, &t);

@@ -5,10 +5,12 @@
 
 const lt_brgemm *lt_brgemm_of(const lt_cpu_isa *isa)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(LT_WITHOUT_AVX512)
     if (isa == &lt_isa_avx512) {
         return &lt_brgemm_avx512;
     }
+#endif
+#if defined(__x86_64__)
     if (isa == &lt_isa_avx2) {
         return &lt_brgemm_avx2;
     }
