@@ -300,34 +300,37 @@ static lathe_status set_body_inputs(lt_graph *graph, const lt_region *body, cons
     return LATHE_OK;
 }
 
-static lathe_status infer_loosely(lt_graph *graph, lt_node *node);
+static lathe_status infer_loosely(lt_graph *graph, lt_node *node, lathe_diag *diag);
 
-static lathe_status infer_rest(lt_graph *graph, lt_node *node)
+static lathe_status infer_rest(lt_graph *graph, lt_node *node, lathe_diag *diag)
 {
     for (; node != NULL; node = lt_node_next(graph, node)) {
-        LT_TRY(infer_loosely(graph, node));
+        LT_TRY(infer_loosely(graph, node, diag));
     }
     return LATHE_OK;
 }
 
-/* Its results are unknown where its inference fails, and its bodies see that if it never came to them. */
-static lathe_status infer_loosely(lt_graph *graph, lt_node *node)
+/* Its results are unknown where its inference fails, and its bodies see that if it never came to them. What no shape can make right fails. */
+static lathe_status infer_loosely(lt_graph *graph, lt_node *node, lathe_diag *diag)
 {
     bool changed;
     uint32_t before = graph->n_bodies;
     lathe_status status = infer_linked(graph, node, &changed, NULL);
-    if (status == LATHE_OK || status == LATHE_OUT_OF_MEMORY || status == LATHE_INTERNAL) {
-        return status;
+    if (status == LATHE_OK) {
+        return LATHE_OK;
+    }
+    if (status == LATHE_OUT_OF_MEMORY || status == LATHE_INTERNAL || graph->broken) {
+        return infer_linked(graph, node, &changed, diag); /* once more, for the message */
     }
     const lt_type unknown = lt_unknown_result(graph, node);
     for (uint32_t i = 0; i < node->n_outputs; i++) {
         if (lt_node_out(graph, node, i) != NULL) {
-            LT_TRY(lt_value_retype(graph, lt_node_out(graph, node, i), &unknown, &(lt_contents){ 0 }, NULL));
+            LT_TRY(lt_value_retype(graph, lt_node_out(graph, node, i), &unknown, &(lt_contents){ 0 }, diag));
         }
     }
     for (uint32_t a = 0; graph->n_bodies == before && a < node->n_attrs; a++) {
         if (node->attrs[a].kind == LATHE_ATTR_GRAPH) {
-            LT_TRY(infer_rest(graph, lt_region_first(graph, node->attrs[a].graph)));
+            LT_TRY(infer_rest(graph, lt_region_first(graph, node->attrs[a].graph), diag));
         }
     }
     return LATHE_OK;
@@ -344,10 +347,10 @@ static lathe_status forget_results(lt_graph *graph, lt_node *node, lathe_status 
     }
     lt_meeting_fn meeting = graph->meeting;
     graph->meeting = NULL;
-    lathe_status status = infer_rest(graph, node);
+    lathe_status status = infer_rest(graph, node, diag);
     graph->meeting = meeting;
-    graph->broken = false;
-    return status == LATHE_OUT_OF_MEMORY ? LT_OOM(diag) : failed;
+    graph->broken = status != LATHE_OK && graph->broken;
+    return status == LATHE_OK ? failed : status;
 }
 
 static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_type *const *in, int n_in, lt_type *out,
@@ -368,9 +371,10 @@ static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_typ
     for (lt_node *node = lt_region_first(graph, body->id); node != NULL; node = lt_node_next(graph, node)) {
         bool changed;
         lathe_status status = infer_linked(graph, node, &changed, c->diag);
-        c->broken = status != LATHE_OK && graph->broken;
         if (status != LATHE_OK) {
-            return forget_results(graph, node, status, c->diag);
+            status = forget_results(graph, node, status, c->diag);
+            c->broken = graph->broken;
+            return status;
         }
     }
     for (int i = 0; i < n_out; i++) {
