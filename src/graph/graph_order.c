@@ -67,7 +67,7 @@ bool lt_value_visible(const lt_graph *graph, const lt_value *value, lt_region_id
     while (region != value->region) {
         const lt_node *owner = lt_node_get(graph, graph->regions[region]->region.owner);
         if (owner == NULL) {
-            return orphan(graph, region);
+            return orphan(graph, region) && lt_region_root(graph, value->region) != region; /* a body inside is no place to read from, wherever this one will be */
         }
         before = owner;
         region = owner->region;

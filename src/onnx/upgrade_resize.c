@@ -114,9 +114,25 @@ static bool is_empty(const lt_upgrade_call *call, size_t slot)
 }
 
 /*
- * roi and scales had to be given, empty where they meant nothing; tf_half_pixel_for_nn is half_pixel with another
- * rounding.
+ * tf_half_pixel_for_nn lies half a pixel above half_pixel: what the one rounds down the other rounds to the nearest, and what the one rounds to the nearest, a half
+ * down, the other rounds up. The other two roundings would need one that Resize does not have.
  */
+static lathe_status lower_half_pixel(lt_upgrade_call *call, lathe_diag *diag)
+{
+    const char *usual = "round_prefer_floor", *rounding = NULL;
+    if (lt_attr_is(call->attrs, call->n_attrs, "nearest_mode", "floor", usual)) {
+        rounding = "round_prefer_ceil";
+    } else if (lt_attr_is(call->attrs, call->n_attrs, "nearest_mode", usual, usual)) {
+        rounding = "ceil";
+    }
+    if (rounding == NULL || !lt_attr_is(call->attrs, call->n_attrs, "mode", "nearest", "nearest")) {
+        return lt_up_refuse(call, diag, "coordinate_transformation_mode tf_half_pixel_for_nn can be lifted for nearest with floor or round_prefer_floor only");
+    }
+    LT_TRY(lt_up_set_string(call, "nearest_mode", rounding, diag));
+    return lt_up_set_string(call, "coordinate_transformation_mode", "half_pixel", diag);
+}
+
+/* roi and scales had to be given, empty where they meant nothing. */
 static lathe_status resize_optional(lt_upgrade_call *call, lathe_diag *diag)
 {
     lt_value_id none = { 0, 0 };
@@ -125,18 +141,8 @@ static lathe_status resize_optional(lt_upgrade_call *call, lathe_diag *diag)
             LT_TRY(lt_up_set_input(call, slot, none, diag));
         }
     }
-    if (lt_attr_is(call->attrs, call->n_attrs, "coordinate_transformation_mode", "tf_half_pixel_for_nn",
-                   "half_pixel")) {
-        if (!lt_attr_is(call->attrs, call->n_attrs, "mode", "nearest", "nearest") ||
-            !lt_attr_is(call->attrs, call->n_attrs, "nearest_mode", "floor", "round_prefer_floor")) {
-            return lt_up_refuse(
-                call, diag,
-                "coordinate_transformation_mode tf_half_pixel_for_nn can be lifted for nearest with floor only");
-        }
-        LT_TRY(lt_up_set_string(call, "nearest_mode", "round_prefer_ceil", diag));
-        return lt_up_set_string(call, "coordinate_transformation_mode", "half_pixel", diag);
-    }
-    return LATHE_OK;
+    bool above = lt_attr_is(call->attrs, call->n_attrs, "coordinate_transformation_mode", "tf_half_pixel_for_nn", "half_pixel");
+    return above ? lower_half_pixel(call, diag) : LATHE_OK;
 }
 
 LT_UPGRADES(resize) = {

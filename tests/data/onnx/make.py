@@ -121,6 +121,8 @@ def upgrades():
     op("up_resize_11_tf_half_pixel_for_nn", 11, node("Resize", "x roi s", mode="nearest", nearest_mode="floor",
                                                       coordinate_transformation_mode="tf_half_pixel_for_nn"), {"x": x4},
        inits={"roi": empty, "s": np.array([1, 1, 2.5, 0.6], np.float32)})
+    op("up_resize_11_tf_half_pixel_default", 11, node("Resize", "x roi s", coordinate_transformation_mode="tf_half_pixel_for_nn"), {"x": x4},
+       inits={"roi": empty, "s": np.array([1, 1, 2, 0.6], np.float32)})
     op("up_dropout_7", 7, node("Dropout", "x", ratio=0.3), {"x": x})
     op("up_dropout_6_mask", 6, node("Dropout", "x", "y0 y1", is_test=1), {"x": x}, [x, np.ones_like(x)], n_out=2)
     op("up_dropout_10_mask", 10, node("Dropout", "x", "y0 y1", ratio=0.3), {"x": x}, [x, np.ones_like(x, bool)], n_out=2, out_types=[T.FLOAT, T.BOOL])
@@ -724,6 +726,14 @@ def refusals():
             ("sizes", ms("Attention", "x x", num_heads=1, qkv_hidden_sizes=[1]), "bad-model", "qkv_hidden_sizes must have three numbers")):
         bad_graph("ms_" + name, nodes, status, text, ins=[vi("x", (1, 4, 4))], extra=[("com.microsoft", 1)], opset=24)
     bad_graph("ms_opset", ms("Gelu", "x"), "unsupported", "the model imports no opset for the operator's domain", opset=24)
+    BAD.extend([  # the advice counts too
+        "domain|unsupported|add an opset_import for the domain",
+        "op_unknown|unsupported|check the operator's name and the opset",
+        "opset_too_new|unsupported|export the model with opset 27 or an older one",
+        "function_recursive|bad-model|ONNX has no recursion: use Loop",
+        "function_explosion|bad-model|: node '",
+        "external_negative|bad-model|export the model anew",
+        "external_nameless|bad-model|export the model anew"])
     with open(os.path.join(OUT, "bad.txt"), "w") as out:
         out.write("\n".join(BAD) + "\n")
 
