@@ -112,9 +112,11 @@ has out '"timed": 0'
 "$lathe" inspect o.plan | sed -n '/^steps/,$p' >o.steps
 cmp n.steps o.steps || die "the same times led to another choice"
 expect 0 "$lathe" build "$digits" -o o.plan --timing-cache there --for-machine 'Far*'
-has err "not all times"
+if "$lathe" tactics | grep -q '^gemm\.f32\.avx512 '; then # sanitizer builds may lack them, and then no time is missing
+    has err "not all times"
+    expect 3 "$lathe" build "$digits" -o p.plan --timing-cache there --for-machine 'Far*' --error-on-cache-miss
+fi
 expect 0 "$lathe" inspect o.plan
 has out "amx-int8"
 expect 2 "$lathe" build "$digits" -o o.plan --timing-cache there --for-machine 'Near*'
 has err "has no machine 'Near*'"
-expect 3 "$lathe" build "$digits" -o o.plan --timing-cache there --for-machine 'Far*' --error-on-cache-miss
