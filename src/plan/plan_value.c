@@ -54,7 +54,10 @@ static lathe_status fill_dims(lt_maker *m, const lt_value *v, lt_plan_value *out
         if (out->bounded) {
             lt_dim top;
             LT_TRY(lt_dim_ceiling(m, v->type.dims[i], &top));
-            LT_CHECK(m->diag, !(lt_dim_is_const(top) && top.k == INT64_MAX), v->name);
+            if (lt_dim_is_const(top) && top.k == INT64_MAX) { /* what has no limit is managed: so this is an extent of the model */
+                return LT_FAIL(m->diag, LATHE_BAD_SHAPE, v->name, "correct the extents of the model's inputs and constants",
+                               "extent %d of '%s' would be %lld: no memory holds that", i, v->name, (long long)top.k);
+            }
             LT_TRY(lt_expr_of(m, top, &out->bound[i]));
             LT_CHECK(m->diag, out->bound[i] != LT_PLAN_NONE && !(out->bound[i] & LT_LATE), v->name);
         }
