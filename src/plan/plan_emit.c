@@ -191,6 +191,7 @@ static lathe_status scratch_of(lt_maker *m, const lt_unit *u, const uint32_t *in
         }
     }
     *bytes = u->tactic->scratch_bytes(u->problem, u->config, row, row + u->n_in, m->planner->request->threads);
+    *bytes = *bytes <= LT_LARGEST_ARENA ? *bytes : 0;
     return LATHE_OK;
 }
 

@@ -106,6 +106,8 @@ typedef struct lt_lane_state {
 } lt_lane_state;
 
 enum { LT_MAX_LANES = 16 };
+/* Arenas and scratch above this are taken for unbounded: they are then worked out for the shapes that come. */
+#define LT_LARGEST_ARENA ((uint64_t)1 << 40)
 
 typedef struct lt_access { /* of a storage by a device lane, until the host knows that it is over */
     uint32_t root, lane, at;

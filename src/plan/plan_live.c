@@ -4,9 +4,6 @@
 #include "plan/plan_internal.h"
 #include <string.h>
 
-/* Arenas above this are taken for unbounded: offsets are then worked out for the shapes that come. */
-#define LARGEST_ARENA ((uint64_t)1 << 40)
-
 /* ---- Live ranges ---- */
 
 /* Managed values may point into storages: those live as long. Holders are newer than what they hold, edges stand in order. */
@@ -93,7 +90,7 @@ static lathe_status assign(lt_maker *m, uint64_t *offsets, uint64_t *totals, boo
         if (status == LATHE_OUT_OF_MEMORY) {
             return LT_OOM(m->diag);
         }
-        *bounded = *bounded && status == LATHE_OK && totals[space] <= LARGEST_ARENA;
+        *bounded = *bounded && status == LATHE_OK && totals[space] <= LT_LARGEST_ARENA;
         for (uint32_t i = 0; *bounded && i < n; i++) {
             offsets[which[i]] = items[i].offset;
         }
