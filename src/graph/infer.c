@@ -310,7 +310,29 @@ static lathe_status infer_rest(lt_graph *graph, lt_node *node, lathe_diag *diag)
     return LATHE_OK;
 }
 
-/* Its results are unknown where its inference fails, and its bodies see that if it never came to them. What no shape can make right fails. */
+/* The results of a node whose inference failed are unknown. Its bodies see that too if it never came to them: none is inferred twice, or nests would double the work. */
+static lathe_status forget_results(lt_graph *graph, lt_node *node, uint32_t bodies_before, lathe_diag *diag)
+{
+    const lt_type unknown = lt_unknown_result(graph, node);
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        if (lt_node_out(graph, node, i) != NULL) {
+            LT_TRY(lt_value_retype(graph, lt_node_out(graph, node, i), &unknown, &(lt_contents){ 0 }, diag));
+        }
+    }
+    for (uint32_t a = 0; graph->n_bodies == bodies_before && a < node->n_attrs; a++) {
+        if (node->attrs[a].kind == LATHE_ATTR_GRAPH) {
+            LT_TRY(infer_rest(graph, lt_region_first(graph, node->attrs[a].graph), diag));
+        }
+    }
+    return LATHE_OK;
+}
+
+static bool is_final(const lt_graph *graph, lathe_status status)
+{
+    return status == LATHE_OUT_OF_MEMORY || status == LATHE_INTERNAL || graph->broken;
+}
+
+/* What no shape can make right fails here too. */
 static lathe_status infer_loosely(lt_graph *graph, lt_node *node, lathe_diag *diag)
 {
     bool changed;
@@ -319,35 +341,25 @@ static lathe_status infer_loosely(lt_graph *graph, lt_node *node, lathe_diag *di
     if (status == LATHE_OK) {
         return LATHE_OK;
     }
-    if (status == LATHE_OUT_OF_MEMORY || status == LATHE_INTERNAL || graph->broken) {
-        return infer_linked(graph, node, &changed, diag); /* once more, for the message */
+    if (is_final(graph, status)) {
+        return diag == NULL ? status : infer_linked(graph, node, &changed, diag); /* once more, for the message */
     }
-    const lt_type unknown = lt_unknown_result(graph, node);
-    for (uint32_t i = 0; i < node->n_outputs; i++) {
-        if (lt_node_out(graph, node, i) != NULL) {
-            LT_TRY(lt_value_retype(graph, lt_node_out(graph, node, i), &unknown, &(lt_contents){ 0 }, diag));
-        }
-    }
-    for (uint32_t a = 0; graph->n_bodies == before && a < node->n_attrs; a++) {
-        if (node->attrs[a].kind == LATHE_ATTR_GRAPH) {
-            LT_TRY(infer_rest(graph, lt_region_first(graph, node->attrs[a].graph), diag));
-        }
-    }
-    return LATHE_OK;
+    return forget_results(graph, node, before, diag);
 }
 
 /*
  * A body that is wrong may be a branch that nobody takes, so the model can still be fine: then no value of it may keep the type of an earlier inference, when the
- * shapes were others. From the node that fails on all are inferred as far as that goes; what they ask of dims is not the model's wish.
+ * shapes were others. All nodes from the one that failed on are inferred as far as that goes; what they ask of dims is not the model's wish.
  */
-static lathe_status forget_results(lt_graph *graph, lt_node *node, lathe_status failed, lathe_diag *diag)
+static lathe_status leave_body(lt_graph *graph, lt_node *node, uint32_t bodies_before, lathe_status failed, lathe_diag *diag)
 {
-    if (failed == LATHE_OUT_OF_MEMORY || failed == LATHE_INTERNAL || graph->broken) {
+    if (is_final(graph, failed)) {
         return failed;
     }
     lt_meeting_fn meeting = graph->meeting;
     graph->meeting = NULL;
-    lathe_status status = infer_rest(graph, node, diag);
+    lathe_status status = forget_results(graph, node, bodies_before, diag);
+    status = status == LATHE_OK ? infer_rest(graph, lt_node_next(graph, node), diag) : status;
     graph->meeting = meeting;
     graph->broken = status != LATHE_OK && graph->broken;
     return status == LATHE_OK ? failed : status;
@@ -370,9 +382,10 @@ static lathe_status infer_body(lt_infer *c, const lathe_attr *attr, const lt_typ
     LT_TRY(set_body_inputs(graph, body, in, c->diag));
     for (lt_node *node = lt_region_first(graph, body->id); node != NULL; node = lt_node_next(graph, node)) {
         bool changed;
+        uint32_t before = graph->n_bodies;
         lathe_status status = infer_linked(graph, node, &changed, c->diag);
         if (status != LATHE_OK) {
-            status = forget_results(graph, node, status, c->diag);
+            status = leave_body(graph, node, before, status, c->diag);
             c->broken = graph->broken;
             return status;
         }
