@@ -102,34 +102,58 @@ lathe_status lt_region_walk(const lt_graph *graph, lt_region_id region, lt_walk_
 
 typedef struct attach_check {
     const lt_graph *graph;
+    const lathe_attr *attrs;
+    size_t n_attrs;
     lt_region_id body, region;
     const lt_node *before;
     const char *where;
     lathe_diag *diag;
 } attach_check;
 
-static lathe_status check_capture(const attach_check *c, const lt_value *value)
+/* Bodies of one node do not see each other, which parent_of cannot tell while they have no owner. */
+static bool in_sibling(const attach_check *c, const lt_value *value)
 {
-    if (value == NULL || lt_region_within(c->graph, value->region, c->body) ||
-        lt_value_visible(c->graph, value, c->region, c->before)) {
+    lt_region_id root = lt_region_root(c->graph, value->region), body;
+    for (size_t i = 0; lt_node_region(c->attrs, c->n_attrs, i, &body); i++) {
+        if (body == root) {
+            return body != c->body;
+        }
+    }
+    return false;
+}
+
+/* May `reader` in `region`, a part of the body, read this? NULL is the end of the region. */
+static lathe_status check_capture(const attach_check *c, const lt_value *value, lt_region_id region, const lt_node *reader)
+{
+    if (value == NULL) {
         return LATHE_OK;
     }
-    return LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, "compute it before the node, or inside the body",
-                   "a body reads '%s', which is not visible at this place", value->name);
+    bool visible = lt_region_within(c->graph, value->region, c->body)
+                       ? lt_value_visible(c->graph, value, region, reader)
+                       : lt_value_visible(c->graph, value, c->region, c->before) && !in_sibling(c, value);
+    return visible ? LATHE_OK
+                   : LT_FAIL(c->diag, LATHE_BAD_MODEL, c->where, "compute it before the node, or inside the body",
+                             "a body reads '%s', which is not visible at this place", value->name);
+}
+
+static lathe_status check_outputs(const attach_check *c, lt_region_id id)
+{
+    const lt_region *body = lt_region_get(c->graph, id);
+    for (uint32_t i = 0; i < body->n_outputs; i++) {
+        LT_TRY(check_capture(c, lt_value_get(c->graph, body->outputs[i]), id, NULL));
+    }
+    return LATHE_OK;
 }
 
 static lathe_status check_node_captures(void *user, lt_node *node)
 {
     const attach_check *c = user;
     for (uint32_t i = 0; i < node->n_inputs; i++) {
-        LT_TRY(check_capture(c, lt_node_in(c->graph, node, i)));
+        LT_TRY(check_capture(c, lt_node_in(c->graph, node, i), node->region, node));
     }
     lt_region_id body;
     for (size_t i = 0; lt_node_region(node->attrs, node->n_attrs, i, &body); i++) {
-        const lt_region *r = lt_region_get(c->graph, body);
-        for (uint32_t k = 0; k < r->n_outputs; k++) {
-            LT_TRY(check_capture(c, lt_value_get(c->graph, r->outputs[k])));
-        }
+        LT_TRY(check_outputs(c, body));
     }
     return LATHE_OK;
 }
@@ -158,16 +182,13 @@ static lathe_status check_body(attach_check *c)
         return LT_FAIL(c->diag, LATHE_UNSUPPORTED, c->where, NULL, "bodies are nested deeper than %d", LT_MAX_DEPTH);
     }
     LT_TRY(lt_region_walk(c->graph, c->body, check_node_captures, c));
-    for (uint32_t i = 0; i < slot->region.n_outputs; i++) {
-        LT_TRY(check_capture(c, lt_value_get(c->graph, slot->region.outputs[i])));
-    }
-    return LATHE_OK;
+    return check_outputs(c, c->body);
 }
 
 lathe_status lt_regions_attachable(const lt_graph *graph, const lathe_attr *attrs, size_t n_attrs, lt_region_id region,
                                    const lt_node *before, const char *where, lathe_diag *diag)
 {
-    attach_check check = { .graph = graph, .region = region, .before = before, .where = where, .diag = diag };
+    attach_check check = { .graph = graph, .attrs = attrs, .n_attrs = n_attrs, .region = region, .before = before, .where = where, .diag = diag };
     for (size_t i = 0; lt_node_region(attrs, n_attrs, i, &check.body); i++) {
         LT_TRY(check_body(&check));
         lt_region_id other;
