@@ -83,7 +83,7 @@ LT_TACTICS(one_file_tactic) = {
 C
 
 cmake -S . -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O0 >"$work/log" 2>&1 &&
-    cmake --build "$work/build" --target lathe_cmd lathe-opt -j "${LATHE_JOBS:-2}" >>"$work/log" 2>&1 || {
+    cmake --build "$work/build" --target lathe_cmd lathe-opt -j "${LATHE_JOBS:-1}" >>"$work/log" 2>&1 || {
     tail -n 40 "$work/log"
     echo "one_file_additions: the tree with three more files does not build"
     exit 1
