@@ -80,8 +80,7 @@ static lathe_status make_blob(lt_import *in, const lt_pb_attribute *attr, const 
     case LATHE_ATTR_STRINGS:
         return copy_value(in, LATHE_DTYPE_STRING, 1, attr->strings.count, attr->strings.at, where, out);
     default:
-        return LT_FAIL(in->diag, LATHE_UNSUPPORTED, where, "convert it to a dense tensor",
-                       "the constant is a sparse tensor");
+        return lt_sparse_blob(&in->reader, attr->sparse_tensor, where, out, in->diag);
     }
 }
 

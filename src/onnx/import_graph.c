@@ -31,44 +31,51 @@ static lathe_status bind_refused(lt_import *in, lt_scope *scope, lathe_bytes nam
 
 /* ---- Initializers ---- */
 
-static lathe_status import_initializer(lt_import *in, lt_scope *scope, const lt_pb_tensor *tensor)
+/* status: of reading the blob, which belongs to this function. kind: of what has the name. */
+static lathe_status add_initializer(lt_import *in, lt_scope *scope, lathe_bytes label, const char *kind, const char *where,
+                                    lathe_status status, lt_blob *blob)
 {
-    const char *where = place(in, scope, "initializer", tensor->name), *name;
-    lt_blob *blob;
+    const char *name;
     lt_value_id value;
-    if (tensor->name.length == 0) {
-        return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, LT_EXPORT_ANEW,
-                       "an initializer has no name");
-    }
-    lathe_status status = lt_tensor_blob(&in->reader, tensor, where, &blob, in->diag);
     if (status == LATHE_UNSUPPORTED) {
-        return bind_refused(in, scope, tensor->name, "initializer", where, status);
+        return bind_refused(in, scope, label, kind, where, status);
     }
     LT_TRY(status);
-    status = lt_import_value_name(in, scope, tensor->name, &name);
+    status = lt_import_value_name(in, scope, label, &name);
     if (status == LATHE_OK) {
         status = lt_graph_add_initializer(in->graph, name, blob, &value, in->diag);
     }
     lt_blob_release(blob);
     LT_TRY(status);
-    return lt_scope_bind(in, scope, tensor->name, (lt_named){ .found = true, .value = value }, where);
+    return lt_scope_bind(in, scope, label, (lt_named){ .found = true, .value = value }, where);
+}
+
+static lathe_status no_name(lt_import *in, const char *kind, const char *where)
+{
+    return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, LT_EXPORT_ANEW, "%s has no name", kind);
 }
 
 static lathe_status import_initializers(lt_import *in, lt_scope *scope, const lt_pb_graph *graph)
 {
+    lt_blob *blob;
     for (size_t i = 0; i < graph->initializer.count; i++) {
-        LT_TRY(import_initializer(in, scope, &graph->initializer.at[i]));
+        const lt_pb_tensor *tensor = &graph->initializer.at[i];
+        const char *where = place(in, scope, "initializer", tensor->name);
+        if (tensor->name.length == 0) {
+            return no_name(in, "an initializer", where);
+        }
+        lathe_status status = lt_tensor_blob(&in->reader, tensor, where, &blob, in->diag);
+        LT_TRY(add_initializer(in, scope, tensor->name, "initializer", where, status, blob));
     }
     for (size_t i = 0; i < graph->sparse_initializer.count; i++) {
         const lt_pb_sparse *sparse = &graph->sparse_initializer.at[i];
         lathe_bytes name = sparse->values != NULL ? sparse->values->name : nothing;
         const char *where = place(in, scope, "sparse initializer", name);
         if (name.length == 0) {
-            return LT_FAIL(in->diag, LATHE_BAD_MODEL, where, NULL, "a sparse initializer has no name");
+            return no_name(in, "a sparse initializer", where);
         }
-        lathe_status status = LT_FAIL(in->diag, LATHE_UNSUPPORTED, where, NULL,
-                                      "sparse tensors cannot be read; convert it to a dense one");
-        LT_TRY(bind_refused(in, scope, name, "sparse initializer", where, status));
+        lathe_status status = lt_sparse_blob(&in->reader, sparse, where, &blob, in->diag);
+        LT_TRY(add_initializer(in, scope, name, "sparse initializer", where, status, blob));
     }
     return LATHE_OK;
 }

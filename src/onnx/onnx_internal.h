@@ -62,6 +62,9 @@ lathe_status lt_tensor_read(lt_tensor_reader *reader, const lt_pb_tensor *pb, co
 /* The same as a blob that keeps its file mapped. */
 lathe_status lt_tensor_blob(lt_tensor_reader *reader, const lt_pb_tensor *pb, const char *where, lt_blob **out,
                             lathe_diag *diag);
+/* A sparse tensor as a dense blob (onnx_sparse.c). */
+lathe_status lt_sparse_blob(lt_tensor_reader *reader, const lt_pb_sparse *pb, const char *where, lt_blob **out,
+                            lathe_diag *diag);
 void lt_tensor_reader_close(lt_tensor_reader *reader);
 /* Takes bytes off the budget; LATHE_BAD_MODEL when there are not that many. */
 lathe_status lt_tensor_spend(lt_tensor_reader *reader, size_t bytes, const char *where, lathe_diag *diag);

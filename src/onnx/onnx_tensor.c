@@ -336,7 +336,7 @@ static lathe_status no_data(const lt_tensor *tensor, const char *where, lathe_di
 lathe_status lt_tensor_spend(lt_tensor_reader *reader, size_t bytes, const char *where, lathe_diag *diag)
 {
     if (bytes > reader->budget) {
-        return LT_FAIL(diag, LATHE_BAD_MODEL, where, NULL,
+        return LT_FAIL(diag, LATHE_BAD_MODEL, where, "the file is damaged or was made to exhaust memory; store constants in full, once each",
                        "the model's constants unfold to more than 16 times its size and %d bytes", LT_IMPORT_SLACK);
     }
     reader->budget -= bytes;

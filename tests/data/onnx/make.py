@@ -188,6 +188,9 @@ def upgrades():
        [s0 + xs.sum(1), s0[:, None] + np.cumsum(xs, 1, dtype=np.float32)], n_out=2)
     op("up_scan_8_reverse", 8, node("Scan", ["", "s", "x"], "y0 y1", body=body, num_scan_inputs=1, directions=[1]), {"s": s0, "x": xs},
        [s0 + xs.sum(1), s0[:, None] + np.cumsum(xs[:, ::-1], 1, dtype=np.float32)], n_out=2)
+    for name, more in (("up_scan_8_lengths", {}), ("up_scan_8_lengths_reverse", {"directions": [1]})):
+        op(name, 8, node("Scan", ["n", "s", "x"], "y0 y1", body=body, num_scan_inputs=1, **more),
+           {"n": np.array([1, 3], np.int64), "s": s0, "x": xs}, n_out=2)
 
 
 def numpy_wants():
@@ -327,6 +330,28 @@ def structure():
     os.makedirs(os.path.join(folder, "sub"), exist_ok=True)
     np.array([9, 3, 4], np.float32).tofile(os.path.join(folder, "weights.bin"))
     np.array([5, 6], np.float32).tofile(os.path.join(folder, "sub/more.bin"))
+
+
+def sparse():
+    """Initializers and constants that are stored without their zeros."""
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    dense = np.array([[0, 5, 0], [0, 0, -7]], np.float32)
+    for name, indices in (("linear", [1, 5]), ("coordinates", [[0, 1], [1, 2]])):
+        values, places = nh.from_array(np.array([5, -7], np.float32), "w"), nh.from_array(np.array(indices, np.int64), "")
+        tensor = h.make_sparse_tensor(values, places, [2, 3])
+        graph = h.make_graph([node("Add", "x w")], "g", [info("x", x)], [h.make_tensor_value_info("y", T.FLOAT, None)], sparse_initializer=[tensor])
+        save("sparse_initializer_" + name, model_of(graph, 17), [x], [x + dense])
+        op("sparse_constant_" + name, 17, [node("Constant", [], "w", sparse_value=tensor), node("Add", "x w")], {"x": x}, [x + dense])
+    words = h.make_tensor("w", T.STRING, [1], [b"one"])
+    tensor = h.make_sparse_tensor(words, nh.from_array(np.array([2], np.int64), ""), [3])
+    op("sparse_constant_strings", 20, [node("Constant", [], "w", sparse_value=tensor), node("StringConcat", "w w")], {}, [np.array(["", "", "oneone"], object)],
+       out_types=[T.STRING])
+    nibbles = h.make_tensor("w", T.INT4, [2], [3, -8])
+    tensor = h.make_sparse_tensor(nibbles, nh.from_array(np.array([1, 4], np.int64), ""), [5])
+    op("sparse_constant_i4", 21, [node("Constant", [], "w", sparse_value=tensor), node("Cast", "w", to=T.INT32)], {}, [np.array([0, 3, 0, 0, -8], np.int32)],
+       out_types=[T.INT32])
+    nothing = h.make_sparse_tensor(nh.from_array(np.zeros(0, np.float32), "w"), nh.from_array(np.zeros(0, np.int64), ""), [2, 3])
+    op("sparse_constant_zeros", 17, [node("Constant", [], "w", sparse_value=nothing), node("Add", "x w")], {"x": x}, [x])
 
 
 # ---- Gradient ----
@@ -505,6 +530,13 @@ def bad(name, model, status, text):
     BAD.append("%s|%s|%s" % (name, status, text))
 
 
+def with_sparse(nodes, values, indices, dims, dtype=np.float32):
+    """x and y are vectors of two, w is the sparse initializer."""
+    values = nh.from_array(np.array(values, dtype), "w")
+    sparse = onnx.SparseTensorProto(values=values, indices=nh.from_array(np.array(indices, np.int64), ""), dims=dims)
+    return h.make_graph(nodes, "g", [vi("x")], [vi("y")], sparse_initializer=[sparse])
+
+
 def bad_graph(name, nodes, status, text, inits=(), ins=None, outs=None, opset=17, functions=(), extra=(), ir=8):
     graph = h.make_graph(nodes, "g", ins if ins is not None else [vi("x")], outs if outs is not None else [vi("y")], list(inits))
     bad(name, model_of(graph, opset, functions, ir, extra), status, text)
@@ -612,10 +644,24 @@ def refusals():
     bad_graph("input_dim", relu, "bad-model", "dimension 0 of 'x' is -7", ins=[vi("x", (-7,))])
     bad_graph("input_rank", relu, "unsupported", "at most 16 are supported", ins=[vi("x", (1,) * 20)])
     bad_graph("type_mismatch", [node("Add", "x i", "y")], "*", "Add", ins=[vi("x"), vi("i", (2,), T.INT64)])
-    sparse = h.make_sparse_tensor(nh.from_array(np.array([1], np.float32), "w"), nh.from_array(np.array([0], np.int64), ""), [2])
-    graph = h.make_graph(add, "g", [vi("x")], [vi("y")], sparse_initializer=[sparse])
-    bad("sparse_initializer", model_of(graph, 17), "unsupported", "sparse tensors cannot be read")
-    bad_graph("sparse_constant", [node("Constant", [], "w", sparse_value=sparse)] + add, "unsupported", "the constant is a sparse tensor")
+    for name, status, text, values, indices, dims in (
+            ("outside", "bad-model", "entry 1 of the sparse tensor lies outside of it", [1, 2], [0, 6], [2, 3]),
+            ("outside_axis", "bad-model", "entry 0 of the sparse tensor lies outside of it", [1], [[0, 3]], [2, 3]),
+            ("negative", "bad-model", "entry 0 of the sparse tensor lies outside of it", [1], [-1], [2, 3]),
+            ("twice", "bad-model", "entry 1 of the sparse tensor does not lie behind the one before", [1, 2], [4, 4], [2, 3]),
+            ("unsorted", "bad-model", "entry 1 of the sparse tensor does not lie behind the one before", [1, 2], [[1, 0], [0, 2]], [2, 3]),
+            ("shapes", "bad-model", "values f32[2] and indices i64[1] for 2 dims", [1, 2], [0], [2, 3]),
+            ("columns", "bad-model", "values f32[1] and indices i64[1,3] for 2 dims", [1], [[0, 0, 0]], [2, 3]),
+            ("no_dims", "bad-model", "the sparse tensor has 0 dims", [1], [0], []),
+            ("bomb", "bad-model", "unfold to more than 16 times its size", [1], [0], [1 << 20, 1 << 20])):
+        bad("sparse_" + name, model_of(with_sparse(add, values, indices, dims), 17), status, text)
+    for part in ("values", "indices"):
+        graph = with_sparse([node("Identity", "w", "y")], [1], [0], [2])
+        sparse = graph.sparse_initializer[0]
+        sparse.ClearField(part)
+        constant = h.make_node("Constant", [], ["w"])
+        constant.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR, sparse_tensor=sparse)
+        bad_graph("sparse_no_" + part, [constant] + add, "bad-model", "the sparse tensor has no " + part)
     bad_graph("constant_two", [node("Constant", [], "w", value_float=1.0, value_int=2)] + add, "bad-model", "the constant has several values")
     bad_graph("constant_none", [node("Constant", [], "w")] + add, "bad-model", "a constant has one value")
 
@@ -743,6 +789,7 @@ if __name__ == "__main__":
     upgrades()
     numpy_wants()
     structure()
+    sparse()
     gradients()
     flex()
     refusals()
