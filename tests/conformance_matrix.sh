@@ -1,7 +1,8 @@
 #!/bin/sh
 # conformance_matrix.sh LATHE [CASES]: the backend tests by every road that must not matter: passes on and off, instruction sets, one and two threads, directly
 # and through a saved plan (24 combinations), on the twin device, with the inputs' extents erased and with the inputs as initializers. Prints a line for each
-# and fails when one passes other tests than the first. An instruction set that the machine lacks is replaced by the best one below it, and its line says so.
+# and fails when one passes other tests than the first. An instruction set that the machine lacks is replaced by the best one below it, and its line says so;
+# conformance_emulated.sh runs the rows of AVX-512 all the same.
 set -eu
 lathe=$1
 cases=${2:-${LATHE_ONNX_TESTS:-$(ls "${LATHE_SHARED:-../shared}"/onnx-tests/*.tar.zst 2>/dev/null || echo /usr/share/libonnx-testdata/data)}}

@@ -27,7 +27,13 @@ for program in "$build/lathe" "$build/measure-ulp" "$build/tests/test_brgemm" "$
         strip -o "$root/t/$(basename "$program")" "$program"
         ldd "$program"
     fi
-done | sed -n 's/.* => \(\/[^ ]*\).*/\1/p; s/^[[:space:]]*\(\/[^ ]*\).*/\1/p' | sort -u | while read -r library; do
+done >"$work/libraries"
+# What ImageDecoder opens.
+for library in $(ldconfig -p | sed -n 's/^[[:space:]]*lib\(png16\|turbojpeg\|webp\|tiff\|openjp2\)\.so\.[0-9]* .*x86-64.* => //p'); do
+    echo "$library"
+    ldd "$library"
+done >>"$work/libraries"
+sed -n 's/.* => \(\/[^ ]*\).*/\1/p; s/^[[:space:]]*\(\/[^ ]*\).*/\1/p' "$work/libraries" | sort -u | while read -r library; do
     mkdir -p "$root/$(dirname "$library")"
     cp -L "$library" "$root/$library"
 done
