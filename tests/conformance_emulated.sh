@@ -1,6 +1,6 @@
 #!/bin/sh
 # conformance_emulated.sh BUILD [CASES]: the eight roads of conformance_matrix.sh with AVX-512, on an emulated processor that has it (tests/emulate.sh), for machines that have
-# not. Prints a line for each, and fails when one passes other tests than AVX2 here. Two at a time; a quarter of an hour each.
+# not. Prints a line for each, and fails when one passes other tests than AVX2 here. Two at a time; half an hour or so each.
 set -eu
 build=$1
 cases=${2:-${LATHE_ONNX_TESTS:-$(ls "${LATHE_SHARED:-../shared}"/onnx-tests/*.tar.zst)}}

@@ -149,3 +149,16 @@ bool lt_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, in
     *rank = r;
     return true;
 }
+
+void lt_tensor_put(lt_tensor *to, int64_t to_index, const lt_tensor *from, int64_t from_index)
+{
+    unsigned bits = lathe_dtype_bits(from->dtype);
+    if (bits < 8 && lt_dtype_is_float(from->dtype)) {
+        lt_store_f64(to->dtype, to->data, to_index, lt_load_f64(from->dtype, from->data, from_index));
+    } else if (bits < 8) {
+        lt_store_i64(to->dtype, to->data, to_index, lt_load_i64(from->dtype, from->data, from_index));
+    } else {
+        size_t size = bits / 8;
+        memcpy((char *)to->data + (size_t)to_index * size, (const char *)from->data + (size_t)from_index * size, size);
+    }
+}

@@ -43,6 +43,9 @@ bool lt_next_coords(int rank, const int64_t *dims, int64_t *coords);
 /* NumPy broadcasting of two shapes; false when they do not match. out may alias neither. */
 bool lt_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out);
 
+/* One element between tensors of the same dtype, sub-byte types included; strings are not handled here. */
+void lt_tensor_put(lt_tensor *to, int64_t to_index, const lt_tensor *from, int64_t from_index);
+
 /* One element or a short run of bytes: a copy of a constant size is one move. */
 static inline void lt_copy_element(void *dst, const void *src, size_t bytes)
 {

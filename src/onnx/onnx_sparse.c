@@ -5,8 +5,6 @@
  * Indices are [n], counted along all elements, or [n, rank]; ONNX wants them ascending and each once. Called by the
  * importer, for initializers and constants. It must not know graphs beyond their blobs.
  */
-#include <string.h>
-
 #include "onnx/onnx_internal.h"
 
 typedef struct sparse {
@@ -56,22 +54,7 @@ static int64_t place_of(const sparse *s, int64_t n)
     return place;
 }
 
-/* Where the element was zero before. */
-static void put(const sparse *s, int64_t to, int64_t from)
-{
-    unsigned bits = lathe_dtype_bits(s->values.dtype);
-    if (s->values.dtype == LATHE_DTYPE_STRING) {
-        ((lt_string *)s->dense.data)[to] = ((const lt_string *)s->values.data)[from];
-    } else if (bits >= 8) {
-        memcpy((char *)s->dense.data + to * (bits / 8), (const char *)s->values.data + from * (bits / 8), bits / 8);
-    } else {
-        unsigned each = 8 / bits, mask = (1u << bits) - 1;
-        unsigned element = ((const unsigned char *)s->values.data)[from / each] >> from % each * bits & mask;
-        ((unsigned char *)s->dense.data)[to / each] |= (unsigned char)(element << to % each * bits);
-    }
-}
-
-static lathe_status scatter(const sparse *s)
+static lathe_status scatter(sparse *s)
 {
     for (int64_t n = 0, last = -1; n < s->values.dims[0]; n++) {
         int64_t place = place_of(s, n);
@@ -82,7 +65,11 @@ static lathe_status scatter(const sparse *s)
             return LT_FAIL(s->diag, LATHE_BAD_MODEL, s->where, "sort the entries, and list each once",
                            "entry %lld of the sparse tensor does not lie behind the one before", (long long)n);
         }
-        put(s, place, n);
+        if (s->values.dtype == LATHE_DTYPE_STRING) {
+            ((lt_string *)s->dense.data)[place] = ((const lt_string *)s->values.data)[n]; /* the blob copies them */
+        } else {
+            lt_tensor_put(&s->dense, place, &s->values, n);
+        }
         last = place;
     }
     return LATHE_OK;

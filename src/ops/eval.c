@@ -184,21 +184,11 @@ lathe_status lt_eval_string(lt_eval *c, const char *data, size_t length, lt_stri
 
 lathe_status lt_eval_element(lt_eval *c, lt_tensor *to, int64_t to_index, const lt_tensor *from, int64_t from_index)
 {
-    unsigned bits = lathe_dtype_bits(from->dtype);
-    if (bits == 0) {
+    if (from->dtype == LATHE_DTYPE_STRING) {
         const lt_string *s = (const lt_string *)from->data + from_index;
         return lt_eval_string(c, s->data, s->length, (lt_string *)to->data + to_index);
     }
-    if (bits < 8 && lt_dtype_is_float(from->dtype)) {
-        lt_store_f64(to->dtype, to->data, to_index, lt_load_f64(from->dtype, from->data, from_index));
-        return LATHE_OK;
-    }
-    if (bits < 8) {
-        lt_store_i64(to->dtype, to->data, to_index, lt_load_i64(from->dtype, from->data, from_index));
-        return LATHE_OK;
-    }
-    size_t size = bits / 8;
-    memcpy((char *)to->data + (size_t)to_index * size, (const char *)from->data + (size_t)from_index * size, size);
+    lt_tensor_put(to, to_index, from, from_index);
     return LATHE_OK;
 }
 

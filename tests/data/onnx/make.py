@@ -530,9 +530,9 @@ def bad(name, model, status, text):
     BAD.append("%s|%s|%s" % (name, status, text))
 
 
-def with_sparse(nodes, values, indices, dims, dtype=np.float32):
+def with_sparse(nodes, values, indices, dims):
     """x and y are vectors of two, w is the sparse initializer."""
-    values = nh.from_array(np.array(values, dtype), "w")
+    values = nh.from_array(np.array(values, np.float32), "w")
     sparse = onnx.SparseTensorProto(values=values, indices=nh.from_array(np.array(indices, np.int64), ""), dims=dims)
     return h.make_graph(nodes, "g", [vi("x")], [vi("y")], sparse_initializer=[sparse])
 
